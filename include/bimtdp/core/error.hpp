@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Error: the only way the library complains.
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace bimtdp {
+
+/// Thrown for every invalid input: a bad file, shape, graph or argument.
+/// `what()` reads "where: what (got X, expected Y)".
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+namespace detail {
+
+template <class... Parts>
+[[nodiscard]] std::string text(const Parts&... parts) {
+  std::ostringstream stream;
+  (stream << ... << parts);
+  return stream.str();
+}
+
+}  // namespace detail
+
+/// Throws Error("where: parts...").
+template <class... Parts>
+[[noreturn]] void fail(std::string_view where, const Parts&... parts) {
+  throw Error(detail::text(where, ": ", parts...));
+}
+
+/// Throws Error("where: parts...") unless `condition` holds. The parts are only formatted on failure.
+template <class... Parts>
+void check(bool condition, std::string_view where, const Parts&... parts) {
+  if (!condition) [[unlikely]] fail(where, parts...);
+}
+
+/// Throws Error("where: what (got X, expected Y)") unless the two are equal.
+template <class Got, class Expected>
+void check_equal(const Got& got, const Expected& expected, std::string_view where, std::string_view what) {
+  if (!(got == expected)) [[unlikely]] fail(where, what, " (got ", got, ", expected ", expected, ")");
+}
+
+}  // namespace bimtdp

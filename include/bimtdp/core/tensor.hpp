@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensor<T>: an owning height x width x channels map, and views over such maps.
+#pragma once
+
+#include <bimtdp/core/aligned.hpp>
+#include <bimtdp/core/shape.hpp>
+
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+namespace bimtdp {
+
+/// A map somebody else owns: dense HWC, element (y, x, c) at data[(y*width + x)*channels + c].
+template <class T>
+struct TensorView {
+  T* data = nullptr;
+  Shape shape{};
+
+  [[nodiscard]] T* pixel(std::size_t y, std::size_t x) const { return data + (y * shape.width + x) * shape.channels; }
+  [[nodiscard]] T& operator()(std::size_t y, std::size_t x, std::size_t c) const { return pixel(y, x)[c]; }
+  [[nodiscard]] std::span<T> span() const { return {data, shape.elements()}; }
+  operator TensorView<const T>() const requires(!std::is_const_v<T>) { return {data, shape}; }
+};
+
+/// An owning map; new elements are zero.
+template <class T>
+class Tensor {
+ public:
+  Tensor() = default;
+  explicit Tensor(const Shape& shape) : shape_(shape), values_(shape.elements()) {}
+
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+  [[nodiscard]] T* data() { return values_.data(); }
+  [[nodiscard]] const T* data() const { return values_.data(); }
+  [[nodiscard]] std::span<T> span() { return values_; }
+  [[nodiscard]] std::span<const T> span() const { return values_; }
+  [[nodiscard]] T& operator()(std::size_t y, std::size_t x, std::size_t c) { return view()(y, x, c); }
+  [[nodiscard]] const T& operator()(std::size_t y, std::size_t x, std::size_t c) const { return view()(y, x, c); }
+  [[nodiscard]] TensorView<T> view() { return {values_.data(), shape_}; }
+  [[nodiscard]] TensorView<const T> view() const { return {values_.data(), shape_}; }
+  operator TensorView<T>() { return view(); }
+  operator TensorView<const T>() const { return view(); }
+
+ private:
+  Shape shape_{};
+  AlignedVector<T> values_;
+};
+
+}  // namespace bimtdp

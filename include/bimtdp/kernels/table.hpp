@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// KernelTable: one function pointer per kernel, and the contract of each. Every tier fills the same table;
+// reference.hpp fills it with plain C++, and all tables give the same bits for the same arguments.
+//
+// Vocabulary. A *tap* is one position of a window. A *run* is a stretch of output pixels of one row that see the same
+// taps inside the image; padding is exact because taps outside are not in the list. A *block* is `lanes` output channels.
+// Bits: 1 means +1, 0 means -1; unused high bits of a pixel's last word (tail bits) are 0 in activations and weights.
+// Floats: sums run in the order written here, from +0.0f, one fused multiply-add a term; nothing else is contracted.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace bimtdp::kernels {
+
+/// One tap of a run: the input pixel under it for the run's first output pixel, and its index ky*kernel_width + kx.
+template <class T>
+struct Tap {
+  const T* pixel = nullptr;
+  std::size_t index = 0;
+};
+
+/// A convolution over one run. Weights lie as [block][tap index][k][lane], blocks of table.binary_lanes or
+/// table.float_lanes channels; channels beyond the last are zero weights, their results are written but unused.
+/// Output pixel p reads tap.pixel + p*pixel_step.
+template <class T>
+struct Gemm {
+  const Tap<T>* taps = nullptr;
+  std::size_t tap_count = 0;    ///< taps inside the image (may be 0)
+  std::size_t kernel_taps = 0;  ///< all taps of the window: stride of the weights
+  std::size_t depth = 0;        ///< words (binary) or channels (float) a tap
+  std::size_t pixel_step = 0;   ///< elements of T between the inputs of neighbouring output pixels
+  std::size_t pixels = 0;       ///< length of the run
+  const T* weights = nullptr;   ///< 64-byte aligned
+  std::size_t blocks = 0;
+};
+
+/// A convolution with one input channel per output channel. Weights lie as [tap index][k]; k counts words (binary)
+/// or channels (float).
+template <class T>
+struct Depthwise {
+  const Tap<T>* taps = nullptr;
+  std::size_t tap_count = 0;
+  std::size_t depth = 0;
+  std::size_t pixel_step = 0;
+  std::size_t pixels = 0;
+  const T* weights = nullptr;
+};
+
+enum class ActivationKind : std::uint8_t { none, relu, relu6, hardtanh, sigmoid, prelu, rprelu };
+
+/// What follows a sum, per channel c, in this order (a null pointer leaves its step out):
+///   y = x * alpha[c];  y = scale ? fma(y, scale[c], bias[c]) : y + bias[c];  y = y + residual;  y = activation(y).
+/// relu: y > 0 ? y : 0. relu6: min(relu(y), 6). hardtanh: y clamped to [-1, 1]. sigmoid: 1 / (1 + exp(-y)).
+/// prelu: y >= 0 ? y : slope[c]*y. rprelu: t = y + shift_in[c]; (t >= 0 ? t : slope[c]*t) + shift_out[c].
+struct Epilogue {
+  const float* alpha = nullptr;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const float* residual = nullptr;  ///< dense [pixel][channels], first pixel of the run
+  ActivationKind activation = ActivationKind::none;
+  const float* slope = nullptr;
+  const float* shift_in = nullptr;
+  const float* shift_out = nullptr;
+};
+
+/// bit = (d >= at_least[c] && d <= at_most[c]): one closed interval covers both signs of the scale, always and never.
+struct Thresholds {
+  const std::int32_t* at_least = nullptr;
+  const std::int32_t* at_most = nullptr;
+};
+
+struct KernelTable {
+  const char* name;          ///< "reference", "baseline", "sse42", "avx2", "avx512", "neon"
+  std::size_t binary_lanes;  ///< output channels a block of binary weights
+  std::size_t float_lanes;   ///< output channels a block of float weights
+
+  // -- bits ----------------------------------------------------------------------------------------------------------
+  /// counts[p*blocks*binary_lanes + c] = sum over taps and words of popcount(activation xor weight).
+  void (*binary_gemm)(const Gemm<std::uint32_t>&, std::int32_t* counts) noexcept;
+  /// counts[p*depth*32 + c] = number of taps whose activation bit c differs from the weight bit. At most 2^16 taps.
+  void (*binary_depthwise)(const Depthwise<std::uint32_t>&, std::int32_t* counts) noexcept;
+  /// out[p*channels + c] = valid - 2*counts[p*stride + c]: the dot product of +-1 values over `valid` pairs.
+  void (*dot_integer)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
+                      std::size_t channels, std::int32_t* out) noexcept;
+  /// out[p*channels + c] = epilogue(float(valid - 2*counts[p*stride + c])).
+  void (*dot_float)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
+                    std::size_t channels, const Epilogue&, float* out) noexcept;
+  /// Packs thresholds(valid - 2*counts[p*stride + c]) into out[p*words + c/32], words = ceil(channels/32).
+  void (*dot_bits)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
+                   std::size_t channels, const Thresholds&, std::uint32_t* out) noexcept;
+  /// Packs signs: bit = (y >= 0), y = scale ? fma(x, scale[c], shift[c]) : shift ? x + shift[c] : x. NaN gives 0, -0.0 gives 1.
+  void (*binarize)(const float* x, std::size_t pixels, std::size_t channels, const float* scale, const float* shift,
+                   std::uint32_t* out) noexcept;
+  /// out = bit ? +1 : -1.
+  void (*unpack)(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* out) noexcept;
+  /// x = bit ? x : +0 in place, eq. (3)'s gate.
+  void (*gate)(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* x) noexcept;
+
+  // -- floats --------------------------------------------------------------------------------------------------------
+  /// sums[p*blocks*float_lanes + c]: from 0, over the taps in list order and their channels in order, sum = fma(x, w, sum).
+  void (*float_gemm)(const Gemm<float>&, float* sums) noexcept;
+  /// sums[p*depth + c]: from 0, over the taps in list order, sum = fma(x, w, sum).
+  void (*float_depthwise)(const Depthwise<float>&, float* sums) noexcept;
+  /// out[p*channels + c] = epilogue(x[p*stride + c]); out may be x where stride == channels.
+  void (*epilogue)(const float* x, std::size_t stride, std::size_t pixels, std::size_t channels, const Epilogue&,
+                   float* out) noexcept;
+  /// out[i] = a[i] + b[i], out[i] = a[i] * b[i]; out may be a or b.
+  void (*add)(const float* a, const float* b, std::size_t count, float* out) noexcept;
+  void (*multiply)(const float* a, const float* b, std::size_t count, float* out) noexcept;
+  /// Maximum over the taps, in list order from the first: m = x > m || isnan(x) ? x : m (PyTorch). depth = channels; weights unused; tap_count >= 1.
+  void (*max_pool)(const Depthwise<float>&, float* out) noexcept;
+  /// (sum over the taps in list order, from +0) / divisor. depth = channels; weights unused.
+  void (*average_pool)(const Depthwise<float>&, float divisor, float* out) noexcept;
+  /// One output row of a bilinear resize. For output pixel x: l = left[x], r = right[x], f = fraction[x], with plain products and sums
+  ///   t = fma(f, top[r] - top[l], top[l]); u likewise of bottom; out = fma(row_fraction, u - t, t).
+  void (*resize_row)(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
+                     const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
+                     float* out) noexcept;
+  /// Softmax over each run of `group` consecutive values: exp(x - max) / sum, sum from the first in order.
+  void (*softmax)(const float* x, std::size_t groups, std::size_t group, float* out) noexcept;
+};
+
+}  // namespace bimtdp::kernels
