@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# What tests, examples and benchmarks share; none of it reaches users of the library.
+get_property(bimtdp_multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+if(PROJECT_IS_TOP_LEVEL AND NOT bimtdp_multi_config AND NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+add_library(bimtdp_program INTERFACE)
+target_link_libraries(bimtdp_program INTERFACE bimtdp::bimtdp)
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  target_compile_options(bimtdp_program INTERFACE -Wall -Wextra -Wconversion $<$<BOOL:${BIMTDP_WERROR}>:-Werror>)
+  if(BIMTDP_SANITIZE)
+    target_compile_options(bimtdp_program INTERFACE
+      -fsanitize=${BIMTDP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(bimtdp_program INTERFACE -fsanitize=${BIMTDP_SANITIZE})
+  endif()
+endif()
