@@ -12,6 +12,7 @@ import torch
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from bimtdp_torch import fused  # noqa: E402
 from bimtdp_torch.training import Trainer  # noqa: E402
 
 
@@ -33,6 +34,8 @@ def main() -> None:
         config.setdefault("init", {})["checkpoint"] = str(arguments.init)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if config["train"].get("fused", True):
+        fused.enable()
     output = arguments.output or Path("runs") / config["name"]
     Trainer(config, arguments.data, output).run(arguments.stop_after)
 

@@ -17,8 +17,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import fused
+
 Pair = Union[int, Tuple[int, int]]
 ESTIMATORS = ("bireal", "clip", "ede")
+
+
+def _cpu_autocast() -> bool:
+    try:
+        return torch.is_autocast_enabled("cpu")
+    except TypeError:  # before torch 2.4
+        return torch.is_autocast_cpu_enabled()
 
 
 def _sign(x: Tensor) -> Tensor:
@@ -68,16 +77,44 @@ class _RSignBiReal(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, bias: Tensor) -> Tensor:
-        shifted = x + bias.to(x.dtype).view(1, -1, 1, 1)
-        ctx.save_for_backward(shifted)
-        ctx.bias_dtype = bias.dtype
-        return _sign(shifted)
+        ctx.save_for_backward(x, bias)
+        if fused.ops() is not None:
+            return fused.ops().rsign_forward(x, bias)
+        return _sign(x + bias.to(x.dtype).view(1, -1, 1, 1))
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        (shifted,) = ctx.saved_tensors
+        x, bias = ctx.saved_tensors
+        if fused.ops() is not None:
+            return fused.ops().rsign_backward(grad, x, bias)
+        shifted = x + bias.to(x.dtype).view(1, -1, 1, 1)
         grad = torch.rsub(shifted.abs(), 2, alpha=2).clamp_min_(0).mul_(grad)
-        return grad, grad.sum((0, 2, 3), dtype=ctx.bias_dtype)
+        return grad, grad.sum((0, 2, 3), dtype=bias.dtype)
+
+
+class _FusedPReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slope)
+        return fused.ops().prelu_forward(x, slope)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return fused.ops().prelu_backward(grad, *ctx.saved_tensors)
+
+
+class _FusedWeightSign(torch.autograd.Function):
+    """Signs of latent weights in the type that the convolution computes in, with the clipped gradient."""
+
+    @staticmethod
+    def forward(ctx, weight: Tensor, bf16: bool) -> Tensor:
+        ctx.save_for_backward(weight)
+        return fused.ops().weight_sign_forward(weight, bf16)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (weight,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(grad.to(weight.dtype), weight, -1.0, 1.0), None
 
 
 def sign_bireal(x: Tensor) -> Tensor:
@@ -107,6 +144,8 @@ class Sign(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.estimator == "bireal":
+            if self.training and fused.ops() is not None:
+                return _RSignBiReal.apply(x, torch.zeros(x.shape[1]))
             return sign_bireal(x)
         if self.estimator == "clip":
             return sign_clip(x)
@@ -152,6 +191,8 @@ class PReLU(nn.PReLU):
         super().__init__(channels, init)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and fused.ops() is not None:
+            return _FusedPReLU.apply(x, self.weight)
         return F.prelu(x, self.weight.to(x.dtype))
 
 
@@ -229,7 +270,12 @@ class BinaryConv2d(nn.Module):
         return self._latent().detach().abs().mean((1, 2, 3)) if self.scaled else None
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.binary_weight() if self.binarize else self._latent()
+        if not self.binarize:
+            weight = self._latent()
+        elif self.training and fused.ops() is not None and self.weight_sign.estimator == "clip":
+            weight = _FusedWeightSign.apply(self._latent(), _cpu_autocast())
+        else:
+            weight = self.binary_weight()
         scale = self.weight_scale() if self.binarize else None
         if scale is not None and self.training:  # the same up to rounding, without a pass over the output
             weight = weight * scale.view(-1, 1, 1, 1)
