@@ -112,7 +112,8 @@ struct KernelTable {
   void (*max_pool)(const Depthwise<float>&, float* out) noexcept;
   /// (sum over the taps in list order, from +0) / divisor. depth = channels; weights unused.
   void (*average_pool)(const Depthwise<float>&, float divisor, float* out) noexcept;
-  /// One output row of a bilinear resize. For output pixel x: l = left[x], r = right[x], f = fraction[x], with plain products and sums
+  /// One output row of a bilinear resize. left and right hold pixel indices: top[l] stands for channel c of pixel l, top[l*channels + c].
+  /// For output pixel x: l = left[x], r = right[x], f = fraction[x], with plain products and sums
   ///   t = fma(f, top[r] - top[l], top[l]); u likewise of bottom; out = fma(row_fraction, u - t, t).
   void (*resize_row)(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
                      const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,

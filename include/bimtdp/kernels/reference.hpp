@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plain C++ truth for every entry of the kernel table. Readable loops, one output channel a block; the tests compare the rest with
+// it.
+#pragma once
+
+#include <bimtdp/kernels/exponential.hpp>
+#include <bimtdp/kernels/table.hpp>
+#include <bimtdp/simd/target.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+BIMTDP_EXACT_BEGIN
+namespace bimtdp::kernels::inline BIMTDP_ABI::reference {
+
+inline constexpr std::size_t word_bits = 32;
+
+[[nodiscard]] inline bool bit_of(const std::uint32_t* words, std::size_t channel) noexcept {
+  return (words[channel / word_bits] >> (channel % word_bits)) & 1u;
+}
+
+inline void set_bit(std::uint32_t* words, std::size_t channel, bool value) noexcept {
+  if (channel % word_bits == 0) words[channel / word_bits] = 0;
+  words[channel / word_bits] |= static_cast<std::uint32_t>(value) << (channel % word_bits);
+}
+
+// -- what follows a sum ------------------------------------------------------------------------------------------------
+
+[[nodiscard]] inline float activate(float y, std::size_t c, const Epilogue& e) noexcept {
+  switch (e.activation) {
+    case ActivationKind::none:
+      break;
+    case ActivationKind::relu:
+      return y > 0.0f ? y : 0.0f;
+    case ActivationKind::relu6: {
+      const float positive = y > 0.0f ? y : 0.0f;
+      return positive > 6.0f ? 6.0f : positive;
+    }
+    case ActivationKind::hardtanh:
+      return y < -1.0f ? -1.0f : y > 1.0f ? 1.0f : y;
+    case ActivationKind::sigmoid:
+      return 1.0f / (1.0f + exponential(0.0f - y));
+    case ActivationKind::prelu:
+      return y >= 0.0f ? y : e.slope[c] * y;
+    case ActivationKind::rprelu: {
+      const float t = y + e.shift_in[c];
+      return (t >= 0.0f ? t : e.slope[c] * t) + e.shift_out[c];
+    }
+  }
+  return y;
+}
+
+[[nodiscard]] inline float finish(float y, std::size_t p, std::size_t c, std::size_t channels, const Epilogue& e) noexcept {
+  if (e.alpha) y = y * e.alpha[c];
+  if (e.scale) {
+    y = std::fma(y, e.scale[c], e.bias[c]);
+  } else if (e.bias) {
+    y = y + e.bias[c];
+  }
+  if (e.residual) y = y + e.residual[p * channels + c];
+  return activate(y, c, e);
+}
+
+// -- bits --------------------------------------------------------------------------------------------------------------
+
+inline void binary_gemm(const Gemm<std::uint32_t>& g, std::int32_t* counts) noexcept {
+  for (std::size_t p = 0; p < g.pixels; ++p)
+    for (std::size_t c = 0; c < g.blocks; ++c) {
+      std::int32_t count = 0;
+      for (std::size_t t = 0; t < g.tap_count; ++t)
+        for (std::size_t k = 0; k < g.depth; ++k) {
+          const std::uint32_t weight = g.weights[(c * g.kernel_taps + g.taps[t].index) * g.depth + k];
+          count += std::popcount(g.taps[t].pixel[p * g.pixel_step + k] ^ weight);
+        }
+      counts[p * g.blocks + c] = count;
+    }
+}
+
+inline void binary_depthwise(const Depthwise<std::uint32_t>& d, std::int32_t* counts) noexcept {
+  const std::size_t channels = d.depth * word_bits;
+  for (std::size_t p = 0; p < d.pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c) {
+      std::int32_t count = 0;
+      for (std::size_t t = 0; t < d.tap_count; ++t)
+        count += bit_of(d.taps[t].pixel + p * d.pixel_step, c) != bit_of(d.weights + d.taps[t].index * d.depth, c);
+      counts[p * channels + c] = count;
+    }
+}
+
+inline void dot_integer(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
+                        std::size_t channels, std::int32_t* out) noexcept {
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c) out[p * channels + c] = valid - 2 * counts[p * stride + c];
+}
+
+inline void dot_float(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
+                      const Epilogue& e, float* out) noexcept {
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c)
+      out[p * channels + c] = finish(static_cast<float>(valid - 2 * counts[p * stride + c]), p, c, channels, e);
+}
+
+inline void dot_bits(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
+                     const Thresholds& thresholds, std::uint32_t* out) noexcept {
+  const std::size_t words = (channels + word_bits - 1) / word_bits;
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c) {
+      const std::int32_t dot = valid - 2 * counts[p * stride + c];
+      set_bit(out + p * words, c, dot >= thresholds.at_least[c] && dot <= thresholds.at_most[c]);
+    }
+}
+
+inline void binarize(const float* x, std::size_t pixels, std::size_t channels, const float* scale, const float* shift,
+                     std::uint32_t* out) noexcept {
+  const std::size_t words = (channels + word_bits - 1) / word_bits;
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c) {
+      const float value = x[p * channels + c];
+      const float y = scale ? std::fma(value, scale[c], shift[c]) : shift ? value + shift[c] : value;
+      set_bit(out + p * words, c, y >= 0.0f);
+    }
+}
+
+inline void unpack(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* out) noexcept {
+  const std::size_t words = (channels + word_bits - 1) / word_bits;
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c) out[p * channels + c] = bit_of(bits + p * words, c) ? 1.0f : -1.0f;
+}
+
+inline void gate(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* x) noexcept {
+  const std::size_t words = (channels + word_bits - 1) / word_bits;
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c)
+      if (!bit_of(bits + p * words, c)) x[p * channels + c] = 0.0f;
+}
+
+// -- floats ------------------------------------------------------------------------------------------------------------
+
+inline void float_gemm(const Gemm<float>& g, float* sums) noexcept {
+  for (std::size_t p = 0; p < g.pixels; ++p)
+    for (std::size_t c = 0; c < g.blocks; ++c) {
+      float sum = 0.0f;
+      for (std::size_t t = 0; t < g.tap_count; ++t)
+        for (std::size_t k = 0; k < g.depth; ++k) {
+          const float weight = g.weights[(c * g.kernel_taps + g.taps[t].index) * g.depth + k];
+          sum = std::fma(g.taps[t].pixel[p * g.pixel_step + k], weight, sum);
+        }
+      sums[p * g.blocks + c] = sum;
+    }
+}
+
+inline void float_depthwise(const Depthwise<float>& d, float* sums) noexcept {
+  for (std::size_t p = 0; p < d.pixels; ++p)
+    for (std::size_t c = 0; c < d.depth; ++c) {
+      float sum = 0.0f;
+      for (std::size_t t = 0; t < d.tap_count; ++t)
+        sum = std::fma(d.taps[t].pixel[p * d.pixel_step + c], d.weights[d.taps[t].index * d.depth + c], sum);
+      sums[p * d.depth + c] = sum;
+    }
+}
+
+inline void epilogue(const float* x, std::size_t stride, std::size_t pixels, std::size_t channels, const Epilogue& e,
+                     float* out) noexcept {
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c) out[p * channels + c] = finish(x[p * stride + c], p, c, channels, e);
+}
+
+inline void add(const float* a, const float* b, std::size_t count, float* out) noexcept {
+  for (std::size_t i = 0; i < count; ++i) out[i] = a[i] + b[i];
+}
+
+inline void multiply(const float* a, const float* b, std::size_t count, float* out) noexcept {
+  for (std::size_t i = 0; i < count; ++i) out[i] = a[i] * b[i];
+}
+
+inline void max_pool(const Depthwise<float>& d, float* out) noexcept {
+  for (std::size_t p = 0; p < d.pixels; ++p)
+    for (std::size_t c = 0; c < d.depth; ++c) {
+      float m = d.taps[0].pixel[p * d.pixel_step + c];
+      for (std::size_t t = 1; t < d.tap_count; ++t) {
+        const float x = d.taps[t].pixel[p * d.pixel_step + c];
+        m = x > m || x != x ? x : m;
+      }
+      out[p * d.depth + c] = m;
+    }
+}
+
+inline void average_pool(const Depthwise<float>& d, float divisor, float* out) noexcept {
+  for (std::size_t p = 0; p < d.pixels; ++p)
+    for (std::size_t c = 0; c < d.depth; ++c) {
+      float sum = 0.0f;
+      for (std::size_t t = 0; t < d.tap_count; ++t) sum = sum + d.taps[t].pixel[p * d.pixel_step + c];
+      out[p * d.depth + c] = sum / divisor;
+    }
+}
+
+inline void resize_row(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
+                       const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
+                       float* out) noexcept {
+  for (std::size_t x = 0; x < pixels; ++x)
+    for (std::size_t c = 0; c < channels; ++c) {
+      const std::size_t l = left[x] * channels + c;
+      const std::size_t r = right[x] * channels + c;
+      const float t = std::fma(fraction[x], top[r] - top[l], top[l]);
+      const float u = std::fma(fraction[x], bottom[r] - bottom[l], bottom[l]);
+      out[x * channels + c] = std::fma(row_fraction, u - t, t);
+    }
+}
+
+inline void softmax(const float* x, std::size_t groups, std::size_t group, float* out) noexcept {
+  for (std::size_t g = 0; g < groups; ++g, x += group, out += group) {
+    float largest = x[0];
+    for (std::size_t i = 1; i < group; ++i) largest = x[i] > largest ? x[i] : largest;
+    float sum = 0.0f;
+    for (std::size_t i = 0; i < group; ++i) {
+      out[i] = exponential(x[i] - largest);
+      sum = sum + out[i];
+    }
+    for (std::size_t i = 0; i < group; ++i) out[i] = out[i] / sum;
+  }
+}
+
+}  // namespace bimtdp::kernels::inline BIMTDP_ABI::reference
+BIMTDP_EXACT_END
+
+namespace bimtdp::kernels::inline BIMTDP_ABI {
+
+/// The plain C++ table: slow, and the definition of every result.
+[[nodiscard]] inline const KernelTable& reference_table() noexcept {
+  namespace k = reference;
+  static constexpr KernelTable table{
+      "reference", 1,           1,           k::binary_gemm,  k::binary_depthwise, k::dot_integer,     k::dot_float,
+      k::dot_bits, k::binarize, k::unpack,   k::gate,         k::float_gemm,       k::float_depthwise, k::epilogue,
+      k::add,      k::multiply, k::max_pool, k::average_pool, k::resize_row,       k::softmax};
+  return table;
+}
+
+}  // namespace bimtdp::kernels::inline BIMTDP_ABI
