@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Graph: a network as a list of nodes, its weights and its outputs. A Graph that exists was validated completely.
+#pragma once
+
+#include <bimtdp/graph/check_ops.hpp>
+#include <bimtdp/graph/node.hpp>
+#include <bimtdp/graph/value.hpp>
+#include <bimtdp/graph/weights.hpp>
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace bimtdp {
+
+inline constexpr std::size_t max_nodes = std::size_t{1} << 14;
+inline constexpr std::size_t max_outputs = 64;
+inline constexpr std::size_t max_class_names = std::size_t{1} << 16;
+
+enum class OutputKind { classes, depth, normals, edges, raw };
+
+/// A task's map: the value of `node`. Classes have one name per channel.
+struct Output {
+  std::string task{};
+  NodeId node = 0;
+  OutputKind kind = OutputKind::raw;
+  std::vector<std::string> class_names{};
+};
+
+class Graph {
+ public:
+  /// Validates everything that does not depend on the input's size. `stride`: height and width of an input must be
+  /// multiples of it. Throws Error that names the node and the field.
+  Graph(std::vector<Node> nodes, Weights weights, std::vector<Output> outputs, std::size_t stride = 1)
+      : nodes_(std::move(nodes)), weights_(std::move(weights)), outputs_(std::move(outputs)), stride_(stride) {
+    check(stride_ >= 1 && stride_ <= max_extent, "graph", "stride (got ", stride_, ", expected 1 to ", max_extent, ")");
+    check_nodes();
+    check(!outputs_.empty() && outputs_.size() <= max_outputs, "graph", "number of outputs (got ", outputs_.size(),
+          ", expected 1 to ", max_outputs, ")");
+    std::set<std::string> tasks;
+    for (const Output& output : outputs_) {
+      check_output(output);
+      check(tasks.insert(output.task).second, "graph", "two outputs for the task '", output.task, "'");
+    }
+  }
+
+  [[nodiscard]] const std::vector<Node>& nodes() const { return nodes_; }
+  [[nodiscard]] const Weights& weights() const { return weights_; }
+  [[nodiscard]] const std::vector<Output>& outputs() const { return outputs_; }
+  [[nodiscard]] std::size_t stride() const { return stride_; }
+  /// Type and channels of every node's value.
+  [[nodiscard]] const std::vector<ValueInfo>& values() const { return values_; }
+
+ private:
+  void check_nodes() {
+    check(!nodes_.empty() && nodes_.size() <= max_nodes, "graph", "number of nodes (got ", nodes_.size(), ", expected 1 to ",
+          max_nodes, ")");
+    std::set<std::string, std::less<>> used;
+    for (NodeId id = 0; id < nodes_.size(); ++id) {
+      const Node& node = nodes_[id];
+      check(is_valid_name(node.name), "node " + std::to_string(id), "name (got '", node.name.substr(0, 128),
+            "', expected 1 to 128 of A-Z a-z 0-9 _ .)");
+      const std::string where = describe(id, node);
+      check(std::holds_alternative<InputNode>(node.op) == (id == 0), where, "node 0 and no other is the input");
+      std::vector<ValueInfo> inputs;
+      for (const NodeId input : node.inputs) {
+        check(input < id, where, "inputs (got node ", input, ", expected an earlier node)");
+        inputs.push_back(values_[input]);
+      }
+      const NodeCheck context(where, weights_, std::move(inputs), used);
+      values_.push_back(std::visit([&](const auto& fields) { return detail::check_op(fields, context); }, node.op));
+      check(values_.back().channels <= max_extent, where, "channels (got ", values_.back().channels, ", expected at most ",
+            max_extent, ")");
+    }
+    for (const auto& [name, tensor] : weights_.tensors())
+      check(used.contains(name), "graph", "no node uses the weight '", name, "'");
+  }
+
+  void check_output(const Output& output) const {
+    check(is_valid_name(output.task), "output '" + output.task.substr(0, 128) + "'", "task (expected 1 to 128 of A-Z a-z 0-9 _ .)");
+    const std::string where = "output '" + output.task + "'";
+    check(output.node < nodes_.size(), where, "node (got ", output.node, ", expected below ", nodes_.size(), ")");
+    const ValueInfo& value = values_[output.node];
+    check(output.kind == OutputKind::raw || value.type == ValueType::floats, where, "type (got ", to_string(value.type),
+          ", expected float)");
+    const auto channels = [&](std::size_t expected) { check_equal(value.channels, expected, where, "channels"); };
+    if (output.kind == OutputKind::classes) {
+      check(output.class_names.size() <= max_class_names, where, "too many class names (got ", output.class_names.size(), ")");
+      channels(output.class_names.size());
+    } else {
+      check(output.class_names.empty(), where, "class_names belong to the kind classes");
+    }
+    if (output.kind == OutputKind::depth || output.kind == OutputKind::edges) channels(1);
+    if (output.kind == OutputKind::normals) channels(3);
+    for (const std::string& name : output.class_names)
+      check(!name.empty() && name.size() <= 128, where, "class name (got ", name.size(), " bytes, expected 1 to 128)");
+  }
+
+  std::vector<Node> nodes_;
+  Weights weights_;
+  std::vector<Output> outputs_;
+  std::size_t stride_;
+  std::vector<ValueInfo> values_;
+};
+
+}  // namespace bimtdp
