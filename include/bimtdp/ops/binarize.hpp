@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between floats and bits. Binarize: bit = (y >= 0), y = fma(x, scale, shift) or x + shift or x. Unpack: bit ? +1 : -1.
+#pragma once
+
+#include <bimtdp/core/bit_tensor.hpp>
+#include <bimtdp/ops/epilogue.hpp>
+#include <bimtdp/ops/execution.hpp>
+
+namespace bimtdp::ops {
+
+struct BinarizeParameters {
+  std::size_t channels = 0;
+  std::span<const float> scale{};  ///< empty or one value a channel; needs a shift
+  std::span<const float> shift{};  ///< empty or one value a channel
+};
+
+class Binarize {
+ public:
+  explicit Binarize(const BinarizeParameters& p)
+      : channels_(p.channels),
+        scale_(channel_values(p.scale, p.channels, "binarize", "scale")),
+        shift_(channel_values(p.shift, p.channels, "binarize", "shift")) {
+    check(scale_.empty() || !shift_.empty(), "binarize", "a scale needs a shift");
+  }
+
+  [[nodiscard]] Shape output_shape(const Shape& input) const {
+    check_equal(input.channels, channels_, "binarize", "channels");
+    return input;
+  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t) const { return 0; }
+
+  void run(const TensorView<const float>& in, const BitView<std::uint32_t>& out, const Execution& execution) const {
+    check_equal(out.shape, output_shape(in.shape), "binarize", "output shape");
+    check_execution(execution, {}, "binarize");
+    const float* scale = scale_.empty() ? nullptr : scale_.data();
+    const float* shift = shift_.empty() ? nullptr : shift_.data();
+    for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
+      execution.kernels->binarize(in.pixel(begin, 0), (end - begin) * in.shape.width, channels_, scale, shift, out.pixel(begin, 0));
+    });
+  }
+
+ private:
+  std::size_t channels_;
+  AlignedVector<float> scale_, shift_;
+};
+
+class Unpack {
+ public:
+  [[nodiscard]] Shape output_shape(const Shape& input) const { return input; }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t) const { return 0; }
+
+  void run(const BitView<const std::uint32_t>& in, const TensorView<float>& out, const Execution& execution) const {
+    check_equal(out.shape, in.shape, "unpack", "output shape");
+    check_execution(execution, {}, "unpack");
+    debug_check_tail(in, "unpack");
+    for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
+      execution.kernels->unpack(in.pixel(begin, 0), (end - begin) * in.shape.width, in.shape.channels, out.pixel(begin, 0));
+    });
+  }
+};
+
+/// Signs of x, one call: see Binarize.
+[[nodiscard]] inline BitTensor<std::uint32_t> binarize(const TensorView<const float>& x, const kernels::KernelTable& kernels,
+                                                       const BinarizeParameters& parameters) {
+  BitTensor<std::uint32_t> out(x.shape);
+  Binarize(parameters).run(x, out, OwnExecution(kernels, 0));
+  return out;
+}
+
+}  // namespace bimtdp::ops
