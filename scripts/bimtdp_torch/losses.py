@@ -65,13 +65,14 @@ def task_losses(maps: Mapping[str, Tensor], targets: Mapping[str, Tensor], edge_
     return losses
 
 
-def weighted_sum(losses: Mapping[str, Tensor]) -> Tensor:
-    """Sum of task losses with MTI-Net's weights."""
-    return sum(TASK_WEIGHTS[task] * loss for task, loss in losses.items())
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float] = TASK_WEIGHTS) -> Tensor:
+    """Sum of the tasks' losses, by default with MTI-Net's weights."""
+    return sum(weights[task] * loss for task, loss in losses.items())
 
 
 def supervised_loss(maps: Mapping[str, Tensor], initial: List[Mapping[str, Tensor]], batch: Mapping[str, Tensor],
-                    deep_supervision: float = 1.0) -> Dict[str, Tensor]:
+                    deep_supervision: float = 1.0,
+                    weights: Mapping[str, float] = TASK_WEIGHTS) -> Dict[str, Tensor]:
     """Losses of the final maps (outputs at a quarter of the input size) and of the initial ones.
 
     Segmentation is compared at a quarter of the input size, the others at half: the maps are interpolated anyway,
@@ -83,22 +84,23 @@ def supervised_loss(maps: Mapping[str, Tensor], initial: List[Mapping[str, Tenso
              for task, m in maps.items()}
     targets = {**shrink_targets(batch, size), "semseg": shrink_targets(batch, small)["semseg"]}
     losses = task_losses(final, targets, 0.9)
-    total = weighted_sum(losses)
+    total = weighted_sum(losses, weights)
     for scale_maps in initial:
         scale_size = tuple(next(iter(scale_maps.values())).shape[-2:])
         # Coarse pixels hold more edges, so the balance moves towards one half.
         total = total + deep_supervision * weighted_sum(
-            task_losses(scale_maps, shrink_targets(batch, scale_size), 0.8))
+            task_losses(scale_maps, shrink_targets(batch, scale_size), 0.8), weights)
     return {"total": total, **{task: loss.detach() for task, loss in losses.items()}}
 
 
-def distillation_loss(maps: Mapping[str, Tensor], batch: Mapping[str, Tensor], temperature: float = 2.0) -> Tensor:
+def distillation_loss(maps: Mapping[str, Tensor], batch: Mapping[str, Tensor], temperature: float = 2.0,
+                      weights: Mapping[str, float] = TASK_WEIGHTS) -> Tensor:
     """Teacher maps of the batch (``teacher_<task>``) against the student's, both at a quarter of the input size.
 
     KL on segmentation logits, mean absolute difference of depth and of unit normals, KL on edge probabilities;
     weighted like the supervised losses.
     """
-    losses = []
+    losses: Dict[str, Tensor] = {}
     for task, prediction in maps.items():
         target = batch.get(f"teacher_{task}")
         if target is None:
@@ -108,11 +110,11 @@ def distillation_loss(maps: Mapping[str, Tensor], batch: Mapping[str, Tensor], t
             log_student = F.log_softmax(prediction / temperature, 1)
             teacher = F.softmax(target / temperature, 1)
             cross = -(teacher * log_student).sum(1).mean()
-            losses.append(temperature ** 2 * (cross - torch.special.entr(teacher).sum(1).mean()))
+            losses[task] = temperature ** 2 * (cross - torch.special.entr(teacher).sum(1).mean())
         elif task == "depth":
-            losses.append((prediction - target).abs().mean())
+            losses[task] = (prediction - target).abs().mean()
         elif task == "normals":
-            losses.append(TASK_WEIGHTS[task] * (F.normalize(prediction, dim=1) - F.normalize(target, dim=1)).abs().mean())
+            losses[task] = (F.normalize(prediction, dim=1) - F.normalize(target, dim=1)).abs().mean()
         elif task == "edge":
-            losses.append(TASK_WEIGHTS[task] * 0.2 * F.binary_cross_entropy_with_logits(prediction, target.sigmoid()))
-    return sum(losses)
+            losses[task] = 0.2 * F.binary_cross_entropy_with_logits(prediction, target.sigmoid())
+    return weighted_sum(losses, weights)

@@ -12,7 +12,7 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ from .config import build_network, load_checkpoint
 from .data import Frames, TeacherMaps, load_frames, make_batch, normalise, read_list, split_validation
 from .efficientnet_lite import EfficientNetLite0, load_imagenet
 from .evaluation import format_metrics, score, torch_predictor
-from .losses import distillation_loss, supervised_loss
+from .losses import TASK_WEIGHTS, distillation_loss, supervised_loss
 
 
 class Phase(NamedTuple):
@@ -58,6 +58,8 @@ def parameter_groups(network: nn.Module, train: Mapping[str, Any]) -> List[Dict[
     """Backbone and rest with their learning rates; weight decay on convolution and linear weights only."""
     groups: Dict[Tuple[bool, bool], List[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         backbone = name.startswith("backbone.") and ".projections." not in name
         groups.setdefault((backbone, parameter.dim() > 1), []).append(parameter)
     return [{"params": parameters, "base_lr": train.get("backbone_lr", train["lr"]) if backbone else train["lr"],
@@ -70,6 +72,16 @@ def learning_rate_factor(step: int, total: int, warmup: int) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def freeze(network: nn.Module, prefixes: Sequence[str]) -> List[nn.Module]:
+    """Excludes the modules of these names from training; returns their batch normalisations."""
+    frozen = [module for name, module in network.named_modules() if name in prefixes]
+    if len(frozen) != len(prefixes):
+        raise ValueError(f"train.freeze: not all of {list(prefixes)} exist")
+    for module in frozen:
+        module.requires_grad_(False)
+    return [m for module in frozen for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
 def initialise(network: nn.Module, config: Mapping[str, Any]) -> str:
@@ -103,9 +115,9 @@ def compute_teacher_maps(teacher: nn.Module, frames: Frames, size: Tuple[int, in
 
 
 @torch.no_grad()
-def recalibrate(network: nn.Module, batches) -> None:
+def recalibrate(network: nn.Module, batches, frozen: Sequence[nn.Module] = ()) -> None:
     """Replaces the running statistics of batch normalisation by exact averages over ``batches`` of inputs."""
-    layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m not in set(frozen)]
     momenta = [m.momentum for m in layers]
     network.eval()
     for layer in layers:
@@ -129,11 +141,13 @@ class Trainer:
         self.seed = int(self.train.get("seed", 0))
         self.phases = read_phases(config)
         self.total = self.phases[-1].first + self.phases[-1].steps
+        self.task_weights = self.train.get("task_weights", TASK_WEIGHTS)
         bf16 = self.train.get("bf16", "auto")
         self.bf16 = cpu_has_bf16() if bf16 == "auto" else bool(bf16)
         torch.manual_seed(self.seed)
         self.network = build_network(config["network"]).to(memory_format=torch.channels_last)
         self.log(f"initialised: {initialise(self.network, config)}; bf16 {'on' if self.bf16 else 'off'}")
+        self.frozen = freeze(self.network, self.train.get("freeze", []))
         self.optimizer = torch.optim.AdamW(parameter_groups(self.network, self.train), lr=0.0, foreach=True)
         self.step = 0
         ids, validation = split_validation(read_list(self.data, "train"), int(self.train.get("validation_every", 20)))
@@ -175,6 +189,11 @@ class Trainer:
         self.log(f"resumed at step {self.step} of {self.total}")
         return True
 
+    def training_mode(self) -> None:
+        self.network.train()
+        for layer in self.frozen:
+            layer.eval()
+
     # -- steps -----------------------------------------------------------------------------------------------------
 
     def phase(self, step: int) -> Phase:
@@ -188,11 +207,12 @@ class Trainer:
     def losses(self, batch: Mapping[str, Tensor]) -> Dict[str, Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
             outputs = self.network.training_outputs(batch["image"])
-        losses = supervised_loss(outputs["maps"], outputs["initial"], batch, self.train.get("deep_supervision", 1.0))
+        losses = supervised_loss(outputs["maps"], outputs["initial"], batch, self.train.get("deep_supervision", 1.0),
+                                 self.task_weights)
         if self.teacher is not None:
             options = self.config["distillation"]
             distilled = options.get("weight", 1.0) * distillation_loss(
-                outputs["maps"], batch, options.get("temperature", 2.0))
+                outputs["maps"], batch, options.get("temperature", 2.0), self.task_weights)
             losses["total"] = options.get("label_weight", 1.0) * losses["total"] + distilled
             losses["distillation"] = distilled.detach()
         return losses
@@ -217,14 +237,19 @@ class Trainer:
         options = self.config.get("distillation")
         if not options or self.teacher is not None:
             return
-        _, teacher = load_checkpoint(options["teacher"])
-        size = tuple(options.get("size", self.phases[-1].size))
-        self.teacher = compute_teacher_maps(teacher.to(memory_format=torch.channels_last), self.frames, size, self.bf16)
+        cache = self.output / "teacher_maps.pt"  # a resumed run must see the same maps
+        if not cache.exists():
+            _, teacher = load_checkpoint(options["teacher"])
+            size = tuple(options.get("size", self.phases[-1].size))
+            maps = compute_teacher_maps(teacher.to(memory_format=torch.channels_last), self.frames, size, self.bf16)
+            torch.save(maps.maps, cache.with_suffix(".tmp"))
+            os.replace(cache.with_suffix(".tmp"), cache)
+        self.teacher = TeacherMaps(torch.load(cache, map_location="cpu", weights_only=True))
 
     def validate(self) -> Dict[str, float]:
         self.network.eval()
         metrics = score(self.validation, torch_predictor(self.network, bf16=self.bf16), self.phases[-1].size)
-        self.network.train()
+        self.training_mode()
         self.log(f"step {self.step}: validation {format_metrics(metrics)}")
         self.record({"step": self.step, "validation": metrics})
         return metrics
@@ -239,7 +264,7 @@ class Trainer:
                 yield make_batch(self.frames, self.seed + 1, n, 16, phase.size,
                                  self.train.get("recalibration_zoom", 1.3), 0.0)["image"]
 
-        recalibrate(self.network, images())
+        recalibrate(self.network, images(), self.frozen)
         self.save(self.output / "final.pt", state=False)
         if self.validation is not None:
             self.validate()
@@ -248,7 +273,7 @@ class Trainer:
         """Trains to the end, or to step ``stop_after`` (for tests)."""
         self.resume()
         self.prepare_teacher()
-        self.network.train()
+        self.training_mode()
         last = min(self.total, stop_after or self.total)
         every_save, every_check = int(self.train.get("save_every", 200)), int(self.train.get("validate_every", 500))
         averages: Dict[str, float] = {}
