@@ -121,7 +121,9 @@ class NodeCheck {
     using kernels::ActivationKind;
     const bool sloped = a.kind == ActivationKind::prelu || a.kind == ActivationKind::rprelu;
     require(sloped == !a.slope.empty(), "activation: slope belongs to prelu and rprelu, and both need it");
-    require(a.kind == ActivationKind::rprelu || (a.shift_in.empty() && a.shift_out.empty()), "activation: shifts belong to rprelu");
+    const bool shifted = a.kind == ActivationKind::rprelu;
+    require(shifted == !a.shift_in.empty() && shifted == !a.shift_out.empty(),
+            "activation: shift_in and shift_out belong to rprelu, which needs both");
     optional_floats("activation slope", a.slope, channels);
     optional_floats("activation shift_in", a.shift_in, channels);
     optional_floats("activation shift_out", a.shift_out, channels);
