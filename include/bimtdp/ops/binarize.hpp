@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bimtdp/core/bit_tensor.hpp>
+#include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/epilogue.hpp>
 #include <bimtdp/ops/execution.hpp>
 
@@ -59,11 +60,17 @@ class Unpack {
   }
 };
 
-/// Signs of x, one call: see Binarize.
-[[nodiscard]] inline BitTensor<std::uint32_t> binarize(const TensorView<const float>& x, const kernels::KernelTable& kernels,
-                                                       const BinarizeParameters& parameters) {
-  BitTensor<std::uint32_t> out(x.shape);
-  Binarize(parameters).run(x, out, OwnExecution(kernels, 0));
+/// One call each: allocates and runs.
+[[nodiscard]] inline BitTensor<std::uint32_t> binarize(const TensorView<const float>& x, const BinarizeParameters& parameters,
+                                                       const kernels::KernelTable& kernels = kernels::active()) {
+  const Binarize op(parameters);
+  BitTensor<std::uint32_t> out(op.output_shape(x.shape));
+  op.run(x, out, OwnExecution(kernels, 0));
+  return out;
+}
+[[nodiscard]] inline Tensor<float> unpack(const BitView<const std::uint32_t>& bits, const kernels::KernelTable& kernels) {
+  Tensor<float> out(bits.shape);
+  Unpack().run(bits, out, OwnExecution(kernels, 0));
   return out;
 }
 

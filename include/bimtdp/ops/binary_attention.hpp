@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Binarized attention between tasks, eq. (2) and (3) of "Efficient Multitask Dense Predictor via Binarization" (CVPR 2024):
-//   A_k = bool(W_k * F_k),  F_o,k = sign[ F_k + sum over t != k of A_k . (W_t * F_t) ].
+//   A_k = bool(W_k * F_k),  F_o,k = sign[ F_k + sum over t != k of A_k . (W_t * F_t) ],  bool(x) = (x >= 0).
+// Row by row: a source's message is computed once and serves all targets.
 #pragma once
 
 #include <bimtdp/ops/binary_conv2d.hpp>
 
+#include <optional>
 #include <vector>
 
 namespace bimtdp::ops {
@@ -29,23 +31,206 @@ struct BinaryAttentionParameters {
   MessageWeights message_weights = MessageWeights::per_source;
   Identity identity = Identity::binary;
   bool outer_sign = true;
-  Window window{};                           ///< stride and dilation 1, output as large as the input
-  std::span<const AttentionConv> gates{};    ///< target: T; source + per_source: A; source + pairwise: T*(A-1), target-major
+  Window window{};                            ///< stride and dilation 1, output as large as the input
+  std::span<const AttentionConv> gates{};     ///< target: T; source + per_source: A; source + pairwise: T*(A-1), target-major
   std::span<const AttentionConv> messages{};  ///< per_source: A; pairwise: T*(A-1), target-major
 };
 
 class BinaryAttention {
  public:
-  BinaryAttention(const kernels::KernelTable& kernels, const BinaryAttentionParameters& parameters);
+  using Bits = BitView<const std::uint32_t>;
+  using Floats = TensorView<const float>;
+
+  /// A message (and its source gate) that no target uses is not looked at.
+  BinaryAttention(const kernels::KernelTable& kernels, const BinaryAttentionParameters& p)
+      : kernels_(&kernels), channels_(p.channels), sources_(p.sources), targets_(p.targets.begin(), p.targets.end()),
+        gate_source_(p.gate_source), weights_(p.message_weights), identity_(p.identity), outer_sign_(p.outer_sign), window_(p.window) {
+    check(sources_ >= 1 && sources_ <= max_sources, where, "sources (got ", sources_, ", expected 1 to ", max_sources, ")");
+    check(!targets_.empty() && targets_.size() <= sources_, where, "targets (got ", targets_.size(), ", expected 1 to ", sources_, ")");
+    for (const std::size_t t : targets_) check(t < sources_, where, "target (got source ", t, ", expected below ", sources_, ")");
+    check(window_.stride == ones && window_.dilation == ones, where, "stride and dilation must be 1");
+    const std::size_t messages = weights_ == MessageWeights::per_source ? sources_ : targets_.size() * (sources_ - 1);
+    check_equal(p.messages.size(), messages, where, "messages");
+    check_equal(p.gates.size(), gate_source_ == GateSource::target ? targets_.size() : messages, where, "gates");
+    gates_.resize(p.gates.size());
+    messages_.resize(messages);
+    for (std::size_t k = 0; k < targets_.size(); ++k) {
+      if (gate_source_ == GateSource::target && sources_ > 1) prepare(gates_[k], p.gates[k], BinaryOutput::bits);
+      for_each_message(k, [&](std::size_t, std::size_t index) {
+        prepare(messages_[index], p.messages[index], BinaryOutput::floats);
+        if (gate_source_ == GateSource::source) prepare(gates_[index], p.gates[index], BinaryOutput::bits);
+      });
+    }
+  }
 
   /// height x width x T*channels.
-  [[nodiscard]] Shape output_shape(const Shape& source) const;
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& source, std::size_t threads) const;
-  /// `sources`: A maps; `identities`: T maps when identity is real, else empty. The first overload belongs to outer_sign.
-  void run(std::span<const BitView<const std::uint32_t>> sources, std::span<const TensorView<const float>> identities,
-           const BitView<std::uint32_t>& out, const Execution& execution) const;
-  void run(std::span<const BitView<const std::uint32_t>> sources, std::span<const TensorView<const float>> identities,
-           const TensorView<float>& out, const Execution& execution) const;
+  [[nodiscard]] Shape output_shape(const Shape& source) const {
+    static_cast<void>(runs(source));
+    return {source.height, source.width, targets_.size() * channels_};
+  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& source, std::size_t threads) const { return need(runs(source)).total(threads); }
+
+  /// `sources`: A maps; `identities`: T maps when the identity is real, else empty. The first overload belongs to outer_sign.
+  void run(std::span<const Bits> sources, std::span<const Floats> identities, const BitView<std::uint32_t>& out, const Execution& execution) const {
+    check(outer_sign_, where, "bit output without the outer sign");
+    run_rows(sources, identities, out.shape, execution, [&](std::size_t k, std::size_t y, float* sum, std::uint32_t* bits) {
+      kernels_->binarize(sum, out.shape.width, channels_, nullptr, nullptr, bits);
+      const std::size_t words = words_for<std::uint32_t>(channels_);
+      for (std::size_t x = 0; x < out.shape.width; ++x) {
+        std::uint32_t* to = out.pixel(y, x);
+        if (k == 0) std::fill_n(to, out.words(), 0U);
+        copy_bits<std::uint32_t>(bits + x * words, 0, channels_, to, k * channels_);
+      }
+    });
+  }
+  void run(std::span<const Bits> sources, std::span<const Floats> identities, const TensorView<float>& out, const Execution& execution) const {
+    check(!outer_sign_, where, "float output with the outer sign");
+    run_rows(sources, identities, out.shape, execution, [&](std::size_t k, std::size_t y, float* sum, std::uint32_t*) {
+      for (std::size_t x = 0; x < out.shape.width; ++x) std::copy_n(sum + x * channels_, channels_, out.pixel(y, x) + k * channels_);
+    });
+  }
+
+ private:
+  using Conv = std::optional<BinaryConv2d>;
+  static constexpr std::string_view where = "binary_attention";
+  static constexpr std::array<std::size_t, 2> ones{1, 1};
+  static constexpr std::size_t max_sources = 64;
+
+  /// The buffers of one row.
+  struct Row {
+    float* messages;      ///< one row a message that is kept: per_source all A, pairwise one
+    float* sum;           ///< M_k, then S_k
+    float* identity;      ///< F_k as +-1
+    std::uint32_t* bits;  ///< gates, then the output of one target
+    std::span<std::byte> conv;
+  };
+
+  void prepare(Conv& conv, const AttentionConv& c, BinaryOutput output) const {
+    if (!conv) conv.emplace(*kernels_, BinaryConv2dParameters{window_, 1, channels_, channels_, c.weights, {c.alpha, c.scale, c.bias, {}}}, output);
+  }
+
+  /// visit(source, index of its message for target k), sources in order, without the target itself.
+  template <class Visit>
+  void for_each_message(std::size_t k, Visit&& visit) const {
+    std::size_t next = k * (sources_ - 1);
+    for (std::size_t s = 0; s < sources_; ++s) {
+      if (s == targets_[k]) continue;
+      visit(s, weights_ == MessageWeights::per_source ? s : next++);
+    }
+  }
+
+  [[nodiscard]] WindowRuns runs(const Shape& source) const {
+    check_equal(source.channels, channels_, where, "channels");
+    check(source.elements() > 0, where, "empty input ", source);
+    const WindowRuns runs(source, window_, where);
+    check_equal(runs.output(channels_), source, where, "output size of the window");
+    return runs;
+  }
+  [[nodiscard]] const BinaryConv2d* any_conv() const {
+    for (const Conv& message : messages_)
+      if (message) return &*message;
+    return nullptr;
+  }
+  [[nodiscard]] std::size_t kept_messages() const { return weights_ == MessageWeights::per_source ? sources_ : 1; }
+  [[nodiscard]] ScratchNeed need(const WindowRuns& runs) const {
+    const std::size_t width = runs.columns().output;
+    const BinaryConv2d* conv = any_conv();
+    const std::size_t conv_bytes = conv ? conv->sums().scratch(runs).each : 0;  // the same for all: they differ in values alone
+    return {0, (kept_messages() + 2) * scratch_size<float>(width * channels_) +
+                   scratch_size<std::uint32_t>(width * words_for<std::uint32_t>(channels_)) + conv_bytes};
+  }
+  [[nodiscard]] Row take_row(Scratch scratch, const WindowRuns& runs) const noexcept {
+    const std::size_t count = runs.columns().output * channels_, stride = scratch_size<float>(count) / sizeof(float);
+    Row row{};
+    row.messages = scratch.take<float>(kept_messages() * stride);
+    row.sum = scratch.take<float>(count);
+    row.identity = scratch.take<float>(count);
+    row.bits = scratch.take<std::uint32_t>(runs.columns().output * words_for<std::uint32_t>(channels_));
+    row.conv = scratch.rest();
+    return row;
+  }
+
+  /// finish(target, y, S_k, bit row) for every target of every row.
+  template <class Finish>
+  void run_rows(std::span<const Bits> sources, std::span<const Floats> identities, const Shape& out, const Execution& execution,
+                Finish&& finish) const {
+    const Shape source = check_inputs(sources, identities);
+    const WindowRuns runs = this->runs(source);
+    check_equal(out, output_shape(source), where, "output shape");
+    const ScratchNeed need = this->need(runs);
+    check_execution(execution, need, where);
+    check(execution.kernels == kernels_, where, "weights were packed for other kernels");
+    for_each_row(execution, source.height, need, [&](std::size_t y, const Scratch& scratch) {
+      const Row row = take_row(scratch, runs);
+      std::uint64_t ready = 0;  // per_source: messages of this row that are in their buffer
+      for (std::size_t k = 0; k < targets_.size(); ++k) {
+        sum_messages(k, sources, runs, y, row, ready);
+        add_identity(k, sources, identities, y, row);
+        finish(k, y, row.sum, row.bits);
+      }
+    });
+  }
+
+  [[nodiscard]] Shape check_inputs(std::span<const Bits> sources, std::span<const Floats> identities) const {
+    check_equal(sources.size(), sources_, where, "sources");
+    check_equal(identities.size(), identity_ == Identity::real ? targets_.size() : 0, where, "real identities");
+    for (const Bits& source : sources) {
+      check_equal(source.shape, sources[0].shape, where, "source shape");
+      debug_check_tail(source, where);
+    }
+    for (const Floats& identity : identities) check_equal(identity.shape, sources[0].shape, where, "identity shape");
+    return sources[0].shape;
+  }
+
+  /// row.sum = M_k of row y: the messages in order, gated. Nothing where there is no other source.
+  void sum_messages(std::size_t k, std::span<const Bits> sources, const WindowRuns& runs, std::size_t y, const Row& row,
+                    std::uint64_t& ready) const noexcept {
+    const std::size_t width = runs.columns().output, count = width * channels_, stride = scratch_size<float>(count) / sizeof(float);
+    bool first = true;
+    for_each_message(k, [&](std::size_t s, std::size_t index) {
+      const bool keep = weights_ == MessageWeights::per_source;
+      float* message = row.messages + (keep ? s : 0) * stride;
+      if (!keep || (ready >> s & 1U) == 0) {
+        messages_[index]->float_row(view(sources[s], *messages_[index], runs), runs, y, Scratch(row.conv), nullptr, message);
+        if (gate_source_ == GateSource::source) mask(*gates_[index], sources[s], runs, y, row, message);
+        ready |= std::uint64_t{1} << s;
+      }
+      if (first) std::copy_n(message, count, row.sum);
+      else kernels_->add(row.sum, message, count, row.sum);
+      first = false;
+    });
+    if (!first && gate_source_ == GateSource::target) mask(*gates_[k], sources[targets_[k]], runs, y, row, row.sum);
+  }
+
+  /// values = gate bit ? values : 0.
+  void mask(const BinaryConv2d& gate, const Bits& source, const WindowRuns& runs, std::size_t y, const Row& row, float* values) const noexcept {
+    gate.bit_row(view(source, gate, runs), runs, y, Scratch(row.conv), row.bits);
+    kernels_->gate(row.bits, runs.columns().output, channels_, values);
+  }
+  /// One group: the map is read where it lies, and no scratch is used.
+  static BinaryConv2d::Sums::Source view(const Bits& bits, const BinaryConv2d& conv, const WindowRuns& runs) noexcept {
+    return conv.sums().source(bits.data, runs, {});
+  }
+
+  /// row.sum = identity + M_k, or the identity alone.
+  void add_identity(std::size_t k, std::span<const Bits> sources, std::span<const Floats> identities, std::size_t y, const Row& row) const noexcept {
+    const Bits& bits = sources[targets_[k]];
+    const std::size_t count = bits.shape.width * channels_;
+    const float* identity = identity_ == Identity::real ? identities[k].pixel(y, 0) : row.identity;
+    if (identity_ == Identity::binary) kernels_->unpack(bits.pixel(y, 0), bits.shape.width, channels_, row.identity);
+    if (sources_ == 1) std::copy_n(identity, count, row.sum);
+    else kernels_->add(identity, row.sum, count, row.sum);
+  }
+
+  const kernels::KernelTable* kernels_;
+  std::size_t channels_, sources_;
+  std::vector<std::size_t> targets_;
+  GateSource gate_source_;
+  MessageWeights weights_;
+  Identity identity_;
+  bool outer_sign_;
+  Window window_;
+  std::vector<Conv> gates_, messages_;  // empty where no target uses them
 };
 
 }  // namespace bimtdp::ops

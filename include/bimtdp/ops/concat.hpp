@@ -1,31 +1,137 @@
 // SPDX-License-Identifier: Apache-2.0
-// Concatenation and slices along channels, of floats and of bits (at any bit offset).
+// Channels of several maps behind each other, ranges of channels, and chosen channels or pixels; of floats and of bits
+// (which move at any bit offset without being unpacked).
 #pragma once
 
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/core/tensor.hpp>
+#include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/execution.hpp>
+
+#include <type_traits>
+#include <vector>
 
 namespace bimtdp::ops {
 
 class Concat {
  public:
-  [[nodiscard]] Shape output_shape(std::span<const Shape> inputs) const;
-  [[nodiscard]] std::size_t scratch_bytes(std::span<const Shape> inputs, std::size_t threads) const;
-  void run(std::span<const TensorView<const float>> in, const TensorView<float>& out, const Execution& execution) const;
+  [[nodiscard]] Shape output_shape(std::span<const Shape> inputs) const {
+    check(!inputs.empty(), where, "no inputs");
+    Shape out = inputs[0];
+    out.channels = 0;
+    for (const Shape& shape : inputs) add(out, shape);
+    return out;
+  }
+  [[nodiscard]] std::size_t scratch_bytes(std::span<const Shape>, std::size_t) const { return 0; }
+
+  void run(std::span<const TensorView<const float>> in, const TensorView<float>& out, const Execution& execution) const {
+    check_inputs(in, out.shape, execution);
+    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+      for (std::size_t x = 0; x < out.shape.width; ++x) {
+        float* to = out.pixel(y, x);
+        for (const auto& map : in) to = std::copy_n(map.pixel(y, x), map.shape.channels, to);
+      }
+    });
+  }
   template <class Word>
-  void run(std::type_identity_t<std::span<const BitView<const Word>>> in, const BitView<Word>& out, const Execution& execution) const;
+  void run(std::type_identity_t<std::span<const BitView<const Word>>> in, const BitView<Word>& out, const Execution& execution) const {
+    check_inputs(in, out.shape, execution);
+    for (const auto& map : in) debug_check_tail(map, where);
+    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+      for (std::size_t x = 0; x < out.shape.width; ++x) {
+        Word* to = out.pixel(y, x);
+        std::fill_n(to, out.words(), Word{0});
+        std::size_t at = 0;
+        for (const auto& map : in) {
+          copy_bits<Word>(map.pixel(y, x), 0, map.shape.channels, to, at);
+          at += map.shape.channels;
+        }
+      }
+    });
+  }
+
+ private:
+  static constexpr std::string_view where = "concat";
+
+  static void add(Shape& sum, const Shape& shape) {
+    check(shape.height == sum.height && shape.width == sum.width, where, "input size (got ", shape, ", expected ", sum.height, "x", sum.width, ")");
+    check(shape.channels <= max_extent && sum.channels + shape.channels <= max_extent, where, "more than ", max_extent, " channels");
+    sum.channels += shape.channels;
+  }
+  template <class View>
+  static void check_inputs(std::span<const View> in, const Shape& out, const Execution& execution) {
+    check(!in.empty(), where, "no inputs");
+    Shape sum = in[0].shape;
+    sum.channels = 0;
+    for (const View& map : in) add(sum, map.shape);
+    check_equal(out, sum, where, "output shape");
+    check_execution(execution, {}, where);
+  }
 };
 
 /// Channels begin..end-1.
 class Slice {
  public:
-  Slice(std::size_t begin, std::size_t end);
-  [[nodiscard]] Shape output_shape(const Shape& input) const;
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const;
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const;
+  Slice(std::size_t begin, std::size_t end) : begin_(begin), end_(end) {
+    check(begin < end, where, "empty range ", begin, " to ", end);
+  }
+
+  [[nodiscard]] Shape output_shape(const Shape& input) const {
+    check(end_ <= input.channels, where, "end (got ", end_, ", expected at most ", input.channels, ")");
+    return {input.height, input.width, end_ - begin_};
+  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t) const { return 0; }
+
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    check_execution(execution, {}, where);
+    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+      for (std::size_t x = 0; x < out.shape.width; ++x) std::copy_n(in.pixel(y, x) + begin_, end_ - begin_, out.pixel(y, x));
+    });
+  }
   template <class Word>
-  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const;
+  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const {
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    check_execution(execution, {}, where);
+    debug_check_tail(in, where);
+    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+      for (std::size_t x = 0; x < out.shape.width; ++x) {
+        Word* to = out.pixel(y, x);
+        to[out.words() - 1] = 0;  // tail bits
+        copy_bits(in.pixel(y, x), begin_, end_ - begin_, to, 0);
+      }
+    });
+  }
+
+ private:
+  static constexpr std::string_view where = "slice";
+  std::size_t begin_, end_;
 };
+
+// -- one call each: allocates and runs ------------------------------------------------------------------------------------
+
+[[nodiscard]] inline Tensor<float> concat(std::span<const TensorView<const float>> in, const kernels::KernelTable& kernels = kernels::active()) {
+  std::vector<Shape> shapes;
+  for (const auto& map : in) shapes.push_back(map.shape);
+  Tensor<float> out(Concat().output_shape(shapes));
+  Concat().run(in, out.view(), OwnExecution(kernels, 0));
+  return out;
+}
+template <class Word>
+[[nodiscard]] BitTensor<Word> concat(std::span<const BitView<const Word>> in, const kernels::KernelTable& kernels = kernels::active()) {
+  std::vector<Shape> shapes;
+  for (const auto& map : in) shapes.push_back(map.shape);
+  BitTensor<Word> out(Concat().output_shape(shapes));
+  Concat().run(in, out.view(), OwnExecution(kernels, 0));
+  return out;
+}
+template <class Word>
+[[nodiscard]] BitTensor<Word> slice(const BitTensor<Word>& in, std::size_t begin, std::size_t end,
+                                    const kernels::KernelTable& kernels = kernels::active()) {
+  const Slice op(begin, end);
+  BitTensor<Word> out(op.output_shape(in.shape()));
+  op.run(in.view(), out.view(), OwnExecution(kernels, 0));
+  return out;
+}
 
 }  // namespace bimtdp::ops

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -41,6 +42,8 @@ class Scratch {
     bytes_ = bytes_.subspan(size);
     return piece;
   }
+  /// What has not been taken yet.
+  [[nodiscard]] std::span<std::byte> rest() const noexcept { return bytes_; }
 
  private:
   std::span<std::byte> bytes_;

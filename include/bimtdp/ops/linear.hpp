@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fully connected layer on a 1x1xC map.
+// Fully connected layer on a 1x1xC map: a 1x1 convolution of one pixel.
 #pragma once
 
 #include <bimtdp/ops/conv2d.hpp>
@@ -16,11 +16,34 @@ struct LinearParameters {
 
 class Linear {
  public:
-  Linear(const kernels::KernelTable& kernels, const LinearParameters& parameters);
+  Linear(const kernels::KernelTable& kernels, const LinearParameters& p, std::string_view where = "linear")
+      : where_(where), conv_(kernels, {{}, 1, p.in_channels, p.out_channels, p.weights, {{}, {}, p.bias, p.activation}}, where) {}
 
-  [[nodiscard]] Shape output_shape(const Shape& input) const;
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const;
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const;
+  [[nodiscard]] Shape output_shape(const Shape& input) const {
+    check(input.height == 1 && input.width == 1, where_, "input shape (got ", input, ", expected 1x1xC)");
+    return conv_.output_shape(input);
+  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
+    static_cast<void>(output_shape(input));
+    return conv_.scratch_bytes(input, threads);
+  }
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+    check_equal(out.shape, output_shape(in.shape), where_, "output shape");
+    conv_.run(in, out, execution);
+  }
+
+ private:
+  std::string_view where_;  // a literal
+  Conv2d conv_;
 };
+
+/// One call: prepares the weights, allocates and runs.
+[[nodiscard]] inline Tensor<float> linear(const TensorView<const float>& in, const LinearParameters& parameters,
+                                          const kernels::KernelTable& kernels = kernels::active()) {
+  const Linear layer(kernels, parameters);
+  Tensor<float> out(layer.output_shape(in.shape));
+  layer.run(in, out, OwnExecution(kernels, layer.scratch_bytes(in.shape, 1)));
+  return out;
+}
 
 }  // namespace bimtdp::ops

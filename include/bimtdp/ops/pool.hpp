@@ -4,37 +4,189 @@
 
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/core/tensor.hpp>
+#include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/window_runs.hpp>
+
+#include <type_traits>
 
 namespace bimtdp::ops {
+
+namespace detail {
+
+/// The runs of a pooling window; throws Error unless every window sees a pixel.
+[[nodiscard]] inline WindowRuns pool_runs(const Shape& input, const Window& window, std::string_view where) {
+  check(input.elements() > 0, where, "empty input ", input);
+  const WindowRuns runs(input, window, where);
+  check(runs.rows().always_inside() && runs.columns().always_inside(), where, "a window lies in the padding alone");
+  return runs;
+}
+
+template <class T>
+[[nodiscard]] ScratchNeed pool_scratch(const WindowRuns& runs) {
+  return {0, scratch_size<kernels::Tap<T>>(runs.max_taps())};
+}
+
+}  // namespace detail
 
 /// Maximum over a window; on bits the OR of its pixels. Every window must see at least one pixel.
 class MaxPool2d {
  public:
-  explicit MaxPool2d(const Window& window);
-  [[nodiscard]] Shape output_shape(const Shape& input) const;
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const;
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const;
+  explicit MaxPool2d(const Window& window) : window_(window) {}
+
+  [[nodiscard]] Shape output_shape(const Shape& input) const { return detail::pool_runs(input, window_, where).output(input.channels); }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
+    return detail::pool_scratch<std::uint64_t>(detail::pool_runs(input, window_, where)).total(threads);
+  }
+
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+    const std::size_t channels = in.shape.channels;
+    run_rows(in.data, channels, in.shape, out.shape, execution, [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
+      execution.kernels->max_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, out.pixel(y, x));
+    });
+  }
   template <class Word>
-  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const;
+  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const {
+    debug_check_tail(in, where);
+    const std::size_t words = in.words(), step = window_.stride[1] * words;
+    run_rows(in.data, words, in.shape, out.shape, execution, [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
+      for (std::size_t p = 0; p < pixels; ++p)
+        for (std::size_t w = 0; w < words; ++w) {
+          Word any = 0;
+          for (std::size_t t = 0; t < count; ++t) any = static_cast<Word>(any | taps[t].pixel[p * step + w]);
+          out.pixel(y, x + p)[w] = any;
+        }
+    });
+  }
+
+ private:
+  static constexpr std::string_view where = "max_pool2d";
+
+  /// finish(y, x, pixels, tap count, taps) for every run.
+  template <class T, class Finish>
+  void run_rows(const T* in, std::size_t pixel_stride, const Shape& input, const Shape& out, const Execution& execution, Finish&& finish) const {
+    const WindowRuns runs = detail::pool_runs(input, window_, where);
+    check_equal(out, runs.output(input.channels), where, "output shape");
+    const ScratchNeed need = detail::pool_scratch<T>(runs);
+    check_execution(execution, need, where);
+    for_each_row(execution, out.height, need, [&](std::size_t y, Scratch scratch) {
+      auto* taps = scratch.take<kernels::Tap<T>>(runs.max_taps());
+      runs.for_each_run(out.width, [&](std::size_t x, std::size_t pixels) {
+        const std::size_t count = runs.taps(y, x, in, pixel_stride, taps);
+        finish(y, x, pixels, count, taps);
+      });
+    });
+  }
+
+  Window window_;
 };
 
 /// Average over a window (dilation 1): the sum divided by the window's size where the padding counts, else by its pixels inside.
 class AveragePool2d {
  public:
-  AveragePool2d(const Window& window, bool count_include_pad);
-  [[nodiscard]] Shape output_shape(const Shape& input) const;
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const;
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const;
+  AveragePool2d(const Window& window, bool count_include_pad) : window_(window), count_include_pad_(count_include_pad) {
+    check(window.dilation == std::array<std::size_t, 2>{1, 1}, where, "dilation must be 1");
+  }
+
+  [[nodiscard]] Shape output_shape(const Shape& input) const { return detail::pool_runs(input, window_, where).output(input.channels); }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
+    return detail::pool_scratch<float>(detail::pool_runs(input, window_, where)).total(threads);
+  }
+
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+    const WindowRuns runs = detail::pool_runs(in.shape, window_, where);
+    const std::size_t channels = in.shape.channels;
+    check_equal(out.shape, runs.output(channels), where, "output shape");
+    const ScratchNeed need = detail::pool_scratch<float>(runs);
+    check_execution(execution, need, where);
+    for_each_row(execution, out.shape.height, need, [&](std::size_t y, Scratch scratch) {
+      auto* taps = scratch.take<kernels::Tap<float>>(runs.max_taps());
+      runs.for_each_run(out.shape.width, [&](std::size_t x, std::size_t pixels) {
+        const std::size_t count = runs.taps(y, x, in.data, channels, taps);
+        const float divisor = static_cast<float>(count_include_pad_ ? window_.taps() : count);
+        execution.kernels->average_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, divisor, out.pixel(y, x));
+      });
+    });
+  }
+
+ private:
+  static constexpr std::string_view where = "avg_pool2d";
+  Window window_;
+  bool count_include_pad_;
 };
 
-/// Average over PyTorch's bins: rows floor(i*in/out) to ceil((i+1)*in/out), columns alike. Sums in double, row-major.
+/// Average over PyTorch's bins: rows floor(i*in/out) to ceil((i+1)*in/out)-1, columns alike. Sums in double, row-major.
 class AdaptiveAveragePool2d {
  public:
-  AdaptiveAveragePool2d(std::size_t height, std::size_t width);
-  [[nodiscard]] Shape output_shape(const Shape& input) const;
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const;
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const;
+  AdaptiveAveragePool2d(std::size_t height, std::size_t width) : height_(height), width_(width) {
+    check(height > 0 && width > 0 && height <= max_extent && width <= max_extent, where, "size (got ", height, "x", width,
+          ", expected 1 to ", max_extent, ")");
+  }
+
+  [[nodiscard]] Shape output_shape(const Shape& input) const {
+    check(input.elements() > 0, where, "empty input ", input);
+    return {height_, width_, input.channels};
+  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const { return need(input).total(threads); }
+
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    check_execution(execution, need(in.shape), where);
+    for_each_row(execution, height_, need(in.shape), [&](std::size_t y, Scratch scratch) {
+      double* sums = scratch.take<double>(in.shape.channels);
+      for (std::size_t x = 0; x < width_; ++x) average(in, y, x, sums, out.pixel(y, x));
+    });
+  }
+
+ private:
+  static constexpr std::string_view where = "adaptive_avg_pool2d";
+  [[nodiscard]] static ScratchNeed need(const Shape& input) { return {0, scratch_size<double>(input.channels)}; }
+  [[nodiscard]] static std::size_t bin_begin(std::size_t i, std::size_t in, std::size_t out) noexcept { return i * in / out; }
+  [[nodiscard]] static std::size_t bin_end(std::size_t i, std::size_t in, std::size_t out) noexcept { return ((i + 1) * in + out - 1) / out; }
+
+  void average(const TensorView<const float>& in, std::size_t y, std::size_t x, double* sums, float* out) const noexcept {
+    const std::size_t channels = in.shape.channels;
+    const std::size_t top = bin_begin(y, in.shape.height, height_), bottom = bin_end(y, in.shape.height, height_);
+    const std::size_t left = bin_begin(x, in.shape.width, width_), right = bin_end(x, in.shape.width, width_);
+    std::fill_n(sums, channels, 0.0);
+    for (std::size_t row = top; row < bottom; ++row)
+      for (std::size_t column = left; column < right; ++column)
+        for (std::size_t c = 0; c < channels; ++c) sums[c] += static_cast<double>(in(row, column, c));
+    const double count = static_cast<double>((bottom - top) * (right - left));
+    for (std::size_t c = 0; c < channels; ++c) out[c] = static_cast<float>(sums[c] / count);
+  }
+
+  std::size_t height_, width_;
 };
+
+/// One call each: allocates and runs.
+[[nodiscard]] inline Tensor<float> max_pool2d(const TensorView<const float>& in, const Window& window,
+                                              const kernels::KernelTable& kernels = kernels::active()) {
+  const MaxPool2d pool(window);
+  Tensor<float> out(pool.output_shape(in.shape));
+  pool.run(in, out.view(), OwnExecution(kernels, pool.scratch_bytes(in.shape, 1)));
+  return out;
+}
+template <class Word>
+[[nodiscard]] BitTensor<Word> max_pool2d(const BitTensor<Word>& in, const Window& window, const kernels::KernelTable& kernels = kernels::active()) {
+  const MaxPool2d pool(window);
+  BitTensor<Word> out(pool.output_shape(in.shape()));
+  pool.run(in.view(), out.view(), OwnExecution(kernels, pool.scratch_bytes(in.shape(), 1)));
+  return out;
+}
+[[nodiscard]] inline Tensor<float> average_pool2d(const TensorView<const float>& in, const Window& window, bool count_include_pad = true,
+                                                  const kernels::KernelTable& kernels = kernels::active()) {
+  const AveragePool2d pool(window, count_include_pad);
+  Tensor<float> out(pool.output_shape(in.shape));
+  pool.run(in, out, OwnExecution(kernels, pool.scratch_bytes(in.shape, 1)));
+  return out;
+}
+[[nodiscard]] inline Tensor<float> adaptive_average_pool2d(const TensorView<const float>& in, std::size_t height, std::size_t width,
+                                                           const kernels::KernelTable& kernels = kernels::active()) {
+  const AdaptiveAveragePool2d pool(height, width);
+  Tensor<float> out(pool.output_shape(in.shape));
+  pool.run(in, out, OwnExecution(kernels, pool.scratch_bytes(in.shape, 1)));
+  return out;
+}
 
 }  // namespace bimtdp::ops

@@ -1,28 +1,137 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resizing as PyTorch's interpolate computes it (align_corners=False, float32 index arithmetic). The size of `out` decides.
+// Bilinear: source = max((i + 0.5)*in/out - 0.5, 0). Nearest: source = floor(i*in/out).
 #pragma once
 
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/core/tensor.hpp>
+#include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/execution.hpp>
 
+#include <cmath>
+#include <type_traits>
+
 namespace bimtdp::ops {
+
+namespace detail {
+
+[[nodiscard]] inline Shape resize_shape(const Shape& input, std::size_t height, std::size_t width, std::string_view where) {
+  check(input.elements() > 0, where, "empty input ", input);
+  check(height > 0 && width > 0 && height <= max_extent && width <= max_extent, where, "size (got ", height, "x", width, ", expected 1 to ",
+        max_extent, ")");
+  check(input.height <= max_extent && input.width <= max_extent, where, "input ", input, " is above ", max_extent);
+  return {height, width, input.channels};
+}
+
+/// Input pixels in front of and behind an output position, and how far it lies behind the first.
+struct Neighbours {
+  std::size_t first = 0, second = 0;
+  float fraction = 0.0F;
+};
+
+[[nodiscard]] inline Neighbours bilinear_neighbours(std::size_t i, std::size_t in, std::size_t out) noexcept {
+  const float scale = static_cast<float>(in) / static_cast<float>(out);
+  const float source = std::max(std::fma(scale, static_cast<float>(i) + 0.5F, -0.5F), 0.0F);
+  const std::size_t first = std::min(static_cast<std::size_t>(source), in - 1);
+  return {first, std::min(first + 1, in - 1), source - static_cast<float>(first)};
+}
+
+[[nodiscard]] inline std::size_t nearest_neighbour(std::size_t i, std::size_t in, std::size_t out) noexcept {
+  const float scale = static_cast<float>(in) / static_cast<float>(out);
+  return std::min(static_cast<std::size_t>(static_cast<float>(i) * scale), in - 1);
+}
+
+}  // namespace detail
 
 class ResizeBilinear {
  public:
   /// `height` and `width` are those of the output.
-  [[nodiscard]] Shape output_shape(const Shape& input, std::size_t height, std::size_t width) const;
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t height, std::size_t width, std::size_t threads) const;
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const;
+  [[nodiscard]] Shape output_shape(const Shape& input, std::size_t height, std::size_t width) const {
+    return detail::resize_shape(input, height, width, where);
+  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t height, std::size_t width, std::size_t threads) const {
+    return need(output_shape(input, height, width)).total(threads);
+  }
+
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+    check_equal(out.shape, output_shape(in.shape, out.shape.height, out.shape.width), where, "output shape");
+    check_execution(execution, need(out.shape), where);
+    const std::size_t width = out.shape.width;
+    Scratch scratch(execution.scratch);
+    std::uint32_t* left = scratch.take<std::uint32_t>(width);
+    std::uint32_t* right = scratch.take<std::uint32_t>(width);
+    float* fraction = scratch.take<float>(width);
+    for (std::size_t x = 0; x < width; ++x) {
+      const detail::Neighbours n = detail::bilinear_neighbours(x, in.shape.width, width);
+      left[x] = static_cast<std::uint32_t>(n.first), right[x] = static_cast<std::uint32_t>(n.second), fraction[x] = n.fraction;
+    }
+    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+      const detail::Neighbours n = detail::bilinear_neighbours(y, in.shape.height, out.shape.height);
+      execution.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, left, right, fraction, width, in.shape.channels,
+                                    out.pixel(y, 0));
+    });
+  }
+
+ private:
+  static constexpr std::string_view where = "resize_bilinear";
+  [[nodiscard]] static ScratchNeed need(const Shape& out) {
+    return {2 * scratch_size<std::uint32_t>(out.width) + scratch_size<float>(out.width), 0};
+  }
 };
 
 class ResizeNearest {
  public:
-  [[nodiscard]] Shape output_shape(const Shape& input, std::size_t height, std::size_t width) const;
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t height, std::size_t width, std::size_t threads) const;
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const;
+  [[nodiscard]] Shape output_shape(const Shape& input, std::size_t height, std::size_t width) const {
+    return detail::resize_shape(input, height, width, where);
+  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t, std::size_t, std::size_t) const { return 0; }
+
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+    copy_pixels(in.data, in.shape.channels, in.shape, out.data, out.shape, execution);
+  }
   template <class Word>
-  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const;
+  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const {
+    debug_check_tail(in, where);
+    copy_pixels(in.data, in.words(), in.shape, out.data, out.shape, execution);
+  }
+
+ private:
+  static constexpr std::string_view where = "resize_nearest";
+
+  template <class T>
+  void copy_pixels(const T* in, std::size_t values, const Shape& input, T* out, const Shape& output, const Execution& execution) const {
+    check_equal(output, output_shape(input, output.height, output.width), where, "output shape");
+    check_execution(execution, {}, where);
+    for_each_row(execution, output.height, {}, [&](std::size_t y, const Scratch&) {
+      const T* row = in + detail::nearest_neighbour(y, input.height, output.height) * input.width * values;
+      for (std::size_t x = 0; x < output.width; ++x)
+        std::copy_n(row + detail::nearest_neighbour(x, input.width, output.width) * values, values, out + (y * output.width + x) * values);
+    });
+  }
 };
+
+/// One call each: allocates and runs.
+[[nodiscard]] inline Tensor<float> resize_bilinear(const TensorView<const float>& in, std::size_t height, std::size_t width,
+                                                   const kernels::KernelTable& kernels = kernels::active()) {
+  const ResizeBilinear resize;
+  Tensor<float> out(resize.output_shape(in.shape, height, width));
+  resize.run(in, out, OwnExecution(kernels, resize.scratch_bytes(in.shape, height, width, 1)));
+  return out;
+}
+[[nodiscard]] inline Tensor<float> resize_nearest(const TensorView<const float>& in, std::size_t height, std::size_t width,
+                                                  const kernels::KernelTable& kernels = kernels::active()) {
+  const ResizeNearest resize;
+  Tensor<float> out(resize.output_shape(in.shape, height, width));
+  resize.run(in, out.view(), OwnExecution(kernels, 0));
+  return out;
+}
+template <class Word>
+[[nodiscard]] BitTensor<Word> resize_nearest(const BitTensor<Word>& in, std::size_t height, std::size_t width,
+                                             const kernels::KernelTable& kernels = kernels::active()) {
+  const ResizeNearest resize;
+  BitTensor<Word> out(resize.output_shape(in.shape(), height, width));
+  resize.run(in.view(), out.view(), OwnExecution(kernels, 0));
+  return out;
+}
 
 }  // namespace bimtdp::ops

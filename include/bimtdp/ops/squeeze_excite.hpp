@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Squeeze and excite: x * sigmoid(expand(relu(reduce(mean of x)))).
+// Squeeze and excite: x * sigmoid(expand(relu(reduce(mean of x)))). The mean is summed in double, row-major.
 #pragma once
 
 #include <bimtdp/ops/linear.hpp>
@@ -17,11 +17,77 @@ struct SqueezeExciteParameters {
 
 class SqueezeExcite {
  public:
-  SqueezeExcite(const kernels::KernelTable& kernels, const SqueezeExciteParameters& parameters);
+  SqueezeExcite(const kernels::KernelTable& kernels, const SqueezeExciteParameters& p)
+      : channels_(p.channels),
+        hidden_(p.hidden),
+        reduce_(kernels, {p.channels, p.hidden, p.reduce_weight, p.reduce_bias, {kernels::ActivationKind::relu, {}, {}, {}}}, where),
+        expand_(kernels, {p.hidden, p.channels, p.expand_weight, p.expand_bias, {kernels::ActivationKind::sigmoid, {}, {}, {}}}, where) {}
 
-  [[nodiscard]] Shape output_shape(const Shape& input) const;
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const;
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const;
+  [[nodiscard]] Shape output_shape(const Shape& input) const {
+    check_equal(input.channels, channels_, where, "channels");
+    check(input.elements() > 0, where, "empty input ", input);
+    return input;
+  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
+    static_cast<void>(output_shape(input));
+    return need().total(threads);
+  }
+
+  /// `out` may be `in`. execution.kernels must be the table of the constructor.
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    check_execution(execution, need(), where);
+    Scratch scratch(execution.scratch);
+    double* sums = scratch.take<double>(channels_);
+    const TensorView<float> squeezed{scratch.take<float>(channels_), {1, 1, channels_}};
+    const TensorView<float> hidden{scratch.take<float>(hidden_), {1, 1, hidden_}};
+    const TensorView<float> excited{scratch.take<float>(channels_), {1, 1, channels_}};
+    const Execution one{execution.kernels, 1, scratch.take_bytes(layers_scratch())};
+
+    mean(in, sums, squeezed.data, execution);
+    reduce_.run(squeezed, hidden, one);
+    expand_.run(hidden, excited, one);
+    kernels::Epilogue factors{};
+    factors.alpha = excited.data;
+    for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
+      execution.kernels->epilogue(in.pixel(begin, 0), channels_, (end - begin) * in.shape.width, channels_, factors, out.pixel(begin, 0));
+    });
+  }
+
+ private:
+  static constexpr std::string_view where = "squeeze_excite";
+
+  [[nodiscard]] std::size_t layers_scratch() const {
+    return std::max(reduce_.scratch_bytes({1, 1, channels_}, 1), expand_.scratch_bytes({1, 1, hidden_}, 1));
+  }
+  [[nodiscard]] ScratchNeed need() const {
+    return {scratch_size<double>(channels_) + 2 * scratch_size<float>(channels_) + scratch_size<float>(hidden_) + layers_scratch(), 0};
+  }
+
+  /// Threads take channels, not rows, so that every sum has one order.
+  static void mean(const TensorView<const float>& in, double* sums, float* result, const Execution& execution) noexcept {
+    constexpr std::size_t block = alignment / sizeof(float);
+    const std::size_t channels = in.shape.channels, pixels = in.shape.pixels();
+    for_each_part(execution, (channels + block - 1) / block, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
+      const std::size_t first = begin * block, last = std::min(end * block, channels);
+      std::fill(sums + first, sums + last, 0.0);
+      for (std::size_t p = 0; p < pixels; ++p)
+        for (std::size_t c = first; c < last; ++c) sums[c] += static_cast<double>(in.data[p * channels + c]);
+      for (std::size_t c = first; c < last; ++c) result[c] = static_cast<float>(sums[c] / static_cast<double>(pixels));
+    });
+  }
+
+  std::size_t channels_, hidden_;
+  Linear reduce_, expand_;
 };
+
+/// One call: prepares the weights, allocates and runs.
+[[nodiscard]] inline Tensor<float> squeeze_excite(const TensorView<const float>& in, const SqueezeExciteParameters& parameters,
+                                                  const kernels::KernelTable& kernels = kernels::active()) {
+  const SqueezeExcite gate(kernels, parameters);
+  Tensor<float> out(gate.output_shape(in.shape));
+  gate.run(in, out, OwnExecution(kernels, gate.scratch_bytes(in.shape, 1)));
+  return out;
+}
 
 }  // namespace bimtdp::ops
