@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sign estimators, binary convolution and the small layers, against their definitions."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from bimtdp_torch import fused, layers
+
+
+def test_sign_has_two_states():
+    x = torch.tensor([-1.0, -0.0, 0.0, 1e-30, -1e-30])
+    assert layers.sign_bireal(x).tolist() == [-1, 1, 1, 1, -1]
+
+
+@pytest.mark.parametrize("estimator", layers.ESTIMATORS)
+def test_sign_gradients(estimator):
+    x = torch.linspace(-1.5, 1.5, 31, requires_grad=True)
+    sign = layers.Sign(estimator)
+    sign.ede = (1.0, 2.0)
+    (sign(x) * 3).sum().backward()
+    expected = {"bireal": (2 - 2 * x.abs()).clamp(min=0), "clip": (x.abs() < 1).float(),
+                "ede": 2 * (1 - torch.tanh(2 * x) ** 2)}[estimator]
+    torch.testing.assert_close(x.grad, 3 * expected.detach())
+
+
+def test_rsign_gradient_of_threshold():
+    layer = layers.RSign(3)
+    layer.bias.data = torch.tensor([0.2, -0.1, 0.0])
+    x = torch.randn(2, 3, 4, 5, requires_grad=True)
+    weight = torch.randn(2, 3, 4, 5)
+    (layer(x) * weight).sum().backward()
+    shifted = x.detach() + layer.bias.detach().view(1, 3, 1, 1)
+    expected = weight * (2 - 2 * shifted.abs()).clamp(min=0)
+    torch.testing.assert_close(x.grad, expected)
+    torch.testing.assert_close(layer.bias.grad, expected.sum((0, 2, 3)))
+
+
+@pytest.mark.parametrize("stride,dilation,groups", [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 6)])
+def test_binary_conv_is_conv_of_signs_with_zero_padding(stride, dilation, groups):
+    conv = layers.BinaryConv2d(6, 6, 3, stride, dilation, dilation, groups).eval()
+    x = layers.sign_bireal(torch.randn(2, 6, 9, 7))
+    weight = torch.where(conv.weight >= 0, 1.0, -1.0)
+    alpha = conv.weight.abs().mean((1, 2, 3)).view(1, -1, 1, 1)
+    dot = F.conv2d(x, weight, None, stride, dilation, dilation, groups)
+    assert torch.equal(dot, dot.round())
+    assert torch.equal(conv(x), dot * alpha)
+    torch.testing.assert_close(conv.train()(x), dot * alpha)
+
+
+def test_binary_conv_without_scale_or_signs():
+    conv = layers.BinaryConv2d(4, 5, 1, scaled=False)
+    assert conv.weight_scale() is None
+    assert set(conv.binary_weight().unique().tolist()) == {-1.0, 1.0}
+    conv.binarize = False  # first step of two-step training
+    x = torch.randn(1, 4, 3, 3)
+    torch.testing.assert_close(conv(x), F.conv2d(x, conv.weight))
+
+
+def test_grouped_softmax_runs_over_neighbouring_channels():
+    x = torch.randn(2, 6, 3, 3)
+    y = layers.GroupedSoftmax(2)(x)
+    torch.testing.assert_close(y[:, 2:4], x[:, 2:4].softmax(1))
+    torch.testing.assert_close(y[:, 0], torch.sigmoid(x[:, 0] - x[:, 1]))
+
+
+def test_ede_schedule():
+    layer = layers.Sign("ede")
+    layers.set_ede_progress(layer, 0.0)
+    assert layer.ede == pytest.approx((1000.0, 1e-3))
+    layers.set_ede_progress(layer, 1.0)
+    assert layer.ede == pytest.approx((1.0, 10.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fused_kernels_equal_plain_pytorch(dtype, monkeypatch):
+    if not fused.enable():
+        pytest.skip("no C++ compiler")
+    operators = fused.ops()
+    monkeypatch.setattr(fused, "_ops", None)
+    x = torch.randn(3, 18, 7, 5).to(dtype).contiguous(memory_format=torch.channels_last)
+    grad, bias = torch.randn_like(x), torch.randn(18) * 0.3
+    shifted = x.float() + bias.view(1, -1, 1, 1)
+    assert torch.equal(operators.rsign_forward(x, bias).float(), layers.sign_bireal(shifted))
+    gx, gb = operators.rsign_backward(grad, x, bias)
+    expected = grad.float() * (2 - 2 * shifted.abs()).clamp(min=0)
+    tolerance = dict(rtol=1e-2, atol=1e-2) if dtype == torch.bfloat16 else {}
+    torch.testing.assert_close(gx.float(), expected, **tolerance)
+    torch.testing.assert_close(gb, expected.sum((0, 2, 3)), rtol=1e-4, atol=1e-4)
+    leaf, slope = x.float().requires_grad_(), bias.clone().requires_grad_()
+    y = F.prelu(leaf, slope)
+    y.backward(grad.float())
+    torch.testing.assert_close(operators.prelu_forward(x, bias).float(), y.detach(), **tolerance)
+    gx, gs = operators.prelu_backward(grad, x, bias)
+    torch.testing.assert_close(gx.float(), leaf.grad, **tolerance)
+    torch.testing.assert_close(gs, slope.grad, rtol=1e-4, atol=1e-4)

