@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nodes from JSON and to JSON; the fields are those of io/fields.hpp.
+#pragma once
+
+#include <bimtdp/graph/graph.hpp>
+#include <bimtdp/io/fields.hpp>
+#include <bimtdp/io/json_fields.hpp>
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace bimtdp {
+
+namespace detail {
+
+/// Archive that fills a node from a JSON object.
+class NodeReader {
+ public:
+  explicit NodeReader(JsonObject& object) : object_(object) {}
+
+  void integer(std::string_view key, std::size_t& value) { value = static_cast<std::size_t>(object_.integer(key, max_extent)); }
+  void optional_integer(std::string_view key, std::size_t& value) {
+    if (object_.find(key) == nullptr) return;
+    integer(key, value);
+    check(value > 0, object_.where(), key, " (got 0, expected at least 1)");
+  }
+  void pair(std::string_view key, std::array<std::size_t, 2>& values) { numbers(key, object_.array(key, 2, 2), values); }
+  void optional_pair(std::string_view key, std::array<std::size_t, 2>& values) {
+    if (object_.find(key) == nullptr) return;
+    pair(key, values);
+    check(values[0] > 0 && values[1] > 0, object_.where(), key, " (got 0, expected at least 1)");
+  }
+  void padding(std::string_view key, Padding& p) {
+    std::array<std::size_t, 4> sides{};
+    numbers(key, object_.array(key, 4, 4), sides);
+    p = {sides[0], sides[1], sides[2], sides[3]};
+  }
+  void window(Window& w) {
+    pair("kernel", w.kernel);
+    pair("stride", w.stride);
+    pair("dilation", w.dilation);
+    padding("padding", w.padding);
+  }
+  void boolean(std::string_view key, bool& value) { value = object_.boolean(key); }
+  template <class Enum, std::size_t Count>
+  void choice(std::string_view key, Enum& value, const Names<Enum, Count>& names) {
+    const std::string text = object_.text(key, 64);
+    for (const auto& [name, candidate] : names) {
+      if (name != text) continue;
+      value = candidate;
+      return;
+    }
+    fail(object_.where(), key, ": unknown value '", text, "'");
+  }
+  void weight(std::string_view key, WeightName& name) {
+    name = object_.text(key, 128);
+    check(is_valid_name(name), object_.where(), key, " (got '", name, "', expected the name of a tensor)");
+  }
+  void optional_weight(std::string_view key, WeightName& name) {
+    if (object_.find(key) != nullptr) weight(key, name);
+  }
+  void activation(ActivationSpec& spec) {
+    JsonObject inner(object_.at("activation"), object_.where() + ": activation");
+    NodeReader reader(inner);
+    reader.choice("kind", spec.kind, activation_names);
+    reader.optional_weight("slope", spec.slope);
+    reader.optional_weight("shift_in", spec.shift_in);
+    reader.optional_weight("shift_out", spec.shift_out);
+    inner.finish();
+  }
+  void optional_activation(ActivationSpec& spec) {
+    if (object_.find("activation") != nullptr) activation(spec);
+  }
+  void indices(std::string_view key, std::vector<std::size_t>& values) {
+    for (const Json& item : object_.array(key, 1, max_inputs))
+      values.push_back(static_cast<std::size_t>(object_.to_integer(item, key, max_inputs)));
+  }
+  void convs(std::string_view key, std::vector<AttentionConv>& convs) {
+    for (const Json& item : object_.array(key, 0, max_inputs * max_inputs)) {
+      JsonObject inner(item, object_.where() + ": " + std::string(key));
+      NodeReader reader(inner);
+      describe_fields(reader, convs.emplace_back());
+      inner.finish();
+    }
+  }
+
+ private:
+  template <std::size_t Count>
+  void numbers(std::string_view key, const Json& array, std::array<std::size_t, Count>& values) {
+    for (std::size_t i = 0; i < Count; ++i) values[i] = static_cast<std::size_t>(object_.to_integer(array[i], key, max_extent));
+  }
+
+  JsonObject& object_;
+};
+
+/// Archive that writes a node's fields into a JSON object.
+class NodeWriter {
+ public:
+  explicit NodeWriter(Json& json) : json_(json) {}
+
+  void integer(const char* key, std::size_t value) { json_[key] = value; }
+  void optional_integer(const char* key, std::size_t value) {
+    if (value != 0) json_[key] = value;
+  }
+  void pair(const char* key, const std::array<std::size_t, 2>& values) { json_[key] = values; }
+  void optional_pair(const char* key, const std::array<std::size_t, 2>& values) {
+    if (values[0] != 0) json_[key] = values;
+  }
+  void padding(const char* key, const Padding& p) { json_[key] = {p.top, p.bottom, p.left, p.right}; }
+  void window(const Window& w) {
+    pair("kernel", w.kernel);
+    pair("stride", w.stride);
+    pair("dilation", w.dilation);
+    padding("padding", w.padding);
+  }
+  void boolean(const char* key, bool value) { json_[key] = value; }
+  template <class Enum, std::size_t Count>
+  void choice(const char* key, Enum value, const Names<Enum, Count>& names) {
+    for (const auto& [name, candidate] : names)
+      if (candidate == value) json_[key] = std::string(name);
+  }
+  void weight(const char* key, const WeightName& name) { json_[key] = name; }
+  void optional_weight(const char* key, const WeightName& name) {
+    if (!name.empty()) json_[key] = name;
+  }
+  void activation(const ActivationSpec& spec) {
+    Json inner = Json::object();
+    NodeWriter writer(inner);
+    writer.choice("kind", spec.kind, activation_names);
+    writer.optional_weight("slope", spec.slope);
+    writer.optional_weight("shift_in", spec.shift_in);
+    writer.optional_weight("shift_out", spec.shift_out);
+    json_["activation"] = std::move(inner);
+  }
+  void optional_activation(const ActivationSpec& spec) {
+    if (spec.kind != kernels::ActivationKind::none) activation(spec);
+  }
+  void indices(const char* key, const std::vector<std::size_t>& values) { json_[key] = values; }
+  void convs(const char* key, std::vector<AttentionConv>& convs) {
+    json_[key] = Json::array();
+    for (AttentionConv& conv : convs) {
+      Json inner = Json::object();
+      NodeWriter writer(inner);
+      describe_fields(writer, conv);
+      json_[key].push_back(std::move(inner));
+    }
+  }
+
+ private:
+  Json& json_;
+};
+
+/// The alternative of NodeOp called `name`; throws Error when there is none.
+template <std::size_t Index = 0>
+[[nodiscard]] NodeOp make_op(std::string_view name, std::string_view where) {
+  if constexpr (Index == std::variant_size_v<NodeOp>) {
+    fail(where, "unknown op '", name, "' (a newer version of bimtdp may know it)");
+  } else {
+    using Fields = std::variant_alternative_t<Index, NodeOp>;
+    if (name == Fields::op) return Fields{};
+    return make_op<Index + 1>(name, where);
+  }
+}
+
+}  // namespace detail
+
+/// Reads node `id`. Field names and types are checked here, their meaning when the Graph is built.
+[[nodiscard]] inline Node node_from_json(const Json& json, NodeId id, std::string_view file) {
+  JsonObject object(json, std::string(file) + ": node " + std::to_string(id));
+  Node node;
+  node.name = object.text("name", 128);
+  const std::string op = object.text("op", 64);
+  JsonObject named(json, object.where() + " (" + op + " " + node.name + ")");
+  node.op = detail::make_op(named.text("op", 64), named.where());
+  for (const Json& input : named.array("inputs", 0, detail::max_inputs))
+    node.inputs.push_back(static_cast<NodeId>(named.to_integer(input, "inputs", max_nodes)));
+  (void)named.at("name");
+  detail::NodeReader reader(named);
+  std::visit([&](auto& fields) { detail::describe_fields(reader, fields); }, node.op);
+  named.finish();
+  return node;
+}
+
+[[nodiscard]] inline Json to_json(Node node) {
+  Json json{{"op", std::string(op_name(node.op))}, {"name", node.name}, {"inputs", node.inputs}};
+  detail::NodeWriter writer(json);
+  std::visit([&](auto& fields) { detail::describe_fields(writer, fields); }, node.op);
+  return json;
+}
+
+}  // namespace bimtdp

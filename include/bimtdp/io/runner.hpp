@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runner: runs a model repeatedly, one Runner per thread of work. After the first run of an input size it allocates nothing.
+#pragma once
+
+#include <bimtdp/graph/plan.hpp>
+#include <bimtdp/graph/run.hpp>
+#include <bimtdp/graph/threads.hpp>
+#include <bimtdp/io/model.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace bimtdp {
+
+/// The maps of all tasks.
+class Predictions {
+ public:
+  struct Task {
+    std::string name{};
+    OutputKind kind = OutputKind::raw;
+    Tensor<float> map{};
+  };
+
+  [[nodiscard]] std::size_t size() const { return tasks_.size(); }
+  [[nodiscard]] auto begin() const { return tasks_.begin(); }
+  [[nodiscard]] auto end() const { return tasks_.end(); }
+  [[nodiscard]] bool contains(std::string_view task) const { return find(task) != nullptr; }
+  /// The map of a task; throws Error when the model has no such task.
+  [[nodiscard]] const Tensor<float>& operator[](std::string_view task) const {
+    const Task* found = find(task);
+    check(found != nullptr, "predictions", "no task '", task, "'");
+    return found->map;
+  }
+
+ private:
+  friend class Runner;
+  [[nodiscard]] const Task* find(std::string_view task) const {
+    for (const Task& t : tasks_)
+      if (t.name == task) return &t;
+    return nullptr;
+  }
+  std::vector<Task> tasks_;
+};
+
+struct RunnerOptions {
+  std::size_t threads = 0;  ///< 0: as many as this process may use
+  Limits limits{};
+  const kernels::KernelTable* kernels = nullptr;  ///< null: kernels::active()
+  bool keep_all = false;                          ///< every node's value stays readable after a run
+};
+
+class Runner {
+ public:
+  explicit Runner(Model model, const RunnerOptions& options = {})
+      : model_(std::move(model)),
+        program_(model_.program(options.kernels ? *options.kernels : kernels::active())),
+        options_{options.threads == 0 ? default_threads() : options.threads, options.keep_all, options.limits} {
+    for (const Output& output : model_.outputs()) predictions_.tasks_.push_back({output.task, output.kind, {}});
+  }
+
+  /// Runs on a photo or a normalised map. The result lives until the next run.
+  const Predictions& run(const ImageView& image) {
+    check_equal(image.shape.channels, std::size_t{3}, "image", "channels");
+    prepare_size(image.shape);
+    model_.normalizer().run(image, value(0).floats());
+    return finish();
+  }
+  const Predictions& run(const TensorView<const float>& input) {
+    prepare_size(input.shape);
+    std::copy_n(input.data, input.shape.elements(), value(0).floats().data);
+    return finish();
+  }
+
+  /// The plan of the last run's size: cost in bytes and multiply-accumulates.
+  [[nodiscard]] const Plan& plan() const {
+    check(!plans_.empty(), "runner", "nothing was run yet");
+    return plans_.front();
+  }
+  /// Plans a size without running it.
+  const Plan& plan_for(std::size_t height, std::size_t width) {
+    prepare_size({height, width, model_.graph().values()[0].channels});
+    return plans_.front();
+  }
+
+  /// A node's value after the last run; nodes other than outputs need RunnerOptions::keep_all.
+  [[nodiscard]] ValueRef value(NodeId id) {
+    check(id < plan().values().size(), "runner", "node (got ", id, ", expected below ", plan().values().size(), ")");
+    return plan().value(id, arena_);
+  }
+  /// Runs one node on given inputs, apart from everything else; see bimtdp::run_node.
+  [[nodiscard]] Value run_node(NodeId id, std::span<const Value> inputs) const {
+    return bimtdp::run_node(*program_, id, inputs, options_.threads);
+  }
+
+  [[nodiscard]] const Model& model() const { return model_; }
+  [[nodiscard]] const Program& program() const { return *program_; }
+  [[nodiscard]] std::size_t threads() const { return options_.threads; }
+
+ private:
+  /// How many input sizes keep their plan.
+  static constexpr std::size_t max_plans = 8;
+
+  void prepare_size(const Shape& shape) {
+    check_equal(shape.channels, model_.graph().values()[0].channels, "input", "channels");
+    const auto same = [&](const Plan& plan) { return plan.input() == shape; };
+    if (const auto found = std::find_if(plans_.begin(), plans_.end(), same); found != plans_.end()) {
+      plans_.splice(plans_.begin(), plans_, found);
+    } else {
+      plans_.emplace_front(*program_, shape.height, shape.width, options_);
+      if (plans_.size() > max_plans) plans_.pop_back();
+    }
+    if (arena_.size() < plans_.front().arena_bytes()) {
+      arena_ = {};  // free before allocating: the old bytes are of no use
+      arena_ = AlignedVector<std::byte>(plans_.front().arena_bytes());
+    }
+  }
+
+  const Predictions& finish() {
+    bimtdp::run(*program_, plans_.front(), arena_);
+    for (std::size_t i = 0; i < predictions_.tasks_.size(); ++i) {
+      const ValueRef result = value(model_.outputs()[i].node);
+      Tensor<float>& map = predictions_.tasks_[i].map;
+      if (map.shape() != result.shape) map = Tensor<float>(result.shape);
+      result.copy_to(map);
+    }
+    return predictions_;
+  }
+
+  Model model_;
+  std::shared_ptr<const Program> program_;
+  PlanOptions options_;
+  std::list<Plan> plans_;  // the last used one first
+  AlignedVector<std::byte> arena_;
+  Predictions predictions_;
+};
+
+inline Predictions Model::run(const ImageView& image) const { return Runner(*this).run(image); }
+inline Predictions Model::run(const TensorView<const float>& input) const { return Runner(*this).run(input); }
+
+}  // namespace bimtdp
