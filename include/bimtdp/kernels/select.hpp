@@ -1,22 +1,117 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel tables that this CPU runs, and the one in use.
+// The kernel tables: the bodies compiled once per lane set, the tables that this CPU runs, and the one in use.
 #pragma once
 
+#include <bimtdp/kernels/exponential.hpp>
 #include <bimtdp/kernels/reference.hpp>
 #include <bimtdp/kernels/table.hpp>
 #include <bimtdp/simd/isa.hpp>
+#include <bimtdp/simd/lanes_avx2.hpp>
+#include <bimtdp/simd/lanes_avx512.hpp>
+#include <bimtdp/simd/lanes_baseline.hpp>
+#include <bimtdp/simd/lanes_neon.hpp>
+#include <bimtdp/simd/lanes_sse42.hpp>
 #include <bimtdp/simd/target.hpp>
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
+
+BIMTDP_EXACT_BEGIN
+namespace bimtdp::kernels::inline BIMTDP_ABI::baseline {
+using namespace simd::baseline;
+#include <bimtdp/kernels/body/all.inl>
+}
+#if defined(__aarch64__)
+namespace bimtdp::kernels::inline BIMTDP_ABI::neon {
+using namespace simd::neon;
+#include <bimtdp/kernels/body/tiles.inl>
+
+#include <bimtdp/kernels/body/binary_gemm.inl>
+}
+#endif
+BIMTDP_EXACT_END
+
+#if defined(__x86_64__)
+BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_SSE42)
+namespace bimtdp::kernels::inline BIMTDP_ABI::sse42 {
+using namespace simd::sse42;
+#include <bimtdp/kernels/body/binary_popcnt.inl>
+}
+BIMTDP_TARGET_END
+
+BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX2)
+namespace bimtdp::kernels::inline BIMTDP_ABI::avx2 {
+using namespace simd::avx2;
+#include <bimtdp/kernels/body/all.inl>
+}
+BIMTDP_TARGET_END
+
+BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX512)
+namespace bimtdp::kernels::inline BIMTDP_ABI::avx512 {
+using namespace simd::avx512;
+#include <bimtdp/kernels/body/all.inl>
+}
+BIMTDP_TARGET_END
+#endif
 
 namespace bimtdp::kernels::inline BIMTDP_ABI {
 
+#define BIMTDP_TABLE(tier)                                                                                                  \
+  KernelTable {                                                                                                             \
+    #tier, tier::Words::width, tier::Floats::width, tier::binary_gemm, tier::binary_depthwise, tier::dot_integer,           \
+        tier::dot_float, tier::dot_bits, tier::binarize, tier::unpack, tier::gate, tier::float_gemm, tier::float_depthwise, \
+        tier::epilogue, tier::add, tier::multiply, tier::max_pool, tier::average_pool, tier::resize_row, tier::softmax      \
+  }
+
+/// The table of a tier. Only the tiers of the compiler's architecture exist; the others give the baseline.
+[[nodiscard]] inline const KernelTable& table_of(simd::Isa isa) noexcept {
+  static constexpr KernelTable baseline_table = BIMTDP_TABLE(baseline);
+#if defined(__x86_64__)
+  static constexpr KernelTable avx512_table = BIMTDP_TABLE(avx512), avx2_table = BIMTDP_TABLE(avx2);
+  static constexpr KernelTable sse42_table = [] {
+    KernelTable table = baseline_table;  // its floats are the baseline's
+    table.name = "sse42";
+    table.binary_lanes = 1;
+    table.binary_gemm = sse42::binary_gemm;
+    return table;
+  }();
+  if (isa == simd::Isa::avx512) return avx512_table;
+  if (isa == simd::Isa::avx2) return avx2_table;
+  if (isa == simd::Isa::sse42) return sse42_table;
+#elif defined(__aarch64__)
+  static constexpr KernelTable neon_table = [] {
+    KernelTable table = baseline_table;
+    table.name = "neon";
+    table.binary_lanes = neon::Words::width;
+    table.binary_gemm = neon::binary_gemm;
+    return table;
+  }();
+  if (isa == simd::Isa::neon) return neon_table;
+#endif
+  static_cast<void>(isa);
+  return baseline_table;
+}
+#undef BIMTDP_TABLE
+
 /// The tables this CPU runs, best first.
 [[nodiscard]] inline std::span<const KernelTable* const> tables() noexcept {
-  static const KernelTable* const all[] = {&reference_table()};
-  return all;
+  struct List {
+    std::array<const KernelTable*, simd::all_isas.size()> table{};
+    std::size_t count = 0;
+  };
+  static const List list = [] {
+    List found;
+    for (const simd::Isa isa : simd::all_isas)
+      if (simd::runnable(isa)) found.table[found.count++] = &table_of(isa);
+    return found;
+  }();
+  return {list.table.data(), list.count};
 }
 
 /// The table called `name` ("reference" too), or null where this CPU does not run it.
@@ -28,10 +123,7 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
 
 /// The table in use: the best one, or the one that BIMTDP_ISA names. Throws Error where that names none.
 [[nodiscard]] inline const KernelTable& active() {
-  static const KernelTable& table = []() -> const KernelTable& {
-    const KernelTable* found = find_table(simd::name(simd::selected()));
-    return found ? *found : *tables().back();
-  }();
+  static const KernelTable& table = table_of(simd::selected());
   return table;
 }
 

@@ -3,7 +3,8 @@
 //
 // A region stands between BIMTDP_TARGET_BEGIN(features) and BIMTDP_TARGET_END; everything defined in it is compiled for
 // those features, whatever flags the user gave. Inside a region: no friend functions (GCC 12 compiles them for the
-// baseline), no #include but bodies, no feature macros (they keep the user's value), no vector constants at namespace scope.
+// baseline) and no default member initialisers of vectors (both compilers do), no #include but bodies, no feature macros
+// (they keep the user's value), no vector constants at namespace scope.
 // Regions round exactly: a product and a sum are fused only where the code says fma. BIMTDP_EXACT_* gives that alone.
 #pragma once
 

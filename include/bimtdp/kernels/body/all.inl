@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every body that a full lane set compiles.
+#include <bimtdp/kernels/body/lanes.inl>
+#include <bimtdp/kernels/body/tiles.inl>
+#include <bimtdp/kernels/body/binary_gemm.inl>
+#include <bimtdp/kernels/body/float_gemm.inl>
+#include <bimtdp/kernels/body/depthwise.inl>
+#include <bimtdp/kernels/body/bits.inl>
+#include <bimtdp/kernels/body/exponential.inl>
+#include <bimtdp/kernels/body/epilogue.inl>
+#include <bimtdp/kernels/body/elementwise.inl>

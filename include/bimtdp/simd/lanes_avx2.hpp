@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lane vocabulary (lanes_baseline.hpp) on AVX2 with FMA: eight lanes, popcount by table look-up.
+#pragma once
+
+#include <bimtdp/simd/target.hpp>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX2)
+namespace bimtdp::simd::inline BIMTDP_ABI::avx2 {
+
+struct Whole {};
+struct Part {
+  __m256i mask;
+  std::uint32_t bits;
+  [[nodiscard]] static Part first(std::size_t n) noexcept {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return {_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane), (1u << n) - 1u};
+  }
+};
+
+struct Floats {
+  __m256 r;
+  static constexpr std::size_t width = 8;
+  [[nodiscard]] static Floats set(float x) noexcept { return {_mm256_set1_ps(x)}; }
+  [[nodiscard]] static Floats load(const float* p, Whole = {}) noexcept { return {_mm256_loadu_ps(p)}; }
+  [[nodiscard]] static Floats load(const float* p, Part part) noexcept { return {_mm256_maskload_ps(p, part.mask)}; }
+  [[nodiscard]] static Floats gather(const float* p, std::size_t stride) noexcept {
+    alignas(32) float t[width];
+    for (std::size_t i = 0; i < width; ++i) t[i] = p[i * stride];
+    return {_mm256_load_ps(t)};
+  }
+  void store(float* p, Whole = {}) const noexcept { _mm256_storeu_ps(p, r); }
+  void store(float* p, Part part) const noexcept { _mm256_maskstore_ps(p, part.mask, r); }
+  void scatter(float* p, std::size_t stride) const noexcept {
+    alignas(32) float t[width];
+    _mm256_store_ps(t, r);
+    for (std::size_t i = 0; i < width; ++i) p[i * stride] = t[i];
+  }
+};
+
+struct Ints {
+  __m256i r;
+  static constexpr std::size_t width = 8;
+  [[nodiscard]] static Ints set(std::int32_t x) noexcept { return {_mm256_set1_epi32(x)}; }
+  [[nodiscard]] static Ints load(const std::int32_t* p, Whole = {}) noexcept {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
+  [[nodiscard]] static Ints load(const std::int32_t* p, Part part) noexcept { return {_mm256_maskload_epi32(p, part.mask)}; }
+  void store(std::int32_t* p, Whole = {}) const noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), r); }
+  void store(std::int32_t* p, Part part) const noexcept { _mm256_maskstore_epi32(p, part.mask, r); }
+};
+
+struct Mask {
+  __m256 r;
+};
+struct IntMask {
+  __m256i r;
+};
+
+[[nodiscard]] inline Floats operator+(Floats a, Floats b) noexcept { return {_mm256_add_ps(a.r, b.r)}; }
+[[nodiscard]] inline Floats operator-(Floats a, Floats b) noexcept { return {_mm256_sub_ps(a.r, b.r)}; }
+[[nodiscard]] inline Floats operator*(Floats a, Floats b) noexcept { return {_mm256_mul_ps(a.r, b.r)}; }
+[[nodiscard]] inline Floats operator/(Floats a, Floats b) noexcept { return {_mm256_div_ps(a.r, b.r)}; }
+[[nodiscard]] inline Floats fma(Floats a, Floats b, Floats c) noexcept { return {_mm256_fmadd_ps(a.r, b.r, c.r)}; }
+[[nodiscard]] inline Mask greater(Floats a, Floats b) noexcept { return {_mm256_cmp_ps(a.r, b.r, _CMP_GT_OQ)}; }
+[[nodiscard]] inline Mask at_least(Floats a, Floats b) noexcept { return {_mm256_cmp_ps(a.r, b.r, _CMP_GE_OQ)}; }
+[[nodiscard]] inline Mask is_nan(Floats a) noexcept { return {_mm256_cmp_ps(a.r, a.r, _CMP_UNORD_Q)}; }
+[[nodiscard]] inline Mask operator|(Mask a, Mask b) noexcept { return {_mm256_or_ps(a.r, b.r)}; }
+[[nodiscard]] inline Floats select(Mask m, Floats yes, Floats no) noexcept { return {_mm256_blendv_ps(no.r, yes.r, m.r)}; }
+
+[[nodiscard]] inline Ints operator+(Ints a, Ints b) noexcept { return {_mm256_add_epi32(a.r, b.r)}; }
+[[nodiscard]] inline Ints operator-(Ints a, Ints b) noexcept { return {_mm256_sub_epi32(a.r, b.r)}; }
+[[nodiscard]] inline IntMask at_least(Ints a, Ints b) noexcept { return {_mm256_cmpeq_epi32(_mm256_max_epi32(a.r, b.r), a.r)}; }
+[[nodiscard]] inline IntMask operator&(IntMask a, IntMask b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
+template <int n>
+[[nodiscard]] inline Ints shift_left(Ints a) noexcept { return {_mm256_slli_epi32(a.r, n)}; }
+template <int n>
+[[nodiscard]] inline Ints shift_right(Ints a) noexcept { return {_mm256_srai_epi32(a.r, n)}; }
+[[nodiscard]] inline Floats to_float(Ints a) noexcept { return {_mm256_cvtepi32_ps(a.r)}; }
+[[nodiscard]] inline Ints as_ints(Floats a) noexcept { return {_mm256_castps_si256(a.r)}; }
+[[nodiscard]] inline Floats as_floats(Ints a) noexcept { return {_mm256_castsi256_ps(a.r)}; }
+
+[[nodiscard]] inline std::uint32_t to_bits(Mask m, Whole = {}) noexcept { return static_cast<std::uint32_t>(_mm256_movemask_ps(m.r)); }
+[[nodiscard]] inline std::uint32_t to_bits(IntMask m, Whole = {}) noexcept { return to_bits(Mask{_mm256_castsi256_ps(m.r)}); }
+[[nodiscard]] inline std::uint32_t to_bits(Mask m, Part part) noexcept { return to_bits(m) & part.bits; }
+[[nodiscard]] inline std::uint32_t to_bits(IntMask m, Part part) noexcept { return to_bits(m) & part.bits; }
+[[nodiscard]] inline Mask mask_of(std::uint32_t bits) noexcept {
+  const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i picked = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), lane);
+  return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(picked, lane))};
+}
+
+struct Words {
+  __m256i r;
+  static constexpr std::size_t width = 8;
+  [[nodiscard]] static Words load(const std::uint32_t* p) noexcept {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
+  [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+};
+[[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {_mm256_xor_si256(a.r, b.r)}; }
+
+/// Popcounts of nibbles by table look-up, summed per byte: at most 31 words of 8 a byte.
+struct BitCount {
+  __m256i bytes;
+  static constexpr std::size_t capacity = 31;
+  [[nodiscard]] static BitCount zero() noexcept { return {_mm256_setzero_si256()}; }
+  void add(Words x) noexcept {
+    const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const __m256i low = _mm256_set1_epi8(15);
+    const __m256i a = _mm256_shuffle_epi8(table, _mm256_and_si256(x.r, low));
+    const __m256i b = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(x.r, 4), low));
+    bytes = _mm256_add_epi8(bytes, _mm256_add_epi8(a, b));
+  }
+  [[nodiscard]] Ints take() noexcept {
+    const __m256i halves = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
+    bytes = _mm256_setzero_si256();
+    return {_mm256_madd_epi16(halves, _mm256_set1_epi16(1))};
+  }
+};
+
+/// Sixteen vector registers.
+struct Shape {
+  static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 4 : vectors == 2 ? 4 : 2; }
+  static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : 3; }
+};
+
+}  // namespace bimtdp::simd::inline BIMTDP_ABI::avx2
+BIMTDP_TARGET_END
+#endif

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lane vocabulary (lanes_baseline.hpp) on AVX-512 with VPOPCNTDQ: sixteen lanes, popcount in one instruction.
+#pragma once
+
+#include <bimtdp/simd/target.hpp>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX512)
+namespace bimtdp::simd::inline BIMTDP_ABI::avx512 {
+
+struct Whole {};
+struct Part {
+  __mmask16 mask;
+  [[nodiscard]] static Part first(std::size_t n) noexcept { return {static_cast<__mmask16>((1u << n) - 1u)}; }
+};
+
+struct Floats {
+  __m512 r;
+  static constexpr std::size_t width = 16;
+  [[nodiscard]] static Floats set(float x) noexcept { return {_mm512_set1_ps(x)}; }
+  [[nodiscard]] static Floats load(const float* p, Whole = {}) noexcept { return {_mm512_loadu_ps(p)}; }
+  [[nodiscard]] static Floats load(const float* p, Part part) noexcept { return {_mm512_maskz_loadu_ps(part.mask, p)}; }
+  [[nodiscard]] static Floats gather(const float* p, std::size_t stride) noexcept {
+    alignas(64) float t[width];
+    for (std::size_t i = 0; i < width; ++i) t[i] = p[i * stride];
+    return {_mm512_load_ps(t)};
+  }
+  void store(float* p, Whole = {}) const noexcept { _mm512_storeu_ps(p, r); }
+  void store(float* p, Part part) const noexcept { _mm512_mask_storeu_ps(p, part.mask, r); }
+  void scatter(float* p, std::size_t stride) const noexcept {
+    alignas(64) float t[width];
+    _mm512_store_ps(t, r);
+    for (std::size_t i = 0; i < width; ++i) p[i * stride] = t[i];
+  }
+};
+
+struct Ints {
+  __m512i r;
+  static constexpr std::size_t width = 16;
+  [[nodiscard]] static Ints set(std::int32_t x) noexcept { return {_mm512_set1_epi32(x)}; }
+  [[nodiscard]] static Ints load(const std::int32_t* p, Whole = {}) noexcept { return {_mm512_loadu_si512(p)}; }
+  [[nodiscard]] static Ints load(const std::int32_t* p, Part part) noexcept { return {_mm512_maskz_loadu_epi32(part.mask, p)}; }
+  void store(std::int32_t* p, Whole = {}) const noexcept { _mm512_storeu_si512(p, r); }
+  void store(std::int32_t* p, Part part) const noexcept { _mm512_mask_storeu_epi32(p, part.mask, r); }
+};
+
+struct Mask {
+  __mmask16 r;
+};
+using IntMask = Mask;
+
+[[nodiscard]] inline Floats operator+(Floats a, Floats b) noexcept { return {_mm512_add_ps(a.r, b.r)}; }
+[[nodiscard]] inline Floats operator-(Floats a, Floats b) noexcept { return {_mm512_sub_ps(a.r, b.r)}; }
+[[nodiscard]] inline Floats operator*(Floats a, Floats b) noexcept { return {_mm512_mul_ps(a.r, b.r)}; }
+[[nodiscard]] inline Floats operator/(Floats a, Floats b) noexcept { return {_mm512_div_ps(a.r, b.r)}; }
+[[nodiscard]] inline Floats fma(Floats a, Floats b, Floats c) noexcept { return {_mm512_fmadd_ps(a.r, b.r, c.r)}; }
+[[nodiscard]] inline Mask greater(Floats a, Floats b) noexcept { return {_mm512_cmp_ps_mask(a.r, b.r, _CMP_GT_OQ)}; }
+[[nodiscard]] inline Mask at_least(Floats a, Floats b) noexcept { return {_mm512_cmp_ps_mask(a.r, b.r, _CMP_GE_OQ)}; }
+[[nodiscard]] inline Mask is_nan(Floats a) noexcept { return {_mm512_cmp_ps_mask(a.r, a.r, _CMP_UNORD_Q)}; }
+[[nodiscard]] inline Mask operator|(Mask a, Mask b) noexcept { return {static_cast<__mmask16>(a.r | b.r)}; }
+[[nodiscard]] inline Mask operator&(Mask a, Mask b) noexcept { return {static_cast<__mmask16>(a.r & b.r)}; }
+[[nodiscard]] inline Floats select(Mask m, Floats yes, Floats no) noexcept { return {_mm512_mask_blend_ps(m.r, no.r, yes.r)}; }
+
+[[nodiscard]] inline Ints operator+(Ints a, Ints b) noexcept { return {_mm512_add_epi32(a.r, b.r)}; }
+[[nodiscard]] inline Ints operator-(Ints a, Ints b) noexcept { return {_mm512_sub_epi32(a.r, b.r)}; }
+[[nodiscard]] inline IntMask at_least(Ints a, Ints b) noexcept { return {_mm512_cmpge_epi32_mask(a.r, b.r)}; }
+template <unsigned n>
+[[nodiscard]] inline Ints shift_left(Ints a) noexcept { return {_mm512_slli_epi32(a.r, n)}; }
+template <unsigned n>
+[[nodiscard]] inline Ints shift_right(Ints a) noexcept { return {_mm512_srai_epi32(a.r, n)}; }
+[[nodiscard]] inline Floats to_float(Ints a) noexcept { return {_mm512_cvtepi32_ps(a.r)}; }
+[[nodiscard]] inline Ints as_ints(Floats a) noexcept { return {_mm512_castps_si512(a.r)}; }
+[[nodiscard]] inline Floats as_floats(Ints a) noexcept { return {_mm512_castsi512_ps(a.r)}; }
+
+[[nodiscard]] inline std::uint32_t to_bits(Mask m, Whole = {}) noexcept { return m.r; }
+[[nodiscard]] inline std::uint32_t to_bits(Mask m, Part part) noexcept { return static_cast<std::uint32_t>(m.r & part.mask); }
+[[nodiscard]] inline Mask mask_of(std::uint32_t bits) noexcept { return {static_cast<__mmask16>(bits & 0xffffu)}; }
+
+struct Words {
+  __m512i r;
+  static constexpr std::size_t width = 16;
+  [[nodiscard]] static Words load(const std::uint32_t* p) noexcept { return {_mm512_loadu_si512(p)}; }
+  [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+};
+[[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {_mm512_xor_si512(a.r, b.r)}; }
+
+struct BitCount {
+  __m512i sum;
+  static constexpr std::size_t capacity = std::numeric_limits<std::size_t>::max();
+  [[nodiscard]] static BitCount zero() noexcept { return {_mm512_setzero_si512()}; }
+  void add(Words x) noexcept { sum = _mm512_add_epi32(sum, _mm512_popcnt_epi32(x.r)); }
+  [[nodiscard]] Ints take() noexcept {
+    const Ints taken{sum};
+    sum = _mm512_setzero_si512();
+    return taken;
+  }
+};
+
+/// Thirty-two vector registers.
+struct Shape {
+  static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 7 : 4; }
+  static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 12 : 6; }
+};
+
+}  // namespace bimtdp::simd::inline BIMTDP_ABI::avx512
+BIMTDP_TARGET_END
+#endif

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lane vocabulary, on xsimd: vectors of the widest kind that the compiler's flags allow (SSE2 on plain x86-64).
+//
+// Every lane set is a namespace with these names; the kernel bodies are written in them alone.
+//   Whole, Part     which lanes a load or store touches: all, or the first ones. Part::first(n), 0 < n < width.
+//   Floats, Ints    `width` lanes of float or int32: load(p[, part]), set(value), store(p[, part]); Floats::gather(p, stride)
+//                   and scatter(p, stride). A partial load gives 0 in the other lanes.
+//   + - * /, fma    one rounding each; fma is fused on every machine.
+//   greater, at_least, is_nan -> Mask;  at_least(Ints, Ints) -> IntMask;  |, & of masks;  select(mask, yes, no).
+//                   Comparisons with NaN are false.
+//   to_bits(mask[, part])   lane i in bit i, lanes outside the part 0.    mask_of(bits)   the reverse.
+//   to_float(Ints), as_ints(Floats), as_floats(Ints), shift_left<n>(Ints), shift_right<n>(Ints) (arithmetic).
+//   Words           `width` lanes of 32 bits: load, set, ^.  One lane is one output channel.
+//   BitCount        popcounts summed per lane: zero(), add(word), and take(), which gives the sums since the last take as
+//                   Ints. It takes at most `capacity` words in between.
+//   Shape           tile sizes that fit the registers: pixels of a tile of one, two and four vectors.
+#pragma once
+
+#include <bimtdp/simd/emulated_fma.hpp>
+#include <bimtdp/simd/target.hpp>
+
+#include <xsimd/xsimd.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+BIMTDP_EXACT_BEGIN
+namespace bimtdp::simd::inline BIMTDP_ABI::baseline {
+
+using Arch = xsimd::default_arch;
+using FloatBatch = xsimd::batch<float, Arch>;
+using IntBatch = xsimd::batch<std::int32_t, Arch>;
+using WordBatch = xsimd::batch<std::uint32_t, Arch>;
+
+struct Whole {};
+struct Part {
+  std::size_t count;
+  [[nodiscard]] static Part first(std::size_t n) noexcept { return {n}; }
+};
+
+struct Floats {
+  FloatBatch r;
+  static constexpr std::size_t width = FloatBatch::size;
+
+  [[nodiscard]] static Floats set(float x) noexcept { return {FloatBatch(x)}; }
+  [[nodiscard]] static Floats load(const float* p, Whole = {}) noexcept { return {FloatBatch::load_unaligned(p)}; }
+  [[nodiscard]] static Floats load(const float* p, Part part) noexcept {
+    alignas(64) float t[width] = {};
+    for (std::size_t i = 0; i < part.count; ++i) t[i] = p[i];
+    return {FloatBatch::load_aligned(t)};
+  }
+  [[nodiscard]] static Floats gather(const float* p, std::size_t stride) noexcept {
+    alignas(64) float t[width];
+    for (std::size_t i = 0; i < width; ++i) t[i] = p[i * stride];
+    return {FloatBatch::load_aligned(t)};
+  }
+  void store(float* p, Whole = {}) const noexcept { r.store_unaligned(p); }
+  void store(float* p, Part part) const noexcept { store_first(p, 1, part.count); }
+  void scatter(float* p, std::size_t stride) const noexcept { store_first(p, stride, width); }
+
+ private:
+  void store_first(float* p, std::size_t stride, std::size_t count) const noexcept {
+    alignas(64) float t[width];
+    r.store_aligned(t);
+    for (std::size_t i = 0; i < count; ++i) p[i * stride] = t[i];
+  }
+};
+
+struct Ints {
+  IntBatch r;
+  static constexpr std::size_t width = IntBatch::size;
+
+  [[nodiscard]] static Ints set(std::int32_t x) noexcept { return {IntBatch(x)}; }
+  [[nodiscard]] static Ints load(const std::int32_t* p, Whole = {}) noexcept { return {IntBatch::load_unaligned(p)}; }
+  [[nodiscard]] static Ints load(const std::int32_t* p, Part part) noexcept {
+    alignas(64) std::int32_t t[width] = {};
+    for (std::size_t i = 0; i < part.count; ++i) t[i] = p[i];
+    return {IntBatch::load_aligned(t)};
+  }
+  void store(std::int32_t* p, Whole = {}) const noexcept { r.store_unaligned(p); }
+  void store(std::int32_t* p, Part part) const noexcept {
+    alignas(64) std::int32_t t[width];
+    r.store_aligned(t);
+    for (std::size_t i = 0; i < part.count; ++i) p[i] = t[i];
+  }
+};
+
+struct Mask {
+  xsimd::batch_bool<float, Arch> r;
+};
+struct IntMask {
+  xsimd::batch_bool<std::int32_t, Arch> r;
+};
+
+[[nodiscard]] inline Floats operator+(Floats a, Floats b) noexcept { return {a.r + b.r}; }
+[[nodiscard]] inline Floats operator-(Floats a, Floats b) noexcept { return {a.r - b.r}; }
+[[nodiscard]] inline Floats operator*(Floats a, Floats b) noexcept { return {a.r * b.r}; }
+[[nodiscard]] inline Floats operator/(Floats a, Floats b) noexcept { return {a.r / b.r}; }
+[[nodiscard]] inline Mask greater(Floats a, Floats b) noexcept { return {a.r > b.r}; }
+[[nodiscard]] inline Mask at_least(Floats a, Floats b) noexcept { return {a.r >= b.r}; }
+[[nodiscard]] inline Mask is_nan(Floats a) noexcept { return {a.r != a.r}; }
+[[nodiscard]] inline Mask operator|(Mask a, Mask b) noexcept { return {a.r | b.r}; }
+[[nodiscard]] inline Floats select(Mask m, Floats yes, Floats no) noexcept { return {xsimd::select(m.r, yes.r, no.r)}; }
+
+[[nodiscard]] inline Ints operator+(Ints a, Ints b) noexcept { return {a.r + b.r}; }
+[[nodiscard]] inline Ints operator-(Ints a, Ints b) noexcept { return {a.r - b.r}; }
+[[nodiscard]] inline IntMask at_least(Ints a, Ints b) noexcept { return {a.r >= b.r}; }
+[[nodiscard]] inline IntMask operator&(IntMask a, IntMask b) noexcept { return {a.r & b.r}; }
+template <int n>
+[[nodiscard]] inline Ints shift_left(Ints a) noexcept { return {a.r << n}; }
+template <int n>
+[[nodiscard]] inline Ints shift_right(Ints a) noexcept { return {a.r >> n}; }
+[[nodiscard]] inline Floats to_float(Ints a) noexcept { return {xsimd::to_float(a.r)}; }
+
+// xsimd spells the bit cast of a batch differently in each major version; that of a register is plain C++.
+[[nodiscard]] inline Ints as_ints(Floats a) noexcept {
+  const typename FloatBatch::register_type from = a.r;
+  typename IntBatch::register_type to;
+  static_assert(sizeof from == sizeof to);
+  std::memcpy(&to, &from, sizeof to);
+  return {IntBatch(to)};
+}
+[[nodiscard]] inline Floats as_floats(Ints a) noexcept {
+  const typename IntBatch::register_type from = a.r;
+  typename FloatBatch::register_type to;
+  std::memcpy(&to, &from, sizeof to);
+  return {FloatBatch(to)};
+}
+
+// -- fused multiply-add, by the register: hardware where the flags allow it (xsimd's own is a product and a sum where its
+//    architecture has none), exact emulation elsewhere.
+#if defined(__AVX512F__)
+[[nodiscard]] inline __m512 fused(__m512 a, __m512 b, __m512 c) noexcept { return _mm512_fmadd_ps(a, b, c); }
+#endif
+#if defined(__FMA__)
+[[nodiscard]] inline __m256 fused(__m256 a, __m256 b, __m256 c) noexcept { return _mm256_fmadd_ps(a, b, c); }
+[[nodiscard]] inline __m128 fused(__m128 a, __m128 b, __m128 c) noexcept { return _mm_fmadd_ps(a, b, c); }
+#elif defined(__SSE2__)
+[[nodiscard]] inline __m128 fused(__m128 a, __m128 b, __m128 c) noexcept { return emulated_fma(a, b, c); }
+#if defined(__AVX__)
+[[nodiscard]] inline __m256 fused(__m256 a, __m256 b, __m256 c) noexcept {
+  const __m128 low = emulated_fma(_mm256_castps256_ps128(a), _mm256_castps256_ps128(b), _mm256_castps256_ps128(c));
+  const __m128 high = emulated_fma(_mm256_extractf128_ps(a, 1), _mm256_extractf128_ps(b, 1), _mm256_extractf128_ps(c, 1));
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+}
+#endif
+#elif defined(__aarch64__)
+[[nodiscard]] inline float32x4_t fused(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmaq_f32(c, a, b); }
+#else
+[[nodiscard]] inline FloatBatch fused(FloatBatch a, FloatBatch b, FloatBatch c) noexcept {
+  alignas(64) float x[FloatBatch::size], y[FloatBatch::size], z[FloatBatch::size];
+  a.store_aligned(x);
+  b.store_aligned(y);
+  c.store_aligned(z);
+  for (std::size_t i = 0; i < FloatBatch::size; ++i) x[i] = std::fma(x[i], y[i], z[i]);
+  return FloatBatch::load_aligned(x);
+}
+#endif
+[[nodiscard]] inline Floats fma(Floats a, Floats b, Floats c) noexcept {
+#if defined(__SSE2__) || defined(__aarch64__)
+  using Register = typename FloatBatch::register_type;
+  return {FloatBatch(fused(static_cast<Register>(a.r), static_cast<Register>(b.r), static_cast<Register>(c.r)))};
+#else
+  return {fused(a.r, b.r, c.r)};
+#endif
+}
+
+// -- masks and bits ----------------------------------------------------------------------------------------------------
+
+static_assert(Floats::width <= 16);
+alignas(64) inline constexpr std::int32_t lane_bits[16] = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
+                                                           1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
+
+#if defined(__AVX512F__)
+[[nodiscard]] inline std::uint32_t bits_of(__mmask16 m) noexcept { return m; }
+#endif
+#if defined(__AVX__)
+[[nodiscard]] inline std::uint32_t bits_of(__m256 m) noexcept { return static_cast<std::uint32_t>(_mm256_movemask_ps(m)); }
+[[nodiscard]] inline std::uint32_t bits_of(__m256i m) noexcept { return bits_of(_mm256_castsi256_ps(m)); }
+#endif
+#if defined(__SSE2__)
+[[nodiscard]] inline std::uint32_t bits_of(__m128 m) noexcept { return static_cast<std::uint32_t>(_mm_movemask_ps(m)); }
+[[nodiscard]] inline std::uint32_t bits_of(__m128i m) noexcept { return bits_of(_mm_castsi128_ps(m)); }
+template <class T>
+[[nodiscard]] inline std::uint32_t bits_of(xsimd::batch_bool<T, Arch> m) noexcept {
+  return bits_of(static_cast<typename xsimd::batch_bool<T, Arch>::register_type>(m));
+}
+#else
+template <class T>
+[[nodiscard]] inline std::uint32_t bits_of(xsimd::batch_bool<T, Arch> m) noexcept {
+  bool lanes[Floats::width];
+  m.store_unaligned(lanes);
+  std::uint32_t bits = 0;
+  for (std::size_t i = 0; i < Floats::width; ++i) bits |= static_cast<std::uint32_t>(lanes[i]) << i;
+  return bits;
+}
+#endif
+
+[[nodiscard]] inline std::uint32_t to_bits(Mask m, Whole = {}) noexcept { return bits_of(m.r); }
+[[nodiscard]] inline std::uint32_t to_bits(IntMask m, Whole = {}) noexcept { return bits_of(m.r); }
+template <class M>
+[[nodiscard]] inline std::uint32_t to_bits(M m, Part part) noexcept { return to_bits(m) & ((1u << part.count) - 1u); }
+
+/// Compared as floats, where xsimd's two versions agree on the type of the mask; a lane's bit is exact in float.
+[[nodiscard]] inline Mask mask_of(std::uint32_t bits) noexcept {
+  const IntBatch picked = IntBatch(static_cast<std::int32_t>(bits)) & IntBatch::load_aligned(lane_bits);
+  return {xsimd::to_float(picked) != FloatBatch(0.0f)};
+}
+
+// -- binary words ------------------------------------------------------------------------------------------------------
+
+struct Words {
+  WordBatch r;
+  static constexpr std::size_t width = WordBatch::size;
+  [[nodiscard]] static Words load(const std::uint32_t* p) noexcept { return {WordBatch::load_unaligned(p)}; }
+  [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {WordBatch(x)}; }
+};
+[[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {a.r ^ b.r}; }
+
+/// Popcounts of bytes by partial sums, summed per byte: at most 31 words of 8 a byte.
+struct BitCount {
+  WordBatch bytes;
+  static constexpr std::size_t capacity = 31;
+  [[nodiscard]] static BitCount zero() noexcept { return {WordBatch(std::uint32_t{0})}; }
+  void add(Words x) noexcept {
+    const WordBatch pairs(0x55555555u), nibbles(0x33333333u), low(0x0f0f0f0fu);
+    WordBatch t = x.r - ((x.r >> 1) & pairs);
+    t = (t & nibbles) + ((t >> 2) & nibbles);
+    bytes = bytes + ((t + (t >> 4)) & low);
+  }
+  [[nodiscard]] Ints take() noexcept {
+    const WordBatch even(0x00ff00ffu);
+    WordBatch t = (bytes & even) + ((bytes >> 8) & even);
+    t = (t + (t >> 16)) & WordBatch(0xffffu);
+    bytes = WordBatch(std::uint32_t{0});
+    alignas(64) std::uint32_t lanes[Words::width];
+    t.store_aligned(lanes);
+    return {IntBatch::load_aligned(reinterpret_cast<const std::int32_t*>(lanes))};
+  }
+};
+
+/// Sixteen vector registers, most of them needed by the popcount and the emulated fma; thirty-two and no emulation on Arm.
+struct Shape {
+  static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 4 : vectors == 2 ? 2 : 1; }
+#if defined(__aarch64__)
+  static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 8 : 6; }
+#else
+  static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 6 : vectors == 2 ? 4 : 2; }
+#endif
+};
+
+}  // namespace bimtdp::simd::inline BIMTDP_ABI::baseline
+BIMTDP_EXACT_END

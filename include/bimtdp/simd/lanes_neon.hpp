@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// 64-bit Arm: floats as in the baseline (xsimd's NEON); words with the byte popcount that xsimd lacks.
+#pragma once
+
+#include <bimtdp/simd/lanes_baseline.hpp>
+#include <bimtdp/simd/target.hpp>
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+BIMTDP_EXACT_BEGIN
+namespace bimtdp::simd::inline BIMTDP_ABI::neon {
+
+struct Ints {
+  int32x4_t r;
+  static constexpr std::size_t width = 4;
+  [[nodiscard]] static Ints set(std::int32_t x) noexcept { return {vdupq_n_s32(x)}; }
+  void store(std::int32_t* p) const noexcept { vst1q_s32(p, r); }
+};
+[[nodiscard]] inline Ints operator+(Ints a, Ints b) noexcept { return {vaddq_s32(a.r, b.r)}; }
+
+struct Words {
+  uint32x4_t r;
+  static constexpr std::size_t width = 4;
+  [[nodiscard]] static Words load(const std::uint32_t* p) noexcept { return {vld1q_u32(p)}; }
+  [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {vdupq_n_u32(x)}; }
+};
+[[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {veorq_u32(a.r, b.r)}; }
+
+/// Popcounts of bytes, summed per byte: at most 31 words of 8 a byte.
+struct BitCount {
+  uint8x16_t bytes;
+  static constexpr std::size_t capacity = 31;
+  [[nodiscard]] static BitCount zero() noexcept { return {vdupq_n_u8(0)}; }
+  void add(Words x) noexcept { bytes = vaddq_u8(bytes, vcntq_u8(vreinterpretq_u8_u32(x.r))); }
+  [[nodiscard]] Ints take() noexcept {
+    const uint32x4_t sums = vpaddlq_u16(vpaddlq_u8(bytes));
+    bytes = vdupq_n_u8(0);
+    return {vreinterpretq_s32_u32(sums)};
+  }
+};
+
+/// Thirty-two vector registers.
+struct Shape {
+  static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 7 : 4; }
+};
+
+}  // namespace bimtdp::simd::inline BIMTDP_ABI::neon
+BIMTDP_EXACT_END
+#endif
