@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole small networks: every operation, all kernel tables and thread counts give the same bits; no allocation after the
+// first run of a size; buffer reuse changes nothing.
+#include <bimtdp/bimtdp.hpp>
+
+#include "catch.hpp"
+#include "errors.hpp"
+#include "graphs.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace bimtdp;
+
+namespace {
+std::atomic<std::size_t> allocations{0};
+}
+
+// Every way to allocate goes through these, so that the test can count. Not inlined: GCC would warn of a mismatch of
+// allocation and deallocation where it sees one of them only.
+#define NOT_INLINED __attribute__((noinline))
+NOT_INLINED void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* p = std::malloc(size ? size : 1)) return p;
+  throw std::bad_alloc();
+}
+NOT_INLINED void* operator new(std::size_t size, std::align_val_t align) {
+  ++allocations;
+  const auto step = static_cast<std::size_t>(align);
+  if (void* p = std::aligned_alloc(step, (size + step) / step * step)) return p;
+  throw std::bad_alloc();
+}
+NOT_INLINED void operator delete(void* p) noexcept { std::free(p); }
+NOT_INLINED void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+NOT_INLINED void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+NOT_INLINED void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+
+namespace {
+
+Tensor<float> noise(const Shape& shape, std::uint32_t seed = 5) {
+  Tensor<float> x(shape);
+  test::Numbers random(seed);
+  for (float& value : x.span()) value = random.next();
+  return x;
+}
+
+std::vector<std::string> digests(const Graph& graph, const kernels::KernelTable& table, const Tensor<float>& input, std::size_t threads) {
+  const Program program(graph, table);
+  KeptRun kept(program, input, {}, threads);
+  std::vector<std::string> result;
+  for (NodeId id = 0; id < kept.count(); ++id) result.push_back(digest(kept.value(id).bytes()));
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a network built by hand runs on a photo") {
+  const Model model(test::small_network());
+  const Predictions maps = model.run(test::noise_photo(32, 48));
+  CHECK(maps["segmentation"].shape() == Shape{32, 48, 4});
+  CHECK(maps["depth"].shape() == Shape{16, 24, 1});
+  CHECK(maps.contains("depth"));
+  CHECK_THROWS_AS((void)maps["edges"], Error);
+}
+
+TEST_CASE("every operation gives the same bits on every table and thread count") {
+  const Graph graph = test::every_operation();
+  for (const auto& [height, width] : {std::pair<std::size_t, std::size_t>{16, 16}, {36, 20}, {8, 52}}) {
+    const Tensor<float> input = noise({height, width, 3});
+    const auto expected = digests(graph, kernels::reference_table(), input, 1);
+    std::vector<const kernels::KernelTable*> tables(kernels::tables().begin(), kernels::tables().end());
+    tables.push_back(&kernels::reference_table());
+    for (const kernels::KernelTable* table : tables) {
+      for (std::size_t threads = 1; threads <= 4; ++threads) {
+        const auto got = digests(graph, *table, input, threads);
+        for (NodeId id = 0; id < got.size(); ++id) {
+          INFO(table->name << ", " << threads << " threads, " << height << "x" << width << ", " << describe(id, graph.nodes()[id]));
+          CHECK(got[id] == expected[id]);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("shared buffers change nothing") {
+  const Model model(test::every_operation());
+  const Tensor<float> input = noise({24, 32, 3});
+  Runner sharing(model, {.threads = 2}), keeping(model, {.threads = 1, .keep_all = true});
+  const Predictions& shared = sharing.run(input);
+  const Predictions& kept = keeping.run(input);
+  CHECK(sharing.plan().arena_bytes() < keeping.plan().arena_bytes());
+  for (const Predictions::Task& task : shared) {
+    INFO(task.name);
+    const auto a = task.map.span();
+    const auto b = kept[task.name].span();
+    CHECK(std::equal(a.begin(), a.end(), b.begin(), b.end()));
+  }
+}
+
+TEST_CASE("a node fed with the recorded inputs gives the recorded value") {
+  const Model model(test::every_operation());
+  Runner runner(model, {.keep_all = true});
+  runner.run(noise({16, 24, 3}));
+  const auto copy = [&](NodeId id) {
+    const ValueRef ref = runner.value(id);
+    if (ref.type == ValueType::bits) return Value(BitView<const std::uint32_t>(ref.bits()));
+    return Value(TensorView<const float>(ref.floats()));
+  };
+  for (NodeId id = 1; id < model.graph().nodes().size(); ++id) {
+    std::vector<Value> inputs;
+    for (const NodeId input : model.graph().nodes()[id].inputs) inputs.push_back(copy(input));
+    const Value value = runner.run_node(id, inputs);
+    INFO(describe(id, model.graph().nodes()[id]));
+    CHECK(digest(value.ref().bytes()) == digest(runner.value(id).bytes()));
+  }
+  CHECK_THROWS_AS((void)runner.run_node(1, {}), Error);
+  CHECK_THROWS_AS((void)runner.run_node(0, {}), Error);
+  const std::vector<Value> wrong_type{Value(ValueType::bits, {8, 8, 3})};
+  CHECK_THROWS_AS((void)runner.run_node(1, wrong_type), Error);
+}
+
+TEST_CASE("no allocation after the first run of a size") {
+  const Model model(test::every_operation());
+  Runner runner(model, {.threads = 2});
+  const Tensor<float> large = noise({32, 24, 3}), small = noise({16, 16, 3});
+  const Image photo = test::noise_photo(32, 24);
+  runner.run(large);
+  runner.run(small);
+  runner.run(large);  // the maps have the large size again
+  const std::size_t before = allocations;
+  runner.run(large);
+  runner.run(photo);
+  CHECK(allocations == before);
+}
+
+TEST_CASE("sizes that are no multiple of the stride are refused") {
+  const Model model(test::every_operation());
+  const std::string message = test::error_of([&] { (void)model.run(noise({18, 16, 3})); });
+  CHECK(test::holds(message, {"multiples of the stride", "18x16", "4"}));
+  CHECK_THROWS_AS((void)model.run(noise({16, 16, 4})), Error);
+  CHECK_THROWS_AS((void)model.run(Tensor<float>()), Error);
+  CHECK_THROWS_AS((void)model.run(Image({16, 16, 1})), Error);
+}
+
+TEST_CASE("limits are checked before anything is allocated") {
+  const Model model(test::small_network());
+  Runner frugal(model, {.limits = {.max_bytes = 1 << 20}});
+  CHECK_NOTHROW(frugal.run(noise({32, 32, 3})));
+  const std::size_t before = allocations;
+  CHECK_THROWS_AS(frugal.plan_for(1 << 12, 1 << 12), Error);
+  CHECK(allocations - before < 1000);
+  Runner lazy(model, {.limits = {.max_macs = 1000}});
+  CHECK(test::holds(test::error_of([&] { lazy.run(noise({32, 32, 3})); }), {"multiply-accumulates", "1000"}));
+  CHECK_THROWS_AS(frugal.plan_for(std::size_t{1} << 40, 2), Error);
+}
