@@ -117,6 +117,19 @@ class _FusedWeightSign(torch.autograd.Function):
         return torch.ops.aten.hardtanh_backward(grad.to(weight.dtype), weight, -1.0, 1.0), None
 
 
+class _FusedResize(torch.autograd.Function):
+    """Bilinear resize; PyTorch's own backward is slow for channels-last bf16."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, height: int, width: int) -> Tensor:
+        ctx.size = x.shape[-2:]
+        return F.interpolate(x, size=(height, width), mode="bilinear", align_corners=False)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return fused.ops().resize_backward(grad, *ctx.size), None, None
+
+
 def sign_bireal(x: Tensor) -> Tensor:
     """Sign with Bi-Real net's gradient 2 - 2|x| on [-1, 1]."""
     return _SignBiReal.apply(x)
@@ -308,6 +321,10 @@ class Resize(nn.Module):
 
     def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
         align = False if self.mode == "bilinear" else None
+        if self.training and self.mode == "bilinear" and fused.ops() is not None:
+            height, width = like.shape[-2:] if self.scale_factor is None else (
+                x.shape[-2] * self.scale_factor, x.shape[-1] * self.scale_factor)
+            return _FusedResize.apply(x, height, width)
         if self.scale_factor is not None:
             return F.interpolate(x, scale_factor=float(self.scale_factor), mode=self.mode, align_corners=align)
         return F.interpolate(x, size=like.shape[-2:], mode=self.mode, align_corners=align)

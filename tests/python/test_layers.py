@@ -94,3 +94,13 @@ def test_fused_kernels_equal_plain_pytorch(dtype, monkeypatch):
     gx, gs = operators.prelu_backward(grad, x, bias)
     torch.testing.assert_close(gx.float(), leaf.grad, **tolerance)
     torch.testing.assert_close(gs, slope.grad, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size,target", [((3, 4), (6, 8)), ((3, 4), (24, 32)), ((6, 8), (6, 8))])
+def test_fused_resize_backward(size, target):
+    if not fused.enable():
+        pytest.skip("no C++ compiler")
+    x = torch.randn(2, 5, *size, requires_grad=True)
+    grad = torch.randn(2, 5, *target).contiguous(memory_format=torch.channels_last)
+    F.interpolate(x, size=target, mode="bilinear", align_corners=False).backward(grad)
+    torch.testing.assert_close(fused.ops().resize_backward(grad, *size), x.grad)

@@ -194,6 +194,60 @@ at::Tensor weight_sign_forward(const at::Tensor& weight, bool bf16) {
   return y;
 }
 
+// For each output position of a bilinear resize (align_corners=False): the first source position and the second's weight.
+struct Taps {
+  std::vector<int64_t> first, second;
+  std::vector<float> weight;
+  Taps(int64_t in, int64_t out) : first(out), second(out), weight(out) {
+    const float scale = static_cast<float>(in) / static_cast<float>(out);
+    for (int64_t i = 0; i < out; ++i) {
+      const float source = std::max((static_cast<float>(i) + 0.5f) * scale - 0.5f, 0.0f);
+      first[i] = std::min<int64_t>(static_cast<int64_t>(source), in - 1);
+      second[i] = std::min<int64_t>(first[i] + 1, in - 1);
+      weight[i] = source - static_cast<float>(first[i]);
+    }
+  }
+};
+
+template <typename T>
+void resize_backward_image(const T* grad, T* gx, const Taps& ys, const Taps& xs, int64_t height, int64_t width,
+                           int64_t channels) {
+  const int64_t row = width * channels;
+  std::vector<float> sums(static_cast<size_t>(height * row), 0.0f), line(static_cast<size_t>(row));
+  for (size_t y = 0; y < ys.first.size(); ++y) {
+    std::fill(line.begin(), line.end(), 0.0f);
+    for (size_t x = 0; x < xs.first.size(); ++x, grad += channels) {
+      float* a = line.data() + xs.first[x] * channels;
+      float* b = line.data() + xs.second[x] * channels;
+      const float wb = xs.weight[x], wa = 1.0f - wb;
+      for (int64_t c = 0; c < channels; ++c) a[c] += wa * load(grad, c);
+      for (int64_t c = 0; c < channels; ++c) b[c] += wb * load(grad, c);
+    }
+    float* a = sums.data() + ys.first[y] * row;
+    float* b = sums.data() + ys.second[y] * row;
+    const float wb = ys.weight[y], wa = 1.0f - wb;
+    for (int64_t i = 0; i < row; ++i) a[i] += wa * line[i];
+    for (int64_t i = 0; i < row; ++i) b[i] += wb * line[i];
+  }
+  for (size_t i = 0; i < sums.size(); ++i) store(gx, static_cast<int64_t>(i), sums[i]);
+}
+
+at::Tensor resize_backward(const at::Tensor& grad_, int64_t height, int64_t width) {
+  const at::Tensor grad = channels_last(grad_);
+  const int64_t channels = grad.size(1), out_rows = grad.size(2), out_columns = grad.size(3);
+  at::Tensor gx = at::empty({grad.size(0), channels, height, width},
+                            grad.options().memory_format(at::MemoryFormat::ChannelsLast));
+  const Taps ys(height, out_rows), xs(width, out_columns);
+  at::parallel_for(0, grad.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      BIMTDP_DISPATCH(grad, resize_backward_image<T>(pointer<T>(grad) + n * out_rows * out_columns * channels,
+                                                     pointer<T>(gx) + n * height * width * channels, ys, xs, height,
+                                                     width, channels))
+    }
+  });
+  return gx;
+}
+
 }  // namespace
 
 TORCH_LIBRARY(bimtdp_fused, m) {
@@ -202,4 +256,5 @@ TORCH_LIBRARY(bimtdp_fused, m) {
   m.def("prelu_forward(Tensor x, Tensor slope) -> Tensor", &prelu_forward);
   m.def("prelu_backward(Tensor grad, Tensor x, Tensor slope) -> (Tensor, Tensor)", &prelu_backward);
   m.def("weight_sign_forward(Tensor weight, bool bf16) -> Tensor", &weight_sign_forward);
+  m.def("resize_backward(Tensor grad, int height, int width) -> Tensor", &resize_backward);
 }
