@@ -125,7 +125,7 @@ struct BitCount {
 };
 
 /// Sixteen vector registers.
-struct Shape {
+struct TileShape {
   static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 4 : vectors == 2 ? 4 : 2; }
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : 3; }
 };

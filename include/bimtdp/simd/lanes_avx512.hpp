@@ -103,7 +103,7 @@ struct BitCount {
 };
 
 /// Thirty-two vector registers.
-struct Shape {
+struct TileShape {
   static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 7 : 4; }
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 12 : 6; }
 };

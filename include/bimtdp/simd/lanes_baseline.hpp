@@ -13,7 +13,7 @@
 //   Words           `width` lanes of 32 bits: load, set, ^.  One lane is one output channel.
 //   BitCount        popcounts summed per lane: zero(), add(word), and take(), which gives the sums since the last take as
 //                   Ints. It takes at most `capacity` words in between.
-//   Shape           tile sizes that fit the registers: pixels of a tile of one, two and four vectors.
+//   TileShape       tile sizes that fit the registers: pixels of a tile of one, two and four vectors.
 #pragma once
 
 #include <bimtdp/simd/emulated_fma.hpp>
@@ -243,7 +243,7 @@ struct BitCount {
 };
 
 /// Sixteen vector registers, most of them needed by the popcount and the emulated fma; thirty-two and no emulation on Arm.
-struct Shape {
+struct TileShape {
   static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 4 : vectors == 2 ? 2 : 1; }
 #if defined(__aarch64__)
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 8 : 6; }

@@ -41,7 +41,7 @@ struct BitCount {
 };
 
 /// Thirty-two vector registers.
-struct Shape {
+struct TileShape {
   static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 7 : 4; }
 };
 

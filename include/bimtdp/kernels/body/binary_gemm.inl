@@ -2,7 +2,7 @@
 // Binary convolution over a run: weights lie across the lanes, activations are broadcast, no horizontal sums.
 
 struct BinaryTile {
-  static constexpr int pixels(int vectors) noexcept { return Shape::binary_pixels(vectors); }
+  static constexpr int pixels(int vectors) noexcept { return TileShape::binary_pixels(vectors); }
 
   /// The xors and popcounts of `depth` words of one tap; word k of vector v is at weights + v*block_size + k*lanes.
   template <int P, int V>

@@ -3,7 +3,7 @@
 // the contract's order, and a tile keeps enough chains in flight to hide their latency.
 
 struct FloatTile {
-  static constexpr int pixels(int vectors) noexcept { return Shape::float_pixels(vectors); }
+  static constexpr int pixels(int vectors) noexcept { return TileShape::float_pixels(vectors); }
 
   template <int P, int V>
   static void run(const Gemm<float>& g, std::size_t pixel, std::size_t block, float* out) noexcept {
