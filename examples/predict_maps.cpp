@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// predict_maps MODEL HEIGHT WIDTH: reads lines "photo.ppm<TAB>prefix" from standard input and writes every task's raw map
+// as <prefix>.<task>.npy, float32, height x width x channels. Photos are binary PPM (P6, 8 bits) of exactly HEIGHT x WIDTH.
+// scripts/evaluate.py scores models through this program.
+#include <bimtdp/bimtdp.hpp>
+
+#include <charconv>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <string_view>
+
+namespace {
+
+using namespace bimtdp;
+
+/// The next number of a PPM header; comments run from # to the end of the line.
+std::size_t read_number(std::istream& in, const std::string& path) {
+  while (std::isspace(in.peek()) || in.peek() == '#') {
+    if (in.get() == '#') in.ignore(1 << 20, '\n');
+  }
+  std::size_t number = 0;
+  check(static_cast<bool>(in >> number), path, "is no binary PPM file: a number is missing in its header");
+  return number;
+}
+
+Image read_ppm(const std::string& path, std::size_t height, std::size_t width) {
+  std::ifstream in(path, std::ios::binary);
+  check(in.good(), path, "cannot be opened");
+  char magic[2] = {};
+  in.read(magic, 2);
+  check(in.good() && magic[0] == 'P' && magic[1] == '6', path, "is no binary PPM file (expected it to begin with P6)");
+  const std::size_t w = read_number(in, path), h = read_number(in, path), most = read_number(in, path);
+  check(w == width && h == height, path, "size (got ", h, "x", w, ", expected ", height, "x", width, ")");
+  check_equal(most, std::size_t{255}, path, "largest value");
+  in.get();  // the one blank before the pixels
+  Image image({height, width, 3});
+  in.read(reinterpret_cast<char*>(image.data()), static_cast<std::streamsize>(image.span().size()));
+  check(in.gcount() == static_cast<std::streamsize>(image.span().size()), path, "is truncated");
+  return image;
+}
+
+void write_npy(const std::string& path, const Tensor<float>& map) {
+  const Shape& s = map.shape();
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(s.height) + ", " + std::to_string(s.width) +
+                       ", " + std::to_string(s.channels) + "), }";
+  header.append(63 - (10 + header.size()) % 64, ' ');  // magic, header and newline fill a multiple of 64 bytes
+  header += '\n';
+  std::ofstream out(path, std::ios::binary);
+  out.write("\x93NUMPY\x01\x00", 8);
+  out.put(static_cast<char>(header.size() & 0xFF)).put(static_cast<char>(header.size() >> 8));
+  out << header;
+  out.write(reinterpret_cast<const char*>(map.data()), static_cast<std::streamsize>(map.span().size() * sizeof(float)));
+  check(out.good(), path, "cannot be written");
+}
+
+std::size_t parse_extent(std::string_view text, std::string_view name) {
+  std::size_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  check(error == std::errc{} && end == text.data() + text.size() && value > 0, name, "(got '", text, "', expected a number of pixels)");
+  return value;
+}
+
+void predict_all(const std::string& path, std::size_t height, std::size_t width) {
+  Runner runner(Model::load(path));
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    const std::size_t tab = line.find('\t');
+    check(tab != std::string::npos, "standard input", "line without a tab (got '", line, "', expected photo.ppm<TAB>prefix)");
+    const Image image = read_ppm(line.substr(0, tab), height, width);
+    for (const Predictions::Task& task : runner.run(image.view())) write_npy(line.substr(tab + 1) + "." + task.name + ".npy", task.map);
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 4) {
+    std::cerr << "usage: predict_maps MODEL HEIGHT WIDTH < list of photo.ppm<TAB>prefix\n";
+    return 2;
+  }
+  try {
+    predict_all(arguments[1], parse_extent(arguments[2], "height"), parse_extent(arguments[3], "width"));
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "predict_maps: " << error.what() << '\n';
+    return 1;
+  }
+}
