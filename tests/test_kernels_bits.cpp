@@ -45,7 +45,7 @@ TEST_CASE("binary_gemm: every number of channels and of pixels") {
 
 TEST_CASE("binary_gemm: taps from none to 49, deep pixels, all words different") {
   for (std::size_t used = 0; used <= 49; used += 1 + below(3)) check_gemm(33, 49, used, 1 + below(2), 5);
-  for (const std::size_t depth : {8, 30, 31, 32, 33, 62, 63, 100}) check_gemm(130, 9, 9, depth, 9);
+  for (const std::size_t depth : {8u, 30u, 31u, 32u, 33u, 62u, 63u, 100u}) check_gemm(130, 9, 9, depth, 9);
   // All bits differ: byte sums must not overflow.
   const std::vector<std::uint32_t> ones(64 * 17 * 80, ~0u);
   const Window<std::uint32_t> window(std::vector<std::uint32_t>(80, 0u), 1, 80, 80, 17, 17);

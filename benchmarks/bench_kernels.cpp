@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// One layer at a time, on every tier that this CPU runs, one thread.
+//
+// `best_us` is the fastest single run. `share_of_peak` compares that run's useful work (taps inside the image, real channels)
+// with a loop of the same tier that stays in registers: xor + popcount + add for bits, fused multiply-adds for floats.
+// `share_of_copy` compares the bytes that a memory-bound operation reads and writes with a copy of as many bytes.
+#include "peak.hpp"
+
+#include <bimtdp/ops/binarize.hpp>
+#include <bimtdp/ops/binary_conv2d.hpp>
+#include <bimtdp/ops/conv2d.hpp>
+#include <bimtdp/ops/resize.hpp>
+#include <bimtdp/ops/softmax.hpp>
+
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace bimtdp;
+using kernels::KernelTable;
+
+struct Layer {
+  std::size_t kernel, in, out, height, width, stride = 1, dilation = 1, groups = 1;
+  [[nodiscard]] Window window() const {
+    const std::size_t p = kernel / 2 * dilation;
+    return {{kernel, kernel}, {stride, stride}, {dilation, dilation}, {p, p, p, p}};
+  }
+  [[nodiscard]] std::string name() const {
+    const auto pair = [](std::size_t a, std::size_t b) { return std::to_string(a) + "x" + std::to_string(b); };
+    std::string text = pair(kernel, kernel) + "/" + pair(in, out) + "/" + pair(height, width);
+    if (stride > 1) text += "/stride" + std::to_string(stride);
+    if (dilation > 1) text += "/dilation" + std::to_string(dilation);
+    if (groups > 1) text += groups == in ? "/depthwise" : "/groups" + std::to_string(groups);
+    return text;
+  }
+  /// Multiply-adds of taps inside the image.
+  [[nodiscard]] double work() const {
+    const ops::WindowRuns runs({height, width, in}, window(), "layer");
+    const auto inside = [](const ops::WindowAxis& axis) {
+      std::size_t count = 0;
+      for (std::size_t o = 0; o < axis.output; ++o)
+        for (std::size_t k = 0; k < axis.kernel; ++k) count += axis.inside(o, k);
+      return static_cast<double>(count);
+    };
+    return inside(runs.rows()) * inside(runs.columns()) * static_cast<double>(in / groups * out);
+  }
+};
+
+template <class T>
+T random_values(std::size_t count, float spread = 1.0f) {
+  std::mt19937 generator(1);
+  std::normal_distribution<float> normal(0.0f, spread);
+  T values(count);
+  for (auto& v : values) v = normal(generator);
+  return values;
+}
+
+Tensor<float> random_map(const Shape& shape) {
+  Tensor<float> map(shape);
+  const auto values = random_values<std::vector<float>>(shape.elements());
+  std::copy(values.begin(), values.end(), map.data());
+  return map;
+}
+
+/// Runs the benchmark loop and returns the seconds of the fastest run.
+template <class Run>
+double fastest(benchmark::State& state, Run run) {
+  double best = 1e9;
+  for (auto _ : state) {
+    const auto start = std::chrono::steady_clock::now();
+    run();
+    benchmark::ClobberMemory();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  state.counters["best_us"] = best * 1e6;
+  return best;
+}
+
+void report_copy(benchmark::State& state, double best, std::size_t bytes) {
+  std::vector<char> from(bytes / 2, 'a'), to(bytes / 2);
+  double copy = 1e9;
+  for (int i = 0; i < 50; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    std::memcpy(to.data(), from.data(), to.size());
+    benchmark::DoNotOptimize(to.data());
+    benchmark::ClobberMemory();
+    copy = std::min(copy, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  state.counters["share_of_copy"] = copy / best;
+}
+
+enum class To { floats, bits };
+
+void binary_conv2d(benchmark::State& state, const KernelTable& table, const Layer& layer, To to) {
+  std::mt19937_64 generator(1);
+  const std::size_t words = words_for<std::uint64_t>(layer.in / layer.groups);
+  std::vector<std::uint64_t> weights(layer.out * layer.kernel * layer.kernel * words);
+  const std::size_t used = layer.in / layer.groups % 64;
+  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = generator() & (used && i % words == words - 1 ? low_bits<std::uint64_t>(used) : ~0ull);
+  const auto scale = random_values<std::vector<float>>(layer.out), bias = random_values<std::vector<float>>(layer.out);
+  ops::BinaryConv2dParameters parameters{layer.window(), layer.groups, layer.in, layer.out, weights, {}};
+  parameters.epilogue.scale = scale;
+  parameters.epilogue.bias = bias;
+  const ops::BinaryConv2d conv(table, parameters, to == To::bits ? ops::BinaryOutput::bits : ops::BinaryOutput::floats);
+  const BitTensor<std::uint32_t> in = pack<std::uint32_t>(random_map({layer.height, layer.width, layer.in}).view());
+  const Shape shape = conv.output_shape(in.shape());
+  const ops::OwnExecution execution(table, conv.scratch_bytes(in.shape(), 1), 1);
+  Tensor<float> floats(to == To::floats ? shape : Shape{});
+  BitTensor<std::uint32_t> bits(to == To::bits ? shape : Shape{});
+  double peak = peak::rate(peak::binary_loop(table.name));
+  const double best = fastest(state, [&] {
+    if (to == To::bits) return conv.run(in, bits.view(), execution);
+    conv.run(in, floats.view(), execution);
+  });
+  peak = std::max(peak, peak::rate(peak::binary_loop(table.name)));
+  state.counters["share_of_peak"] = layer.work() / 32.0 / best / peak;
+}
+
+void conv2d(benchmark::State& state, const KernelTable& table, const Layer& layer) {
+  const auto weights = random_values<std::vector<float>>(layer.out * layer.kernel * layer.kernel * layer.in / layer.groups, 0.05f);
+  const auto bias = random_values<std::vector<float>>(layer.out);
+  ops::Conv2dParameters parameters{layer.window(), layer.groups, layer.in, layer.out, weights, {}};
+  parameters.epilogue.bias = bias;
+  const ops::Conv2d conv(table, parameters);
+  const Tensor<float> in = random_map({layer.height, layer.width, layer.in});
+  Tensor<float> out(conv.output_shape(in.shape()));
+  const ops::OwnExecution execution(table, conv.scratch_bytes(in.shape(), 1), 1);
+  double peak = peak::rate(peak::float_loop(table.name));
+  const double best = fastest(state, [&] { conv.run(in, out, execution); });
+  peak = std::max(peak, peak::rate(peak::float_loop(table.name)));
+  state.counters["share_of_peak"] = layer.work() / best / peak;
+}
+
+void binarize(benchmark::State& state, const KernelTable& table, const Shape& shape) {
+  const Tensor<float> in = random_map(shape);
+  const auto shift = random_values<std::vector<float>>(shape.channels);
+  const ops::Binarize op({shape.channels, {}, shift});
+  BitTensor<std::uint32_t> out(shape);
+  const ops::OwnExecution execution(table, 0, 1);
+  report_copy(state, fastest(state, [&] { op.run(in, out.view(), execution); }), shape.elements() * 4 + out.span().size_bytes());
+}
+
+void resize(benchmark::State& state, const KernelTable& table, const Shape& shape, std::size_t factor) {
+  const Tensor<float> in = random_map(shape);
+  const ops::ResizeBilinear op;
+  Tensor<float> out(op.output_shape(shape, shape.height * factor, shape.width * factor));
+  const ops::OwnExecution execution(table, op.scratch_bytes(shape, out.shape().height, out.shape().width, 1), 1);
+  report_copy(state, fastest(state, [&] { op.run(in, out, execution); }), (shape.elements() + out.shape().elements()) * 4);
+}
+
+void softmax(benchmark::State& state, const KernelTable& table, const Shape& shape, std::size_t group) {
+  const Tensor<float> in = random_map(shape);
+  Tensor<float> out(shape);
+  const ops::OwnExecution execution(table, 0, 1);
+  report_copy(state, fastest(state, [&] { ops::Softmax(group).run(in, out, execution); }), shape.elements() * 8);
+}
+
+void epilogue(benchmark::State& state, const KernelTable& table, const Shape& shape) {
+  const Tensor<float> in = random_map(shape), residual = random_map(shape);
+  const auto scale = random_values<std::vector<float>>(shape.channels), bias = random_values<std::vector<float>>(shape.channels);
+  Tensor<float> out(shape);
+  kernels::Epilogue e;
+  e.scale = scale.data(), e.bias = bias.data(), e.slope = bias.data(), e.residual = residual.data();
+  e.activation = kernels::ActivationKind::prelu;
+  const auto run = [&] { table.epilogue(in.data(), shape.channels, shape.pixels(), shape.channels, e, out.data()); };
+  report_copy(state, fastest(state, run), shape.elements() * 12);
+}
+
+const std::vector<Layer> binary_layers = {
+    {3, 256, 256, 56, 56}, {3, 64, 64, 56, 56},   {3, 128, 128, 56, 56},  {1, 256, 256, 56, 56},    {3, 18, 18, 120, 160},
+    {3, 36, 36, 60, 80},   {3, 72, 72, 30, 40},   {3, 144, 144, 15, 20},  {3, 256, 256, 56, 56, 2}, {3, 256, 256, 56, 56, 1, 4},
+    {5, 64, 64, 56, 56},   {7, 64, 64, 56, 56},   {3, 256, 256, 56, 56, 1, 1, 4}, {3, 256, 256, 56, 56, 1, 1, 256}};
+const std::vector<Layer> float_layers = {
+    {3, 3, 64, 240, 320, 2}, {3, 64, 64, 56, 56}, {3, 18, 18, 120, 160}, {1, 256, 256, 30, 40}, {1, 270, 270, 120, 160},
+    {1, 270, 40, 120, 160},  {1, 96, 24, 120, 160}, {3, 96, 96, 120, 160, 1, 1, 96}, {5, 144, 144, 60, 80, 1, 1, 144}};
+
+void register_all() {
+  const auto text = [](const Shape& s) { return std::to_string(s.height) + "x" + std::to_string(s.width) + "x" + std::to_string(s.channels); };
+  for (const KernelTable* table : kernels::tables()) {
+    const KernelTable& t = *table;
+    const auto add = [&](const std::string& family, const std::string& rest, auto run) {
+      benchmark::RegisterBenchmark((family + "/" + t.name + "/" + rest).c_str(), run)->Unit(benchmark::kMicrosecond);
+    };
+    for (const Layer& layer : binary_layers) {
+      add("binary_conv2d", layer.name(), [&t, &layer](benchmark::State& s) { binary_conv2d(s, t, layer, To::floats); });
+      add("binary_conv2d_bits", layer.name(), [&t, &layer](benchmark::State& s) { binary_conv2d(s, t, layer, To::bits); });
+    }
+    for (const Layer& layer : float_layers) add("conv2d", layer.name(), [&t, &layer](benchmark::State& s) { conv2d(s, t, layer); });
+    for (const Shape shape : {Shape{56, 56, 256}, Shape{120, 160, 18}}) {
+      add("binarize", text(shape), [&t, shape](benchmark::State& s) { binarize(s, t, shape); });
+      add("epilogue", text(shape), [&t, shape](benchmark::State& s) { epilogue(s, t, shape); });
+    }
+    for (const Shape shape : {Shape{60, 80, 144}, Shape{120, 160, 3}})
+      add("resize_bilinear", text(shape) + "/x4", [&t, shape](benchmark::State& s) { resize(s, t, shape, 4); });
+    add("softmax", "60x80x144/4", [&t](benchmark::State& s) { softmax(s, t, {60, 80, 144}, 4); });
+    add("softmax", "120x160x40/40", [&t](benchmark::State& s) { softmax(s, t, {120, 160, 40}, 40); });
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  register_all();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+}
