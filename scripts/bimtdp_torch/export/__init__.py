@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Converts PyTorch networks into model files of the C++ library. ``convert`` does it all; scripts/convert.py is its
+command line."""
+
+from .checkpoints import Source, load_source, load_user_module
+from .errors import ConversionError, VerificationError
+from .pipeline import Options, Result, convert
+
+__all__ = ["ConversionError", "Options", "Result", "Source", "VerificationError", "convert", "load_source",
+           "load_user_module"]

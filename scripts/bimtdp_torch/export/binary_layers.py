@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Handlers of the binary layers: signs, binary convolutions and the binarized attention."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..attention import BinaryAttention
+from ..layers import BinaryConv2d, RSign, Sign
+from .float_layers import window_fields
+from .ir import Map, Node
+from .lowering import Lowering, finite_array, lower_slice, module
+from .numerics import fold_batch_norm, pack_signs, to_numpy
+
+
+def lower_sign(lowering: Lowering, x: Any, shift: Optional[np.ndarray] = None) -> Map:
+    x = lowering.map(x)
+    if x.node.bits:
+        if shift is None:
+            return x  # the sign of +-1
+        raise lowering.refuse("binarizes what is binary already")
+    presign = x.node.value if shift is None else x.node.value + torch.from_numpy(shift).view(1, -1, 1, 1)
+    node = lowering.emit("binarize", [x.node], {} if shift is None else {"shift": shift}, presign=presign, bits=True,
+                         pixel=x.node.pixel)
+    return Map(node, x.rank)
+
+
+@module(Sign)
+def sign(lowering: Lowering, layer: Sign, x: Any) -> Map:
+    return lower_sign(lowering, x)
+
+
+@module(RSign)
+def rsign(lowering: Lowering, layer: RSign, x: Any) -> Map:
+    return lower_sign(lowering, x, finite_array(lowering, layer.bias, "bias"))
+
+
+def binary_fields(lowering: Lowering, layer: BinaryConv2d) -> Dict[str, np.ndarray]:
+    """Packed signs and, where the layer has it, the scale per output channel."""
+    if not layer.binarize:
+        raise lowering.refuse("its weights are real (first step of two-step training): train the second step first")
+    finite_array(lowering, layer.weight, "weight")
+    signs = to_numpy(layer.binary_weight())
+    fields = {"weight": pack_signs(signs)}
+    scale = layer.weight_scale()
+    if scale is not None:
+        fields["alpha"] = finite_array(lowering, scale, "the scale of the weights")
+    return fields
+
+
+@module(BinaryConv2d)
+def binary_conv2d(lowering: Lowering, layer: BinaryConv2d, x: Any) -> Map:
+    x, fields = window_fields(lowering, x, layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+    if not x.node.bits:
+        raise lowering.refuse("its input is not binary: put a Sign, RSign or BN + Sign directly in front of it")
+    fields.update(groups=layer.groups, output="float", **binary_fields(lowering, layer))
+    return Map(lowering.emit("binary_conv2d", [x.node], fields))
+
+
+# -- attention -------------------------------------------------------------------------------------------------------
+
+def _conv_fields(lowering: Lowering, unit: nn.Sequential, path: str) -> Dict[str, np.ndarray]:
+    """A binary convolution of the attention with the batch normalisation behind it."""
+    fields = binary_fields(lowering, unit[0])
+    if len(unit) > 1:
+        fields["scale"], fields["bias"] = fold_batch_norm(unit[1], f"{lowering.where}: {path}")
+    return fields
+
+
+def _no_conv(channels: int) -> Dict[str, np.ndarray]:
+    """Stands for a message that no target reads."""
+    return {"weight": np.zeros((channels, 3, 3, (channels + 63) // 64), np.uint64)}
+
+
+def _convs(lowering: Lowering, layer: BinaryAttention, units: nn.ModuleDict, which: str, channels: int) -> List[dict]:
+    """Gates or messages in the order of the model file: per source, or target-major without the target itself."""
+    if layer.message_weights == "per_source":
+        keys = list(layer.auxiliary)
+    else:
+        keys = [f"{t}_from_{s}" for t in layer.tasks for s in layer.auxiliary if s != t]
+    return [_conv_fields(lowering, units[k], f"{which}.{k}") if k in units else _no_conv(channels) for k in keys]
+
+
+def _binarize_source(lowering: Lowering, layer: BinaryAttention, task: str, feature: Any) -> Node:
+    """Nodes of one source's binarizer: sign, RSign, or batch normalisation and sign."""
+    x = lowering.floats(feature, f"the feature of '{task}'")
+    binarizer = layer.binarizers[task]
+    suffix, fields, presign = f".binarizers.{task}", {}, x.value
+    if isinstance(binarizer, nn.Sequential):
+        fields["scale"], fields["shift"] = fold_batch_norm(binarizer[0], f"{lowering.where}: binarizers.{task}")
+        presign = binarizer[0](x.value)
+    elif isinstance(binarizer, RSign):
+        fields["shift"] = finite_array(lowering, binarizer.bias, "bias")
+        presign = x.value + binarizer.bias.view(1, -1, 1, 1)
+    return lowering.emit("binarize", [x], fields, value=binarizer(x.value), presign=presign, bits=True, suffix=suffix)
+
+
+def _sums(layer: BinaryAttention, features: Dict[str, Tensor]) -> Tensor:
+    """What the outer sign is taken of, all targets."""
+    outer, layer.outer_sign = layer.outer_sign, nn.Identity()
+    try:
+        return torch.cat([layer(features)[task] for task in layer.tasks], 1)
+    finally:
+        layer.outer_sign = outer
+
+
+@module(BinaryAttention)
+def binary_attention(lowering: Lowering, layer: BinaryAttention, features: Dict[str, Any]) -> Dict[str, Map]:
+    nodes = [_binarize_source(lowering, layer, task, features[task]) for task in layer.auxiliary]
+    channels = nodes[0].channels
+    if layer.identity == "real":
+        nodes += [lowering.floats(features[task]) for task in layer.tasks]
+    signed = isinstance(layer.outer_sign, Sign)
+    gates = ([_conv_fields(lowering, layer.gates[t], f"gates.{t}") for t in layer.tasks]
+             if layer.gate_source == "target" else _convs(lowering, layer, layer.gates, "gates", channels))
+    fields = {"targets": [layer.auxiliary.index(t) for t in layer.tasks], "gate_source": layer.gate_source,
+              "message_weights": layer.message_weights, "identity": layer.identity, "outer_sign": signed,
+              "kernel": [3, 3], "padding": [1, 1, 1, 1], "gates": gates,
+              "messages": _convs(lowering, layer, layer.messages, "messages", channels)}
+    results = lowering.value
+    joined = lowering.emit("binary_attention", nodes, fields, value=torch.cat([results[t] for t in layer.tasks], 1),
+                           presign=_sums(layer, {t: features[t].node.value for t in layer.auxiliary}) if signed else None,
+                           bits=signed)
+    return {task: lower_slice(lowering, Map(joined), k * channels, (k + 1) * channels, results[task])
+            for k, task in enumerate(layer.tasks)}

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: our own (which carry their configuration), public MTI-Net ones, and state_dicts of a user's module."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from ..config import DATASETS, build_network
+from ..data import CLASS_NAMES
+from .errors import ConversionError
+from .model_file import canonical_json
+
+_BACKBONES = {"w18": "hrnet_w18", "w32": "hrnet_w32", "w48": "hrnet_w48", "lite0": "efficientnet_lite0"}
+_VOC = ("background,aeroplane,bicycle,bird,boat,bottle,bus,car,cat,chair,cow,diningtable,dog,horse,motorbike,person,"
+        "pottedplant,sheep,sofa,train,tvmonitor").split(",")
+_PARTS = "background,head,torso,upper arms,lower arms,upper legs,lower legs".split(",")
+_KINDS = {"semseg": "classes", "human_parts": "classes", "depth": "depth", "normals": "normals", "edge": "edges"}
+
+
+@dataclass
+class Source:
+    """A network ready for conversion and what is known about it."""
+
+    network: nn.Module
+    name: str
+    stride: int = 1
+    size: Tuple[int, int] = (0, 0)  # preferred input size; 0: none
+    kinds: Dict[str, str] = field(default_factory=dict)
+    class_names: Dict[str, List[str]] = field(default_factory=dict)
+    provenance: Dict[str, str] = field(default_factory=dict)
+
+
+def read_checkpoint(path: Path) -> Any:
+    """The content of a checkpoint; only tensors and plain containers are unpickled."""
+    if not path.is_file():
+        raise ConversionError(f"{path}: no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch each raise their own
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ConversionError(f"{path}: is no checkpoint that can be read safely (weights_only=True): {first}") from error
+
+
+def find_state_dict(content: Any, path: Path) -> Dict[str, Tensor]:
+    """The state_dict inside a checkpoint: bare, or under "model" or "state_dict"; the prefix "module." is removed."""
+    for key in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise ConversionError(f"{path}: holds no state_dict (expected tensors by name, or a dict with the key 'model')")
+    prefixed = all(key.startswith("module.") for key in content)
+    return {key[len("module."):] if prefixed else key: value for key, value in content.items()}
+
+
+def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Loads a state_dict whose names and shapes fit exactly; the message lists what does not."""
+    own = network.state_dict()
+    optional = {key for key in own if key.endswith("num_batches_tracked")}  # absent from very old checkpoints
+    problems = [f"missing {key}" for key in own if key not in state and key not in optional]
+    problems += [f"unexpected {key}" for key in state if key not in own]
+    problems += [f"{key} has the shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+                 for key in own if key in state and own[key].shape != state[key].shape]
+    if problems:
+        shown = "\n  ".join(problems[:8]) + (f"\n  and {len(problems) - 8} more" if len(problems) > 8 else "")
+        raise ConversionError(f"{path}: does not fit the network ({len(problems)} differences):\n  {shown}")
+    network.load_state_dict(state, strict=False)
+
+
+def network_config(name: str) -> Dict[str, Any]:
+    """The configuration that a name like mti_net_w18_nyud2 or bi_mtdp_c_lite0_nyud4 stands for."""
+    pattern = rf"(mti_net|bi_mtdp_c|bi_mtdp)_({'|'.join(_BACKBONES)})_({'|'.join(sorted(DATASETS, key=len, reverse=True))})"
+    match = re.fullmatch(pattern, name.replace("-", "_"))
+    if match is None:
+        raise ConversionError(f"unknown network '{name}' (expected {{mti_net|bi_mtdp|bi_mtdp_c}}_{{{'|'.join(_BACKBONES)}}}_"
+                              f"{{{'|'.join(DATASETS)}}}, for instance mti_net_w18_nyud2)")
+    return {"name": match[1], "backbone": _BACKBONES[match[2]], "dataset": match[3]}
+
+
+def class_names(task: str, count: int) -> List[str]:
+    """Names of a data set's classes; numbers where the count fits none that is known."""
+    nyud = list(CLASS_NAMES)
+    known = {("semseg", 39): nyud, ("semseg", 40): nyud + ["otherprop"], ("semseg", 21): _VOC, ("human_parts", 7): _PARTS}
+    return list(known.get((task, count), [f"class {i}" for i in range(count)]))
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _own_network(config: Mapping[str, Any], name: str, state: Mapping[str, Tensor], path: Path) -> Source:
+    network = build_network(config)
+    load_strictly(network, state, path)
+    return Source(network, name, stride=32, kinds={t: _KINDS.get(t, "raw") for t in network.tasks},
+                  class_names={t: class_names(t, n) for t, n in network.tasks.items() if _KINDS.get(t) == "classes"},
+                  provenance={"checkpoint": path.name, "checkpoint_sha256": _hash(path), "network": canonical_json(config)})
+
+
+def load_source(path: Path, network: Optional[str] = None) -> Source:
+    """A checkpoint of train.py, or with ``network`` a state_dict with the keys of that network."""
+    content = read_checkpoint(path)
+    if network is not None:
+        return _own_network(network_config(network), network, find_state_dict(content, path), path)
+    if not isinstance(content, Mapping) or not isinstance(content.get("config"), Mapping):
+        raise ConversionError(f"{path}: carries no configuration; name its network (--network mti_net_w18_nyud2) or give "
+                              "the module (--module file.py:factory)")
+    config = content["config"]
+    source = _own_network(config["network"], str(config.get("name", path.stem)), find_state_dict(content, path), path)
+    phases = config.get("train", {}).get("phases") or []
+    if phases:
+        source.size = (int(phases[-1]["size"][0]), int(phases[-1]["size"][1]))
+    if "step" in content:
+        source.provenance["training_steps"] = str(content["step"])
+    return source
+
+
+def load_user_module(spec: str, checkpoint: Optional[Path]) -> Source:
+    """``file.py:factory``: calls factory() of the file, then loads the state_dict if there is one."""
+    file, _, factory = spec.partition(":")
+    path = Path(file)
+    if not path.is_file() or not factory:
+        raise ConversionError(f"--module {spec}: expected path/to/file.py:factory")
+    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    if not hasattr(module, factory):
+        raise ConversionError(f"{path}: has no '{factory}'")
+    network = getattr(module, factory)()
+    if not isinstance(network, nn.Module):
+        raise ConversionError(f"{path}: {factory}() returned {type(network).__name__}, expected a torch.nn.Module")
+    source = Source(network, factory, provenance={"module": f"{path.name}:{factory}"})
+    if checkpoint is not None:
+        load_strictly(network, find_state_dict(read_checkpoint(checkpoint), checkpoint), checkpoint)
+        source.provenance.update(checkpoint=checkpoint.name, checkpoint_sha256=_hash(checkpoint))
+    return source

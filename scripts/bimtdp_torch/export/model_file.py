@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model file: one safetensors file whose ``__metadata__`` holds one key, "bimtdp", with canonical JSON.
+
+Byte-reproducible: sorted keys, a fixed order of tensors (U64, F32, F16, by name), a header padded with spaces to a
+multiple of 64 bytes, no dates. PyPI's safetensors reads it; its writer would choose another layout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Tuple
+
+import numpy as np
+import xxhash
+
+from .ir import Node, Output
+
+_DTYPES = {"<u8": "U64", "<f4": "F32", "<f2": "F16"}
+
+
+def canonical_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _layout(tensors: Mapping[str, np.ndarray]) -> Tuple[Dict[str, dict], bytes]:
+    """Header entries and data section. 8-byte tensors come first, so that every tensor is aligned to its own type."""
+    order = sorted(tensors, key=lambda name: (list(_DTYPES).index(tensors[name].dtype.newbyteorder("<").str), name))
+    entries, parts, offset = {}, [], 0
+    for name in order:
+        array = np.ascontiguousarray(tensors[name])
+        data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        dtype = _DTYPES[array.dtype.newbyteorder("<").str]
+        entries[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [offset, offset + len(data)]}
+        parts.append(data)
+        offset += len(data)
+    return entries, b"".join(parts)
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] = {}) -> int:
+    """Writes atomically; returns the number of bytes."""
+    entries, data = _layout(tensors)
+    header = canonical_json({**({"__metadata__": dict(metadata)} if metadata else {}), **entries}).encode()
+    header += b" " * (-(8 + len(header)) % 64)
+    content = len(header).to_bytes(8, "little") + header + data
+    temporary = Path(f"{path}.{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+    return len(content)
+
+
+def tensors_hash(tensors: Mapping[str, np.ndarray]) -> str:
+    """XXH3-128 of the data section."""
+    return xxhash.xxh3_128_hexdigest(_layout(tensors)[1])
+
+
+def _named_fields(value: Any, name: str, half: bool, tensors: Dict[str, np.ndarray]) -> Any:
+    """``value`` with every array replaced by the name under which it goes into ``tensors``."""
+    if isinstance(value, dict):
+        return {key: _named_fields(item, f"{name}.{key}", half, tensors) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_named_fields(item, f"{name}.{index}", half, tensors) for index, item in enumerate(value)]
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype == np.float32 and value.ndim > 1 and half:
+        narrow = value.astype(np.float16)
+        assert (narrow.astype(np.float32) == value).all(), f"{name} was not rounded to half precision"
+        value = narrow
+    tensors[name] = value
+    return name
+
+
+def describe_nodes(nodes: List[Node], half: bool) -> Tuple[List[dict], Dict[str, np.ndarray]]:
+    """JSON of all nodes, and the tensors that they name."""
+    index = {node: i for i, node in enumerate(nodes)}
+    tensors: Dict[str, np.ndarray] = {}
+    entries = []
+    for node in nodes:
+        fields = _named_fields(node.fields, node.name, half, tensors)
+        entries.append({"op": node.op, "name": node.name, "inputs": [index[i] for i in node.inputs], **fields})
+    return entries, tensors
+
+
+def describe_outputs(outputs: List[Output], nodes: List[Node]) -> List[dict]:
+    index = {node: i for i, node in enumerate(nodes)}
+    return [{"task": o.task, "node": index[o.node], "kind": o.kind,
+             **({"class_names": o.class_names} if o.kind == "classes" else {})} for o in outputs]

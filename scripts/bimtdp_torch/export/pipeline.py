@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole conversion: network -> trace -> nodes -> fused graph -> model file -> comparison with PyTorch -> self-test."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from ..data import IMAGE_MEAN, IMAGE_STD
+from . import binary_layers, float_layers, functions  # noqa: F401  (they register the handlers)
+from .checkpoints import Source, class_names
+from .errors import ConversionError, VerificationError
+from .fuse import fuse
+from .ir import Map, Node, Output
+from .lowering import MODULES, Lowering
+from .model_file import canonical_json, describe_nodes, describe_outputs, tensors_hash, write_safetensors
+from .self_test import normalise_photo, self_test_photo
+from .trace import record, trace
+from .verify import build_verify_model, compare_with_pytorch, replay_self_test
+
+FORMAT_VERSION = 1
+_MAX_SEEDS = 5  # self-test photos to try when a tie of the first generation falls differently in a free run
+
+
+@dataclass
+class Options:
+    floats: str = "f32"  # or f16: weights of float convolutions and linear layers
+    verify: bool = True
+    self_test_size: Tuple[int, int] = (96, 128)
+    seed: int = 1
+    channels: int = 3
+    licence: str = ""
+    provenance: Dict[str, str] = field(default_factory=dict)
+    mean: Tuple[float, float, float] = IMAGE_MEAN
+    std: Tuple[float, float, float] = IMAGE_STD
+    quiet: bool = False
+
+
+@dataclass
+class Result:
+    """What a conversion found out."""
+
+    nodes: int
+    bytes: int
+    seconds: float
+    report: Optional[dict] = None  # of verify_model --against; None without verification
+    seed: int = 0
+    message: str = ""
+
+    def largest(self, run: str = "alone") -> float:
+        """The largest float difference, as a share of its tensor's largest value; ``run`` is alone or free."""
+        return max((n[run]["max_difference"] / n[run]["scale"] for n in self.report["nodes"] if n[run]["scale"]), default=0.0)
+
+    def flips(self, run: str = "alone") -> int:
+        return sum(n[run]["flips"] for n in self.report["nodes"])
+
+
+def _say(options: Options, text: str) -> None:
+    if not options.quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+def round_weights_to_half(network: nn.Module) -> None:
+    """Rounds the weights that the file stores in half precision, so that PyTorch and the engine run the same network."""
+    for name, layer in network.named_modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            rounded = layer.weight.detach().to(torch.float16).float()
+            if not torch.isfinite(rounded).all():
+                raise ConversionError(f"module '{name}' ({type(layer).__name__}): weights do not fit half precision; use "
+                                      "--floats f32")
+            layer.weight = nn.Parameter(rounded, requires_grad=False)
+
+
+def build_graph(network: nn.Module, image: Tensor, source: Source) -> Tuple[List[Node], List[Output]]:
+    """Fused nodes and outputs of a network in evaluation mode; every node has its value for ``image``."""
+    traced = trace(network, tuple(MODULES))
+    lowering = Lowering(traced, record(network, traced, image))
+    with torch.no_grad():
+        maps = lowering.run()
+    outputs = []
+    for task, result in maps.items():
+        if not isinstance(result, Map):
+            raise ConversionError(f"output '{task}' is not a tensor that depends on the input")
+        name = re.sub(r"[^A-Za-z0-9_.]", "_", task)[:128]
+        kind = source.kinds.get(task, "raw")
+        node = result.node
+        names = source.class_names.get(task) or class_names(task, node.channels)
+        if kind == "classes" and len(names) != node.channels:
+            raise ConversionError(f"output '{task}': {len(names)} class names for {node.channels} channels")
+        outputs.append(Output(name, node, kind, names if kind == "classes" else []))
+    return fuse(lowering.nodes, outputs), outputs
+
+
+def _model_json(source: Source, options: Options, nodes: List[dict], outputs: List[dict], digest: str, test: dict) -> str:
+    height, width = source.size
+    provenance = {**source.provenance, "floats": options.floats, "torch": torch.__version__.split("+")[0], **options.provenance}
+    return canonical_json({
+        "format_version": FORMAT_VERSION, "name": source.name, "producer": "bimtdp scripts/convert.py",
+        "licence": options.licence, "provenance": {str(k): str(v) for k, v in provenance.items()},
+        "preprocessing": {"mean": list(options.mean), "std": list(options.std), "height": height, "width": width},
+        "stride": source.stride, "nodes": nodes, "outputs": outputs, "tensors_hash": digest, "self_test": test})
+
+
+def _self_test_input(options: Options, size: Tuple[int, int], seed: int) -> Tensor:
+    if options.channels == 3:
+        return normalise_photo(self_test_photo(*size, seed), options.mean, options.std)
+    return torch.randn(1, options.channels, *size, generator=torch.Generator().manual_seed(seed))
+
+
+def _round_up(size: Tuple[int, int], stride: int) -> Tuple[int, int]:
+    return tuple(-(-extent // stride) * stride for extent in size)
+
+
+class Conversion:
+    """One network on its way to ``output``."""
+
+    def __init__(self, source: Source, output: Path, options: Options):
+        self.source, self.output, self.options = source, Path(output), options
+        self.network = copy.deepcopy(source.network).float().eval()
+        self.network.requires_grad_(False)
+        if options.floats == "f16":
+            round_weights_to_half(self.network)
+        self.size = _round_up(options.self_test_size, source.stride)
+
+    def build(self, seed: int) -> None:
+        """Graph, JSON and tensors for the self-test photo of ``seed``."""
+        image = _self_test_input(self.options, self.size, seed)
+        self.nodes, self.outputs = build_graph(self.network, image, self.source)
+        self.entries, self.tensors = describe_nodes(self.nodes, self.options.floats == "f16")
+        self.digest = tensors_hash(self.tensors)
+
+    def write(self, path: Path, test: Dict[str, Any]) -> int:
+        text = _model_json(self.source, self.options, self.entries, describe_outputs(self.outputs, self.nodes), self.digest, test)
+        return write_safetensors(path, self.tensors, {"bimtdp": text})
+
+    def compare(self, program: Path, seed: int) -> dict:
+        """Builds the graph for one photo and compares it with PyTorch."""
+        self.build(seed)
+        _say(self.options, f"{len(self.nodes)} nodes; comparing with PyTorch on the {self.size[0]}x{self.size[1]} photo of seed {seed}")
+        draft = Path(f"{self.output}.{os.getpid()}.draft")
+        try:
+            self.write(draft, {"unchecked": True})
+            return compare_with_pytorch(program, draft, self.nodes, self.options.quiet)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def verified(self, program: Path) -> Tuple[dict, int]:
+        """The report of the first photo whose free run passes. Node by node, the first failure is the last word."""
+        for seed in range(self.options.seed, self.options.seed + _MAX_SEEDS):
+            report = self.compare(program, seed)
+            if report["failures"]:
+                bad = [n for n in report["nodes"] if not n["agrees"]]
+                raise VerificationError(f"{len(bad)} of {len(report['nodes'])} nodes differ from PyTorch, the first is "
+                                        f"{bad[0]['name']} ({bad[0]['op']}): {report['messages']}")
+            if report["passed"]:
+                return report, seed
+            _say(self.options, "every node agrees, but a tie travels on when the network runs freely: trying another photo")
+        raise VerificationError(f"running freely, {report['layers_with_too_many_flips']} layers have more than 1 flipped "
+                                f"sign in 10,000 on {_MAX_SEEDS} photos in a row")
+
+
+def convert(source: Source, output: Path, options: Options = Options()) -> Result:
+    """Converts ``source`` into the model file ``output``. Raises ConversionError or VerificationError; then no file is
+    written."""
+    started = time.time()
+    conversion = Conversion(source, output, options)
+    torch.set_float32_matmul_precision("highest")
+    if not options.verify:
+        conversion.build(options.seed)
+        size = conversion.write(output, {"unchecked": True})
+        return Result(len(conversion.nodes), size, time.time() - started, message="not verified, marked as unchecked")
+    program = build_verify_model(options.quiet)
+    report, seed = conversion.verified(program)
+    test: Dict[str, Any] = {"unchecked": True}
+    if options.channels == 3:
+        test = {"height": conversion.size[0], "width": conversion.size[1], "seed": seed, "digests": report["digests"]}
+    candidate = Path(f"{output}.{os.getpid()}.candidate")
+    try:
+        size = conversion.write(candidate, test)
+        message = replay_self_test(program, candidate) if options.channels == 3 else \
+            "verified, but without a self-test in the file (that needs a photo of 3 channels)"
+        os.replace(candidate, output)
+    finally:
+        candidate.unlink(missing_ok=True)
+    return Result(len(conversion.nodes), size, time.time() - started, report, seed, message)
