@@ -69,7 +69,7 @@ def binary_convolutions() -> None:
         ((5, 7, 65), 7, 1, window((3, 3), dilation=(12, 12), padding=(12, 12, 12, 12))),
         ((6, 7, 15), 9, 3, window((3, 3), dilation=(2, 1), padding=(2, 2, 1, 1))),
         ((6, 9, 33), 33, 33, window((3, 3), padding=(1, 1, 1, 1))),
-        ((5, 6, 130), 12, 1, window((1, 1))),
+        ((4, 5, 130), 12, 1, window((1, 1))),
         ((7, 8, 24), 10, 1, window((5, 3), (2, 1), padding=(1, 2, 0, 1))),
     ]
     for (h, w, c), out, groups, win in cases:
@@ -91,7 +91,7 @@ def binary_convolutions() -> None:
 
 
 def attention() -> None:
-    targets, sources, c, h, w = [2, 0], 3, 20, 6, 7
+    targets, sources, c, h, w = [2, 0], 3, 18, 5, 7
     x = [sign(randn(1, c, h, w)) for _ in range(sources)]
     gates = [sign(randn(c, c, 3, 3)) for _ in targets]
     messages = [sign(randn(c, c, 3, 3)) for _ in range(sources)]
@@ -114,7 +114,7 @@ def convolutions() -> None:
         ((15, 17, 3), 8, 1, window((7, 7), (2, 2), padding=(3, 3, 3, 3))),
         ((7, 9, 12), 12, 1, window((3, 3), padding=(1, 1, 1, 1))),
         ((8, 12, 10), 10, 10, window((5, 5), (2, 2), padding=(1, 2, 1, 2))),
-        ((9, 11, 20), 20, 20, window((3, 3), padding=(1, 1, 1, 1))),
+        ((7, 9, 20), 20, 20, window((3, 3), padding=(1, 1, 1, 1))),
         ((6, 7, 12), 8, 4, window((3, 3), (1, 2), padding=(1, 1, 1, 1))),
         ((6, 7, 30), 17, 1, window((1, 1))),
         ((7, 9, 5), 6, 1, window((3, 3), dilation=(4, 12), padding=(4, 4, 12, 12))),
