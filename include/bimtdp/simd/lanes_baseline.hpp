@@ -101,7 +101,8 @@ struct IntMask {
 [[nodiscard]] inline Floats operator/(Floats a, Floats b) noexcept { return {a.r / b.r}; }
 [[nodiscard]] inline Mask greater(Floats a, Floats b) noexcept { return {a.r > b.r}; }
 [[nodiscard]] inline Mask at_least(Floats a, Floats b) noexcept { return {a.r >= b.r}; }
-[[nodiscard]] inline Mask is_nan(Floats a) noexcept { return {a.r != a.r}; }
+// Not a != a: xsimd 8.1 makes that an ordered comparison on AVX and AVX-512.
+[[nodiscard]] inline Mask is_nan(Floats a) noexcept { return {xsimd::isnan(a.r)}; }
 [[nodiscard]] inline Mask operator|(Mask a, Mask b) noexcept { return {a.r | b.r}; }
 [[nodiscard]] inline Floats select(Mask m, Floats yes, Floats no) noexcept { return {xsimd::select(m.r, yes.r, no.r)}; }
 
