@@ -35,7 +35,12 @@ NOT_INLINED void* operator new(std::size_t size, std::align_val_t align) {
   if (void* p = std::aligned_alloc(step, (size + step) / step * step)) return p;
   throw std::bad_alloc();
 }
+NOT_INLINED void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(size ? size : 1);
+}
 NOT_INLINED void operator delete(void* p) noexcept { std::free(p); }
+NOT_INLINED void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
 NOT_INLINED void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 NOT_INLINED void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
 NOT_INLINED void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }

@@ -179,7 +179,7 @@ inline ValueInfo check_op(const ResizeNode& n, const NodeCheck& c) {
 }
 
 inline ValueInfo check_op(const ConcatNode&, const NodeCheck& c) {
-  c.inputs_between(1, 64);
+  c.inputs_between(1, max_inputs);
   c.require(c.input(0).type != ValueType::integers, "type of input 0 (got integer, expected float or bits)");
   std::size_t channels = 0;  // at most 64 * 2^20
   for (std::size_t i = 0; i < c.input_count(); ++i) {

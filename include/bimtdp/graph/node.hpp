@@ -20,6 +20,9 @@ namespace bimtdp {
 using NodeId = std::size_t;
 using WeightName = std::string;
 
+/// The most inputs a node has.
+inline constexpr std::size_t max_inputs = 64;
+
 /// An activation and its per-channel parameters: slope for prelu and rprelu, the shifts for rprelu only.
 struct ActivationSpec {
   kernels::ActivationKind kind = kernels::ActivationKind::none;

@@ -18,7 +18,7 @@ namespace bimtdp {
 inline void run(const Program& program, const Plan& plan, std::span<std::byte> arena) {
   check(arena.size() >= plan.arena_bytes(), "run", "arena too small (got ", arena.size(), " bytes, expected ", plan.arena_bytes(), ")");
   const ops::Execution execution{&program.kernels(), plan.threads(), arena.subspan(plan.scratch_offset(), plan.scratch_bytes())};
-  std::array<ValueRef, detail::max_inputs> inputs;
+  std::array<ValueRef, max_inputs> inputs;
   for (NodeId id = 1; id < plan.values().size(); ++id) {
     const std::vector<NodeId>& ids = program.graph().nodes()[id].inputs;
     for (std::size_t i = 0; i < ids.size(); ++i) inputs[i] = plan.value(ids[i], arena);

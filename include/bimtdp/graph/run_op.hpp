@@ -15,9 +15,6 @@
 
 namespace bimtdp::detail {
 
-/// The most inputs a node has; the graph's validation keeps it.
-inline constexpr std::size_t max_inputs = 64;
-
 /// Scratch bytes of an op for inputs and an output of these shapes.
 struct ScratchRule {
   std::span<const Shape> in;

@@ -120,8 +120,8 @@ class Model {
   static Weights weights(const SafeTensors& file) {
     Weights weights;
     for (const StoredTensor& tensor : file.tensors()) {
-      if (tensor.dtype.name == "U64") {
-        weights.add(tensor.name, tensor.shape, to_words(tensor, file.file()));
+      if (holds_signs(tensor)) {
+        weights.add(tensor.name, shape_in_words(tensor), to_words(tensor, file.file()));
       } else {
         weights.add(tensor.name, tensor.shape, to_floats(tensor, file.file()));
       }

@@ -177,7 +177,7 @@ template <std::size_t Index = 0>
   const std::string op = object.text("op", 64);
   JsonObject named(json, object.where() + " (" + op + " " + node.name + ")");
   node.op = detail::make_op(named.text("op", 64), named.where());
-  for (const Json& input : named.array("inputs", 0, detail::max_inputs))
+  for (const Json& input : named.array("inputs", 0, max_inputs))
     node.inputs.push_back(static_cast<NodeId>(named.to_integer(input, "inputs", max_nodes)));
   (void)named.at("name");
   detail::NodeReader reader(named);

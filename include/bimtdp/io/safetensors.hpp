@@ -207,12 +207,25 @@ class SafeTensors {
   return values;
 }
 
-/// The words of a U64 tensor. Throws Error for another dtype.
+/// Whether the tensor holds packed signs: U64 words, or U8 rows that save the bytes which would be padding.
+[[nodiscard]] inline bool holds_signs(const StoredTensor& tensor) { return tensor.dtype.name == "U64" || tensor.dtype.name == "U8"; }
+
+/// The words of packed signs, bit i of word w = channel 64w+i. Rows (the last extent) of a U8 tensor are filled up with zero
+/// bytes to whole words. Throws Error for another dtype.
 [[nodiscard]] inline AlignedVector<std::uint64_t> to_words(const StoredTensor& tensor, std::string_view where) {
-  check(tensor.dtype.name == "U64", where, "dtype of tensor '", tensor.name, "' (got ", tensor.dtype.name, ", expected U64)");
-  AlignedVector<std::uint64_t> words(tensor.elements);
-  if (!words.empty()) std::memcpy(words.data(), tensor.bytes.data(), tensor.bytes.size());
-  return words;
+  check(holds_signs(tensor), where, "dtype of tensor '", tensor.name, "' (got ", tensor.dtype.name, ", expected U64 or U8)");
+  const std::size_t row = tensor.shape.empty() ? tensor.bytes.size() : tensor.shape.back() * (tensor.dtype.bits / 8);
+  const std::size_t rows = row == 0 ? 0 : tensor.bytes.size() / row, words = (row + 7) / 8;
+  AlignedVector<std::uint64_t> result(rows * words);
+  for (std::size_t i = 0; i < rows; ++i) std::memcpy(result.data() + i * words, tensor.bytes.data() + i * row, row);
+  return result;
+}
+
+/// The shape of to_words' result.
+[[nodiscard]] inline std::vector<std::size_t> shape_in_words(const StoredTensor& tensor) {
+  std::vector<std::size_t> shape = tensor.shape;
+  if (tensor.dtype.name == "U8" && !shape.empty()) shape.back() = (shape.back() + 7) / 8;
+  return shape;
 }
 
 }  // namespace bimtdp
