@@ -98,7 +98,14 @@ struct IntMask {
 [[nodiscard]] inline Floats operator+(Floats a, Floats b) noexcept { return {a.r + b.r}; }
 [[nodiscard]] inline Floats operator-(Floats a, Floats b) noexcept { return {a.r - b.r}; }
 [[nodiscard]] inline Floats operator*(Floats a, Floats b) noexcept { return {a.r * b.r}; }
+#if defined(__aarch64__)
+// xsimd 8.1 divides by an approximate reciprocal.
+[[nodiscard]] inline Floats operator/(Floats a, Floats b) noexcept {
+  return {FloatBatch(vdivq_f32(static_cast<float32x4_t>(a.r), static_cast<float32x4_t>(b.r)))};
+}
+#else
 [[nodiscard]] inline Floats operator/(Floats a, Floats b) noexcept { return {a.r / b.r}; }
+#endif
 [[nodiscard]] inline Mask greater(Floats a, Floats b) noexcept { return {a.r > b.r}; }
 [[nodiscard]] inline Mask at_least(Floats a, Floats b) noexcept { return {a.r >= b.r}; }
 // Not a != a: xsimd 8.1 makes that an ordered comparison on AVX and AVX-512.
@@ -182,9 +189,16 @@ alignas(64) inline constexpr std::int32_t lane_bits[16] = {1,      1 << 1, 1 << 
 [[nodiscard]] inline std::uint32_t bits_of(__m256 m) noexcept { return static_cast<std::uint32_t>(_mm256_movemask_ps(m)); }
 [[nodiscard]] inline std::uint32_t bits_of(__m256i m) noexcept { return bits_of(_mm256_castsi256_ps(m)); }
 #endif
+#if defined(__aarch64__)
+[[nodiscard]] inline std::uint32_t bits_of(uint32x4_t m) noexcept {
+  return vaddvq_u32(vandq_u32(m, vreinterpretq_u32_s32(vld1q_s32(lane_bits))));
+}
+#endif
 #if defined(__SSE2__)
 [[nodiscard]] inline std::uint32_t bits_of(__m128 m) noexcept { return static_cast<std::uint32_t>(_mm_movemask_ps(m)); }
 [[nodiscard]] inline std::uint32_t bits_of(__m128i m) noexcept { return bits_of(_mm_castsi128_ps(m)); }
+#endif
+#if defined(__SSE2__) || defined(__aarch64__)
 template <class T>
 [[nodiscard]] inline std::uint32_t bits_of(xsimd::batch_bool<T, Arch> m) noexcept {
   return bits_of(static_cast<typename xsimd::batch_bool<T, Arch>::register_type>(m));
