@@ -73,7 +73,7 @@ def _conv_fields(lowering: Lowering, unit: nn.Sequential, path: str) -> Dict[str
 
 def _no_conv(channels: int) -> Dict[str, np.ndarray]:
     """Stands for a message that no target reads."""
-    return {"weight": np.zeros((channels, 3, 3, (channels + 63) // 64), np.uint64)}
+    return {"weight": np.zeros((channels, 3, 3, (channels + 7) // 8), np.uint8)}
 
 
 def _convs(lowering: Lowering, layer: BinaryAttention, units: nn.ModuleDict, which: str, channels: int) -> List[dict]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model file: one safetensors file whose ``__metadata__`` holds one key, "bimtdp", with canonical JSON.
 
-Byte-reproducible: sorted keys, a fixed order of tensors (U64, F32, F16, by name), a header padded with spaces to a
+Byte-reproducible: sorted keys, a fixed order of tensors (F32, F16, U8, then by name), a header padded with spaces to a
 multiple of 64 bytes, no dates. PyPI's safetensors reads it; its writer would choose another layout.
 """
 
@@ -17,7 +17,7 @@ import xxhash
 
 from .ir import Node, Output
 
-_DTYPES = {"<u8": "U64", "<f4": "F32", "<f2": "F16"}
+_DTYPES = {"<f4": "F32", "<f2": "F16", "|u1": "U8"}
 
 
 def canonical_json(value: Any) -> str:
@@ -25,7 +25,7 @@ def canonical_json(value: Any) -> str:
 
 
 def _layout(tensors: Mapping[str, np.ndarray]) -> Tuple[Dict[str, dict], bytes]:
-    """Header entries and data section. 8-byte tensors come first, so that every tensor is aligned to its own type."""
+    """Header entries and data section. Wide types come first, so that every tensor is aligned to its own type."""
     order = sorted(tensors, key=lambda name: (list(_DTYPES).index(tensors[name].dtype.newbyteorder("<").str), name))
     entries, parts, offset = {}, [], 0
     for name in order:

@@ -56,10 +56,8 @@ def fold_batch_norm(norm: nn.BatchNorm2d, where: str) -> Tuple[np.ndarray, np.nd
 
 
 def pack_signs(weight: np.ndarray) -> np.ndarray:
-    """(out, in, kh, kw) of +-1 -> U64 [out, kh, kw, ceil(in/64)]; bit i of word w is channel 64*w + i, 1 means +1."""
-    out, channels, height, width = weight.shape
-    words = (channels + 63) // 64
-    bits = np.zeros((out, height, width, words * 64), np.uint8)
-    bits[..., :channels] = (weight >= 0).transpose(0, 2, 3, 1)
-    packed = np.packbits(bits, axis=-1, bitorder="little")
-    return np.ascontiguousarray(packed).view("<u8").reshape(out, height, width, words)
+    """(out, in, kh, kw) of +-1 -> U8 [out, kh, kw, ceil(in/8)]; bit i of byte b is channel 8*b + i, 1 means +1.
+
+    The reader fills rows up to 64-bit words; in the file 18 channels take 3 bytes instead of 8.
+    """
+    return np.ascontiguousarray(np.packbits((weight >= 0).transpose(0, 2, 3, 1), axis=-1, bitorder="little"))
