@@ -75,7 +75,8 @@ inline ModelFile model_file(const Graph& graph, bool unchecked = false) {
   if (unchecked) return file;
   SelfTest self_test{.height = 8 * graph.stride(), .width = 12 * graph.stride(), .seed = 42};
   const Normalizer normalizer(file.text.info.preprocessing.mean, file.text.info.preprocessing.deviation);
-  self_test.digests = self_test_digests(Program(graph, kernels::reference_table()), normalizer, self_test.height, self_test.width, 42);
+  self_test.digests =
+      self_test_digests(Program(graph, kernels::reference_table()), normalizer, self_test.height, self_test.width, 42);
   file.text.self_test = self_test;
   return file;
 }

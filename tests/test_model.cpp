@@ -155,11 +155,13 @@ TEST_CASE("weights that cannot be right are refused") {
   CHECK(rebuilt([](const std::string&, WeightTensor&) {}).empty());
   const std::string binary = std::get<BinaryConv2dNode>(file.text.nodes[3].op).weight;
   CHECK(holds(rebuilt([&](const std::string& name, WeightTensor& t) {
-          if (name == binary) std::get<1>(t.values)[4] |= std::uint64_t{1} << 40;
-        }), {"node 3", "tail bits"}));
+                if (name == binary) std::get<1>(t.values)[4] |= std::uint64_t{1} << 40;
+              }),
+              {"node 3", "tail bits"}));
   CHECK(holds(rebuilt([&](const std::string& name, WeightTensor& t) {
-          if (name == binary) std::swap(t.shape[0], t.shape[1]);
-        }), {"node 3", "shape", "[3,18,3,1]"}));
+                if (name == binary) std::swap(t.shape[0], t.shape[1]);
+              }),
+              {"node 3", "shape", "[3,18,3,1]"}));
 
   const std::string stem = std::get<Conv2dNode>(file.text.nodes[1].op).weight;
   test::Bytes data = file.data();

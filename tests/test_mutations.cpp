@@ -46,9 +46,29 @@ void collect(const Json& json, const Json::json_pointer& at, std::vector<Json::j
 }
 
 const std::vector<Json>& seeds() {
-  static const std::vector<Json> values{0, 1, -1, 1.5, 2, 3, 65, 1 << 20, (1 << 20) + 1, std::uint64_t{1} << 31, std::uint64_t{1} << 32,
-                                        std::uint64_t{1} << 63, ~std::uint64_t{0}, true, nullptr, "", "a", "weight.0",
-                                        std::string(200, 'x'), Json::array(), Json::object(), Json::array({1, 1}), Json::array({0, 0, 0, 0})};
+  static const std::vector<Json> values{0,
+                                        1,
+                                        -1,
+                                        1.5,
+                                        2,
+                                        3,
+                                        65,
+                                        1 << 20,
+                                        (1 << 20) + 1,
+                                        std::uint64_t{1} << 31,
+                                        std::uint64_t{1} << 32,
+                                        std::uint64_t{1} << 63,
+                                        ~std::uint64_t{0},
+                                        true,
+                                        nullptr,
+                                        "",
+                                        "a",
+                                        "weight.0",
+                                        std::string(200, 'x'),
+                                        Json::array(),
+                                        Json::object(),
+                                        Json::array({1, 1}),
+                                        Json::array({0, 0, 0, 0})};
   return values;
 }
 

@@ -54,7 +54,8 @@ Tensor<float> noise(const Shape& shape, std::uint32_t seed = 5) {
   return x;
 }
 
-std::vector<std::string> digests(const Graph& graph, const kernels::KernelTable& table, const Tensor<float>& input, std::size_t threads) {
+std::vector<std::string> digests(const Graph& graph, const kernels::KernelTable& table, const Tensor<float>& input,
+                                 std::size_t threads) {
   const Program program(graph, table);
   KeptRun kept(program, input, {}, threads);
   std::vector<std::string> result;

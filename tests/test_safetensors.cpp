@@ -35,7 +35,8 @@ test::Bytes text_bytes(const std::string& text) {
 struct TemporaryFile {
   std::filesystem::path path = std::filesystem::temp_directory_path() / ("bimtdp_test_" + std::to_string(std::rand()) + ".st");
   explicit TemporaryFile(const test::Bytes& bytes) {
-    std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   }
   ~TemporaryFile() { std::filesystem::remove(path); }
 };
@@ -82,7 +83,8 @@ TEST_CASE("legal files are read") {
 TEST_CASE("every dtype of the format is known") {
   for (const Dtype& dtype : all_dtypes) {
     const std::string bytes = std::to_string(dtype.bits);  // 8 elements
-    const std::string header = R"({"t":{"dtype":")" + std::string(dtype.name) + R"(","shape":[8],"data_offsets":[0,)" + bytes + "]}}";
+    const std::string header =
+        R"({"t":{"dtype":")" + std::string(dtype.name) + R"(","shape":[8],"data_offsets":[0,)" + bytes + "]}}";
     CHECK(parse_error(header, dtype.bits).empty());
   }
 }
@@ -108,15 +110,19 @@ TEST_CASE("half floats widen exactly") {
 TEST_CASE("files that are something else") {
   CHECK(holds(parse_error(test::Bytes{}), {"model.st", "empty"}));
   CHECK(holds(parse_error(test::Bytes(9, std::byte{32})), {"too short", "got 9"}));
-  CHECK(holds(parse_error(text_bytes("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n")), {"git-LFS pointer", "git lfs pull"}));
+  CHECK(holds(parse_error(text_bytes("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n")),
+              {"git-LFS pointer", "git lfs pull"}));
   CHECK(holds(parse_error(text_bytes("\n<!DOCTYPE html><html><head></head></html>")), {"HTML page"}));
   CHECK(holds(parse_error(text_bytes("<HTML><body>404</body></HTML>")), {"HTML page"}));
-  CHECK(holds(parse_error(text_bytes("PK\x03\x04" "archive/data.pkl....")), {"zip archive", "scripts/convert.py"}));
+  CHECK(holds(parse_error(text_bytes("PK\x03\x04"
+                                     "archive/data.pkl....")),
+              {"zip archive", "scripts/convert.py"}));
   CHECK(holds(parse_error(text_bytes("\x80\x02}q\x01(X\x04 etc")), {"pickle", "scripts/convert.py"}));
   CHECK(holds(parse_error(text_bytes("just some text, no model")), {"wrong magic", "expected '{'"}));
   CHECK(holds(parse_error(text_bytes("\xff\xff\xff\xff\xff\xff\xff\xff{}")), {"implausible header length"}));
   CHECK(holds(parse_error(text_bytes(std::string("\x01\0\0\0\0\0\0\0{}", 10))), {"implausible header length", "got 1"}));
-  CHECK(holds(parse_error(text_bytes(std::string("\x40\0\0\0\0\0\0\0{}", 10))), {"truncated", "inside the header", "got 10", "at least 72"}));
+  CHECK(holds(parse_error(text_bytes(std::string("\x40\0\0\0\0\0\0\0{}", 10))),
+              {"truncated", "inside the header", "got 10", "at least 72"}));
 }
 
 TEST_CASE("files that cannot be read") {
@@ -148,7 +154,8 @@ TEST_CASE("data sections that do not fit") {
   CHECK(holds(parse_error("{" + tensor("a", "[18446744073709551616,8]") + "}", 8), {"data_offsets", "expected an integer"}));
   for (const char* offset : {"-1", "0.0", "1e0", "null", "\"0\"", "[0]", "true", "-0"})
     CHECK(holds(parse_error("{" + tensor("a", "[" + std::string(offset) + ",8]") + "}", 8), {"'a'", "data_offsets"}));
-  for (const char* offsets : {"[]", "[0]", "[0,8,8]", "8", "{}"}) CHECK(holds(parse_error("{" + tensor("a", offsets) + "}", 8), {"data_offsets"}));
+  for (const char* offsets : {"[]", "[0]", "[0,8,8]", "8", "{}"})
+    CHECK(holds(parse_error("{" + tensor("a", offsets) + "}", 8), {"data_offsets"}));
 }
 
 TEST_CASE("shapes and sizes that overflow") {

@@ -30,8 +30,12 @@
 #include <bimtdp/core/shape.hpp>
 #include <bimtdp/core/tensor.hpp>
 
+#include <bimtdp/image/colour.hpp>
 #include <bimtdp/image/image.hpp>
+#include <bimtdp/image/npy.hpp>
+#include <bimtdp/image/postprocess.hpp>
 #include <bimtdp/image/preprocess.hpp>
+#include <bimtdp/image/resize.hpp>
 
 #include <bimtdp/graph/graph.hpp>
 #include <bimtdp/graph/graph_builder.hpp>

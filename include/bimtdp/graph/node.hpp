@@ -180,8 +180,8 @@ struct L2NormalizeNode {
 };
 
 using NodeOp = std::variant<InputNode, Conv2dNode, BinaryConv2dNode, BinarizeNode, UnpackNode, BinaryAttentionNode, AffineNode,
-                            ActivationNode, AddNode, MultiplyNode, MaxPool2dNode, AvgPool2dNode, AdaptiveAvgPool2dNode,
-                            ResizeNode, ConcatNode, SliceNode, SoftmaxNode, SqueezeExciteNode, LinearNode, L2NormalizeNode>;
+                            ActivationNode, AddNode, MultiplyNode, MaxPool2dNode, AvgPool2dNode, AdaptiveAvgPool2dNode, ResizeNode,
+                            ConcatNode, SliceNode, SoftmaxNode, SqueezeExciteNode, LinearNode, L2NormalizeNode>;
 
 struct Node {
   std::string name;

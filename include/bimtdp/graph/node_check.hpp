@@ -41,7 +41,8 @@ class NodeCheck {
             least == most ? std::string() : " to " + std::to_string(most), ")");
   }
   void input_type(std::size_t i, ValueType type) const {
-    require(inputs_[i].type == type, "type of input ", i, " (got ", to_string(inputs_[i].type), ", expected ", to_string(type), ")");
+    require(inputs_[i].type == type, "type of input ", i, " (got ", to_string(inputs_[i].type), ", expected ", to_string(type),
+            ")");
   }
   void input_channels(std::size_t i, std::size_t channels) const {
     check_equal(inputs_[i].channels, channels, where_, "channels of input " + std::to_string(i));

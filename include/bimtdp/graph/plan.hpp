@@ -38,7 +38,8 @@ class Plan {
   /// Plans a run on a height x width input. Throws Error for a size that the graph cannot take and when a limit is passed.
   Plan(const Program& program, std::size_t height, std::size_t width, const PlanOptions& options = {})
       : threads_(options.threads), keep_all_(options.keep_all) {
-    check(threads_ >= 1 && threads_ <= ops::max_threads, "plan", "threads (got ", threads_, ", expected 1 to ", ops::max_threads, ")");
+    check(threads_ >= 1 && threads_ <= ops::max_threads, "plan", "threads (got ", threads_, ", expected 1 to ", ops::max_threads,
+          ")");
     const Graph& graph = program.graph();
     const ShapedGraph shaped = infer_shapes(graph, height, width);
     Checked macs = 0;
@@ -81,8 +82,9 @@ class Plan {
 
   /// Ops that may write their result over their first input.
   static bool may_overwrite(const NodeOp& op) {
-    return std::holds_alternative<AffineNode>(op) || std::holds_alternative<ActivationNode>(op) || std::holds_alternative<AddNode>(op) ||
-           std::holds_alternative<MultiplyNode>(op) || std::holds_alternative<SoftmaxNode>(op) || std::holds_alternative<L2NormalizeNode>(op);
+    return std::holds_alternative<AffineNode>(op) || std::holds_alternative<ActivationNode>(op) ||
+           std::holds_alternative<AddNode>(op) || std::holds_alternative<MultiplyNode>(op) ||
+           std::holds_alternative<SoftmaxNode>(op) || std::holds_alternative<L2NormalizeNode>(op);
   }
 
   /// The last node that reads each value; outputs, and in kept mode all values, outlive the last node.
@@ -103,7 +105,9 @@ class Plan {
     std::vector<std::size_t> block_of(values_.size());
     for (NodeId id = 0; id < values_.size(); ++id) {
       const Node& node = graph.nodes()[id];
-      const auto dies_here = [&](NodeId input) { return last[input] == id && std::count(node.inputs.begin(), node.inputs.end(), input) == 1; };
+      const auto dies_here = [&](NodeId input) {
+        return last[input] == id && std::count(node.inputs.begin(), node.inputs.end(), input) == 1;
+      };
       if (may_overwrite(node.op) && dies_here(node.inputs[0])) {
         block_of[id] = block_of[node.inputs[0]];
         blocks[block_of[id]].last = last[id];
@@ -146,7 +150,8 @@ class Plan {
       inputs.clear();
       for (const NodeId input : node.inputs) inputs.push_back(values_[input].shape);
       const Shape& out = values_[id].shape;
-      check_equal(std::visit(detail::OutputShapeRule{inputs, out}, program.op(id)), out, describe(id, node), "output shape of the op");
+      check_equal(std::visit(detail::OutputShapeRule{inputs, out}, program.op(id)), out, describe(id, node),
+                  "output shape of the op");
       scratch_bytes_ = std::max(scratch_bytes_, std::visit(detail::ScratchRule{inputs, out, threads_}, program.op(id)));
     }
     scratch_bytes_ = Checked(scratch_bytes_).align_up(alignment).size();

@@ -27,11 +27,10 @@
 namespace bimtdp {
 
 /// The op of a node; monostate stands for the input.
-using PreparedOp =
-    std::variant<std::monostate, ops::Conv2d, ops::BinaryConv2d, ops::Binarize, ops::Unpack, ops::BinaryAttention, ops::Affine,
-                 ops::Activation, ops::Add, ops::Multiply, ops::MaxPool2d, ops::AveragePool2d, ops::AdaptiveAveragePool2d,
-                 ops::ResizeBilinear, ops::ResizeNearest, ops::Concat, ops::Slice, ops::Softmax, ops::SqueezeExcite, ops::Linear,
-                 ops::L2Normalize>;
+using PreparedOp = std::variant<std::monostate, ops::Conv2d, ops::BinaryConv2d, ops::Binarize, ops::Unpack, ops::BinaryAttention,
+                                ops::Affine, ops::Activation, ops::Add, ops::Multiply, ops::MaxPool2d, ops::AveragePool2d,
+                                ops::AdaptiveAveragePool2d, ops::ResizeBilinear, ops::ResizeNearest, ops::Concat, ops::Slice,
+                                ops::Softmax, ops::SqueezeExcite, ops::Linear, ops::L2Normalize>;
 
 namespace detail {
 

@@ -16,7 +16,8 @@ namespace bimtdp {
 /// Computes all nodes but the input, whose value the caller has written to plan.value(0, arena).
 /// `arena` is 64-byte aligned and has plan.arena_bytes() bytes; `program` is the one of the plan.
 inline void run(const Program& program, const Plan& plan, std::span<std::byte> arena) {
-  check(arena.size() >= plan.arena_bytes(), "run", "arena too small (got ", arena.size(), " bytes, expected ", plan.arena_bytes(), ")");
+  check(arena.size() >= plan.arena_bytes(), "run", "arena too small (got ", arena.size(), " bytes, expected ", plan.arena_bytes(),
+        ")");
   const ops::Execution execution{&program.kernels(), plan.threads(), arena.subspan(plan.scratch_offset(), plan.scratch_bytes())};
   std::array<ValueRef, max_inputs> inputs;
   for (NodeId id = 1; id < plan.values().size(); ++id) {

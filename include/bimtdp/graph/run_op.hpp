@@ -29,7 +29,9 @@ struct ScratchRule {
   std::size_t operator()(const ops::ResizeBilinear& op) const { return op.scratch_bytes(in[0], out.height, out.width, threads); }
   std::size_t operator()(const ops::ResizeNearest& op) const { return op.scratch_bytes(in[0], out.height, out.width, threads); }
   template <class Op>
-  std::size_t operator()(const Op& op) const { return op.scratch_bytes(in[0], threads); }
+  std::size_t operator()(const Op& op) const {
+    return op.scratch_bytes(in[0], threads);
+  }
 };
 
 /// The shape that the op itself gives; the plan compares it with the graph's inference.
@@ -44,7 +46,9 @@ struct OutputShapeRule {
   Shape operator()(const ops::ResizeBilinear& op) const { return op.output_shape(in[0], out.height, out.width); }
   Shape operator()(const ops::ResizeNearest& op) const { return op.output_shape(in[0], out.height, out.width); }
   template <class Op>
-  Shape operator()(const Op& op) const { return op.output_shape(in[0]); }
+  Shape operator()(const Op& op) const {
+    return op.output_shape(in[0]);
+  }
 };
 
 struct OpRunner {
@@ -111,7 +115,9 @@ struct OpRunner {
   void operator()(const ops::ResizeNearest& op) const { either(op); }
   void operator()(const ops::Slice& op) const { either(op); }
   template <class Op>
-  void operator()(const Op& op) const { op.run(in[0].floats(), out.floats(), execution); }
+  void operator()(const Op& op) const {
+    op.run(in[0].floats(), out.floats(), execution);
+  }
 };
 
 }  // namespace bimtdp::detail

@@ -22,8 +22,8 @@ inline constexpr std::uint64_t max_elements = std::uint64_t{1} << 31;
 namespace detail {
 
 /// Throws Error unless every position of the window along one axis meets the input: a maximum needs a tap.
-inline void check_window_meets(std::size_t input, std::size_t output, std::size_t kernel, std::size_t stride,
-                               std::size_t dilation, std::size_t before, std::string_view where) {
+inline void check_window_meets(std::size_t input, std::size_t output, std::size_t kernel, std::size_t stride, std::size_t dilation,
+                               std::size_t before, std::string_view where) {
   for (std::size_t i = 0; i < output; ++i) {
     const std::size_t start = i * stride;  // in padded coordinates: the input lies at before .. before + input - 1
     const std::size_t first = start >= before ? 0 : (before - start + dilation - 1) / dilation;
@@ -53,7 +53,9 @@ struct ShapeRule {
   }
 
   template <class Op>
-  [[nodiscard]] Shape operator()(const Op&) const { return all_same_size(); }
+  [[nodiscard]] Shape operator()(const Op&) const {
+    return all_same_size();
+  }
   [[nodiscard]] Shape operator()(const Conv2dNode& n) const { return windowed(n.window); }
   [[nodiscard]] Shape operator()(const BinaryConv2dNode& n) const { return windowed(n.window); }
   [[nodiscard]] Shape operator()(const MaxPool2dNode& n) const {
@@ -89,7 +91,9 @@ struct WorkRule {
 
   [[nodiscard]] static Checked taps(const std::array<std::size_t, 2>& kernel) { return Checked(kernel[0]) * kernel[1]; }
   template <class Op>
-  [[nodiscard]] Checked operator()(const Op&) const { return in.empty() ? 1 : in.size(); }
+  [[nodiscard]] Checked operator()(const Op&) const {
+    return in.empty() ? 1 : in.size();
+  }
   [[nodiscard]] Checked operator()(const Conv2dNode& n) const { return taps(n.window.kernel) * (in[0].channels / n.groups); }
   [[nodiscard]] Checked operator()(const BinaryConv2dNode& n) const { return taps(n.window.kernel) * (in[0].channels / n.groups); }
   [[nodiscard]] Checked operator()(const BinaryAttentionNode& n) const {
@@ -117,10 +121,11 @@ struct ShapedGraph {
   const Node& node = graph.nodes()[id];
   const std::string where = describe(id, node);
   const Shape shape = id == 0 ? input : std::visit(detail::ShapeRule{inputs, graph.values()[id].channels, where}, node.op);
-  check(shape.height >= 1 && shape.width >= 1 && shape.height <= max_extent && shape.width <= max_extent, where, "output size (got ",
-        shape, ", expected 1 to ", max_extent, " pixels a side)");
+  check(shape.height >= 1 && shape.width >= 1 && shape.height <= max_extent && shape.width <= max_extent, where,
+        "output size (got ", shape, ", expected 1 to ", max_extent, " pixels a side)");
   const Checked elements = Checked(shape.height) * shape.width * shape.channels;
-  check(elements.value() <= max_elements, where, "output too large (got ", shape, ", expected at most ", max_elements, " elements)");
+  check(elements.value() <= max_elements, where, "output too large (got ", shape, ", expected at most ", max_elements,
+        " elements)");
   return shape;
 }
 
@@ -128,8 +133,9 @@ struct ShapedGraph {
 [[nodiscard]] inline ShapedGraph infer_shapes(const Graph& graph, std::size_t height, std::size_t width) {
   check(height > 0 && width > 0 && height <= max_extent && width <= max_extent, "input", "size (got ", height, "x", width,
         ", expected 1 to ", max_extent, " pixels a side)");
-  check(height % graph.stride() == 0 && width % graph.stride() == 0, "input", "height and width must be multiples of the stride (got ",
-        height, "x", width, ", expected multiples of ", graph.stride(), ")");
+  check(height % graph.stride() == 0 && width % graph.stride() == 0, "input",
+        "height and width must be multiples of the stride (got ", height, "x", width, ", expected multiples of ", graph.stride(),
+        ")");
   const Shape input{height, width, graph.values()[0].channels};
   ShapedGraph result;
   std::vector<Shape> inputs;

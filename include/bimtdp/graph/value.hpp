@@ -42,7 +42,9 @@ struct ValueRef {
 
   [[nodiscard]] TensorView<float> floats() const { return {reinterpret_cast<float*>(need(ValueType::floats)), shape}; }
   [[nodiscard]] BitView<std::uint32_t> bits() const { return {reinterpret_cast<std::uint32_t*>(need(ValueType::bits)), shape}; }
-  [[nodiscard]] TensorView<std::int32_t> integers() const { return {reinterpret_cast<std::int32_t*>(need(ValueType::integers)), shape}; }
+  [[nodiscard]] TensorView<std::int32_t> integers() const {
+    return {reinterpret_cast<std::int32_t*>(need(ValueType::integers)), shape};
+  }
   /// The bytes as they are digested: dense, little-endian.
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data, value_bytes(type, shape)}; }
 
@@ -51,7 +53,8 @@ struct ValueRef {
     check_equal(out.shape, shape, "value", "shape");
     if (type == ValueType::floats) std::copy_n(floats().data, shape.elements(), out.data);
     if (type == ValueType::integers)
-      std::transform(integers().data, integers().data + shape.elements(), out.data, [](std::int32_t v) { return static_cast<float>(v); });
+      std::transform(integers().data, integers().data + shape.elements(), out.data,
+                     [](std::int32_t v) { return static_cast<float>(v); });
     if (type != ValueType::bits) return;
     const BitView<std::uint32_t> view = bits();
     for (std::size_t p = 0; p < shape.pixels(); ++p)

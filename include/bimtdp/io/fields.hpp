@@ -32,7 +32,9 @@ inline constexpr Names<ResizeMode, 2> resize_mode_names{{{"bilinear", ResizeMode
 // activation, indices, convs and optional_integer, optional_pair (0 = absent); each takes the field's name and a reference.
 
 template <class Archive>
-void describe_fields(Archive& a, InputNode& n) { a.integer("channels", n.channels); }
+void describe_fields(Archive& a, InputNode& n) {
+  a.integer("channels", n.channels);
+}
 template <class Archive>
 void describe_fields(Archive& a, Conv2dNode& n) {
   a.window(n.window);
@@ -86,13 +88,19 @@ void describe_fields(Archive& a, AffineNode& n) {
   a.optional_activation(n.activation);
 }
 template <class Archive>
-void describe_fields(Archive& a, ActivationNode& n) { a.activation(n.activation); }
+void describe_fields(Archive& a, ActivationNode& n) {
+  a.activation(n.activation);
+}
 template <class Archive>
-void describe_fields(Archive& a, AddNode& n) { a.optional_activation(n.activation); }
+void describe_fields(Archive& a, AddNode& n) {
+  a.optional_activation(n.activation);
+}
 template <class Archive>
 void describe_fields(Archive&, MultiplyNode&) {}
 template <class Archive>
-void describe_fields(Archive& a, MaxPool2dNode& n) { a.window(n.window); }
+void describe_fields(Archive& a, MaxPool2dNode& n) {
+  a.window(n.window);
+}
 template <class Archive>
 void describe_fields(Archive& a, AvgPool2dNode& n) {
   a.pair("kernel", n.kernel);
@@ -101,7 +109,9 @@ void describe_fields(Archive& a, AvgPool2dNode& n) {
   a.boolean("count_include_pad", n.count_include_pad);
 }
 template <class Archive>
-void describe_fields(Archive& a, AdaptiveAvgPool2dNode& n) { a.pair("size", n.size); }
+void describe_fields(Archive& a, AdaptiveAvgPool2dNode& n) {
+  a.pair("size", n.size);
+}
 template <class Archive>
 void describe_fields(Archive& a, ResizeNode& n) {
   a.choice("mode", n.mode, resize_mode_names);
@@ -116,7 +126,9 @@ void describe_fields(Archive& a, SliceNode& n) {
   a.integer("end", n.end);
 }
 template <class Archive>
-void describe_fields(Archive& a, SoftmaxNode& n) { a.integer("group", n.group); }
+void describe_fields(Archive& a, SoftmaxNode& n) {
+  a.integer("group", n.group);
+}
 template <class Archive>
 void describe_fields(Archive& a, SqueezeExciteNode& n) {
   a.weight("reduce_weight", n.reduce_weight);

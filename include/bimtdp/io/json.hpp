@@ -18,8 +18,8 @@ namespace bimtdp {
 using Json = nlohmann::json;
 
 struct JsonLimits {
-  std::size_t depth = 8;                           ///< nested objects and arrays
-  std::size_t values = std::size_t{1} << 20;       ///< objects, arrays, strings, numbers, ... in all
+  std::size_t depth = 8;                      ///< nested objects and arrays
+  std::size_t values = std::size_t{1} << 20;  ///< objects, arrays, strings, numbers, ... in all
 };
 
 namespace detail {

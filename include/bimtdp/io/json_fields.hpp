@@ -81,7 +81,8 @@ class JsonObject {
  private:
   /// A value as it stands in the file, shortened; names of big ones only.
   [[nodiscard]] static std::string shown(const Json& field) {
-    return field.is_structured() ? std::string(field.type_name()) : field.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60);
+    return field.is_structured() ? std::string(field.type_name())
+                                 : field.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60);
   }
 
   const Json& value_;

@@ -86,8 +86,8 @@ class Model {
           normalizer(info.preprocessing.mean, info.preprocessing.deviation),
           self_test(std::move(test)) {
       const Preprocessing& p = info.preprocessing;
-      check(p.height % graph->stride() == 0 && p.width % graph->stride() == 0, "preprocessing", "size (got ", p.height, "x", p.width,
-            ", expected multiples of the stride ", graph->stride(), ")");
+      check(p.height % graph->stride() == 0 && p.width % graph->stride() == 0, "preprocessing", "size (got ", p.height, "x",
+            p.width, ", expected multiples of the stride ", graph->stride(), ")");
       if (!self_test) return;
       check_equal(graph->values()[0].channels, std::size_t{3}, "self_test", "channels of the input");
       (void)infer_shapes(*graph, self_test->height, self_test->width);

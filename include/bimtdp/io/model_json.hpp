@@ -94,7 +94,8 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
   const Json json = parse_json(text, file + ": bimtdp");
   JsonObject object(json, file + ": bimtdp");
   const std::uint64_t version = object.integer("format_version", std::numeric_limits<std::uint64_t>::max());
-  check(version == format_version, file, "unknown format_version (got ", version, ", this version of bimtdp reads ", format_version, ")");
+  check(version == format_version, file, "unknown format_version (got ", version, ", this version of bimtdp reads ", format_version,
+        ")");
   ModelText model;
   model.info.name = object.text("name", 256);
   model.info.producer = object.text("producer", 256);
@@ -106,7 +107,8 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
   model.stride = static_cast<std::size_t>(object.integer("stride", max_extent));
   for (const Json& node : object.array("nodes", 1, max_nodes))
     model.nodes.push_back(node_from_json(node, model.nodes.size(), file));
-  for (const Json& output : object.array("outputs", 1, max_outputs)) model.outputs.push_back(detail::output_from_json(output, file));
+  for (const Json& output : object.array("outputs", 1, max_outputs))
+    model.outputs.push_back(detail::output_from_json(output, file));
   model.tensors_hash = object.text("tensors_hash", 32);
   check(is_digest(model.tensors_hash), object.where(), "tensors_hash (got '", model.tensors_hash, "', expected 32 hex digits)");
   model.self_test = detail::self_test_from_json(object.at("self_test"), model.nodes.size(), file);
@@ -125,7 +127,9 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
     outputs.push_back(std::move(json));
   }
   if (model.self_test)
-    test = {{"height", model.self_test->height}, {"width", model.self_test->width}, {"seed", model.self_test->seed},
+    test = {{"height", model.self_test->height},
+            {"width", model.self_test->width},
+            {"seed", model.self_test->seed},
             {"digests", model.self_test->digests}};
   const Preprocessing& p = model.info.preprocessing;
   const Json json{{"format_version", format_version},

@@ -34,7 +34,8 @@ inline constexpr std::uint64_t max_file_bytes = std::uint64_t{1} << 32;
   check(stream.is_open(), where, "cannot open for reading (are the permissions right?)");
   const std::uint64_t bytes = fs::file_size(path, code);
   check(!code, where, "cannot tell the size: ", code.message());
-  check(bytes <= max_bytes && bytes <= SIZE_MAX / 2, where, "file too large (got ", bytes, " bytes, expected at most ", max_bytes, ")");
+  check(bytes <= max_bytes && bytes <= SIZE_MAX / 2, where, "file too large (got ", bytes, " bytes, expected at most ", max_bytes,
+        ")");
 
   AlignedVector<std::byte> buffer(static_cast<std::size_t>(bytes));
   stream.read(reinterpret_cast<char*>(buffer.data()), static_cast<std::streamsize>(bytes));

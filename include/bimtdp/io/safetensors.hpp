@@ -198,7 +198,8 @@ class SafeTensors {
     if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
     return values;
   }
-  check(tensor.dtype.name == "F16", where, "dtype of tensor '", tensor.name, "' (got ", tensor.dtype.name, ", expected F32 or F16)");
+  check(tensor.dtype.name == "F16", where, "dtype of tensor '", tensor.name, "' (got ", tensor.dtype.name,
+        ", expected F32 or F16)");
   for (std::size_t i = 0; i < values.size(); ++i) {
     std::uint16_t half = 0;
     std::memcpy(&half, tensor.bytes.data() + 2 * i, 2);
@@ -208,7 +209,9 @@ class SafeTensors {
 }
 
 /// Whether the tensor holds packed signs: U64 words, or U8 rows that save the bytes which would be padding.
-[[nodiscard]] inline bool holds_signs(const StoredTensor& tensor) { return tensor.dtype.name == "U64" || tensor.dtype.name == "U8"; }
+[[nodiscard]] inline bool holds_signs(const StoredTensor& tensor) {
+  return tensor.dtype.name == "U64" || tensor.dtype.name == "U8";
+}
 
 /// The words of packed signs, bit i of word w = channel 64w+i. Rows (the last extent) of a U8 tensor are filled up with zero
 /// bytes to whole words. Throws Error for another dtype.

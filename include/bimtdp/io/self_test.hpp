@@ -31,7 +31,7 @@ struct VerifyReport {
     std::string description{};  ///< "node 7 (conv2d stem.conv1)"
     std::string got{}, expected{};
   };
-  bool checked = false;  ///< false: the file holds no self-test (converted with --no-verify)
+  bool checked = false;   ///< false: the file holds no self-test (converted with --no-verify)
   std::size_t nodes = 0;  ///< compared
   std::string tier{};     ///< name of the kernel table
   std::optional<Difference> first_difference{};

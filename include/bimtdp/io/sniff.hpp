@@ -54,8 +54,8 @@ inline void name_wrong_format(std::span<const std::byte> bytes, std::string_view
   check(brace, file, "is not a safetensors file: wrong magic (got byte ", std::to_integer<int>(bytes[8]),
         " at position 8, expected '{')");
   check(header >= 2 && header <= max_header, file, "implausible header length (got ", header, ", expected 2 to ", max_header, ")");
-  check(header <= bytes.size() - 8, file, "truncated file: ends inside the header (got ", bytes.size(), " bytes, expected at least ",
-        header + 8, ")");
+  check(header <= bytes.size() - 8, file, "truncated file: ends inside the header (got ", bytes.size(),
+        " bytes, expected at least ", header + 8, ")");
   return header;
 }
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the network's maps to what they mean: labels, unit normals, edge strengths. Conventions of MTI-Net's evaluation.
+#pragma once
+
+#include <bimtdp/core/error.hpp>
+#include <bimtdp/core/tensor.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+namespace bimtdp {
+
+/// One class number a pixel, height x width x 1.
+using LabelMap = Tensor<std::int32_t>;
+
+/// The channel with the largest value; the first one on ties.
+[[nodiscard]] inline LabelMap argmax(const TensorView<const float>& scores) {
+  check(scores.shape.channels > 0, "argmax", "map without channels");
+  LabelMap labels({scores.shape.height, scores.shape.width, 1});
+  for (std::size_t p = 0; p < scores.shape.pixels(); ++p) {
+    const float* first = scores.data + p * scores.shape.channels;
+    labels.data()[p] = static_cast<std::int32_t>(std::max_element(first, first + scores.shape.channels) - first);
+  }
+  return labels;
+}
+
+/// Every pixel's vector divided by max(length, 1e-12).
+[[nodiscard]] inline Tensor<float> unit_normals(const TensorView<const float>& normals) {
+  check_equal(normals.shape.channels, std::size_t{3}, "unit_normals", "channels");
+  Tensor<float> out(normals.shape);
+  for (std::size_t p = 0; p < normals.shape.pixels(); ++p) {
+    const float* n = normals.data + 3 * p;
+    const float length = std::max(std::sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2]), 1e-12f);
+    for (std::size_t c = 0; c < 3; ++c) out.data()[3 * p + c] = n[c] / length;
+  }
+  return out;
+}
+
+/// 1 / (1 + exp(-x)) of every element: edge probabilities.
+[[nodiscard]] inline Tensor<float> sigmoid(const TensorView<const float>& x) {
+  Tensor<float> out(x.shape);
+  std::transform(x.data, x.data + x.shape.elements(), out.data(), [](float v) { return 1.0f / (1.0f + std::exp(-v)); });
+  return out;
+}
+
+}  // namespace bimtdp

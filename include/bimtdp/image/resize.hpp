@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Photos to the network's size and maps back. Photos: a triangle filter as wide as a source pixel when enlarging (that is
+// bilinear) and as a target pixel when shrinking (an area average that does not alias). Maps: the network's own bilinear.
+#pragma once
+
+#include <bimtdp/core/error.hpp>
+#include <bimtdp/core/tensor.hpp>
+#include <bimtdp/image/image.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace bimtdp {
+
+namespace detail {
+
+/// Which source pixels make one target pixel, and their weights (sum 1).
+struct FilterTap {
+  std::size_t first = 0;
+  std::vector<double> weights;
+};
+
+[[nodiscard]] inline std::vector<FilterTap> triangle_filter(std::size_t in, std::size_t out) {
+  const double scale = static_cast<double>(in) / static_cast<double>(out);
+  const double reach = std::max(scale, 1.0);
+  std::vector<FilterTap> taps(out);
+  for (std::size_t i = 0; i < out; ++i) {
+    const double center = (static_cast<double>(i) + 0.5) * scale - 0.5;
+    const double last = static_cast<double>(in) - 1;
+    const auto begin = static_cast<std::size_t>(std::clamp(std::ceil(center - reach), 0.0, last));
+    const auto end = static_cast<std::size_t>(std::clamp(std::floor(center + reach), 0.0, last));
+    taps[i].first = begin;
+    double sum = 0;
+    for (std::size_t p = begin; p <= end; ++p) {
+      taps[i].weights.push_back(std::max(0.0, 1.0 - std::abs(static_cast<double>(p) - center) / reach));
+      sum += taps[i].weights.back();
+    }
+    for (double& weight : taps[i].weights) weight /= sum;
+  }
+  return taps;
+}
+
+}  // namespace detail
+
+/// Resizes a photo. Throws Error for an empty photo or target, or extents above max_extent.
+[[nodiscard]] inline Image resize_photo(const ImageView& photo, std::size_t height, std::size_t width) {
+  const Shape& in = photo.shape;
+  check(in.elements() > 0 && height > 0 && width > 0, "resize_photo", "empty photo or target (got ", in, " to ", height, "x", width,
+        ")");
+  check(height <= max_extent && width <= max_extent, "resize_photo", "target above ", max_extent, " pixels a side");
+  const std::size_t channels = in.channels;
+  const std::vector<detail::FilterTap> rows = detail::triangle_filter(in.height, height);
+  const std::vector<detail::FilterTap> columns = detail::triangle_filter(in.width, width);
+  Image out({height, width, channels});
+  std::vector<double> line(in.width * channels);
+  for (std::size_t y = 0; y < height; ++y) {
+    std::fill(line.begin(), line.end(), 0.0);
+    for (std::size_t k = 0; k < rows[y].weights.size(); ++k) {
+      const std::uint8_t* source = photo.pixel(rows[y].first + k, 0);
+      for (std::size_t i = 0; i < line.size(); ++i) line[i] += rows[y].weights[k] * source[i];
+    }
+    for (std::size_t x = 0; x < width; ++x)
+      for (std::size_t c = 0; c < channels; ++c) {
+        double value = 0;
+        for (std::size_t k = 0; k < columns[x].weights.size(); ++k)
+          value += columns[x].weights[k] * line[(columns[x].first + k) * channels + c];
+        out(y, x, c) = static_cast<std::uint8_t>(std::clamp(value + 0.5, 0.0, 255.0));
+      }
+  }
+  return out;
+}
+
+/// The rectangle from (top, left), height x width pixels. Throws Error when it is not inside the photo.
+[[nodiscard]] inline Image crop(const ImageView& photo, std::size_t top, std::size_t left, std::size_t height, std::size_t width) {
+  const Shape& in = photo.shape;
+  check(top <= in.height && left <= in.width && height <= in.height - top && width <= in.width - left, "crop", height, "x", width,
+        " at (", top, ", ", left, ") is not inside a photo of ", in);
+  Image out({height, width, in.channels});
+  for (std::size_t y = 0; y < height; ++y)
+    if (width > 0) std::copy_n(photo.pixel(top + y, left), width * in.channels, out.view().pixel(y, 0));
+  return out;
+}
+
+/// The multiple of `stride` nearest to `extent`, at least one stride: a size that a network takes.
+[[nodiscard]] inline std::size_t nearest_multiple(std::size_t extent, std::size_t stride) {
+  check(stride > 0, "nearest_multiple", "stride must be positive");
+  return std::max<std::size_t>(1, (extent + stride / 2) / stride) * stride;
+}
+
+/// The nearest pixel's value: for label maps, whose numbers cannot be averaged.
+template <class T>
+[[nodiscard]] Tensor<T> resize_labels(const TensorView<const T>& labels, std::size_t height, std::size_t width) {
+  const Shape& in = labels.shape;
+  check(in.elements() > 0 && height > 0 && width > 0, "resize_labels", "empty map or target");
+  Tensor<T> out({height, width, in.channels});
+  for (std::size_t y = 0; y < height; ++y)
+    for (std::size_t x = 0; x < width; ++x)
+      std::copy_n(labels.pixel((2 * y + 1) * in.height / (2 * height), (2 * x + 1) * in.width / (2 * width)), in.channels,
+                  out.view().pixel(y, x));
+  return out;
+}
+
+}  // namespace bimtdp

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pixels at both ends: normalising, resizing, colouring, panels, .npy files.
+#include <bimtdp/image/colour.hpp>
+#include <bimtdp/image/npy.hpp>
+#include <bimtdp/image/postprocess.hpp>
+#include <bimtdp/image/preprocess.hpp>
+#include <bimtdp/image/resize.hpp>
+
+#include "catch.hpp"
+#include "graphs.hpp"
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+
+using namespace bimtdp;
+
+TEST_CASE("normalising goes through a table made in double") {
+  const Normalizer normalizer({0.485, 0.456, 0.406}, {0.229, 0.224, 0.225});
+  Image photo({1, 256, 3});
+  for (std::size_t x = 0; x < 256; ++x)
+    for (std::size_t c = 0; c < 3; ++c) photo(0, x, c) = static_cast<std::uint8_t>(x);
+  const Tensor<float> out = normalizer.run(photo);
+  CHECK(out(0, 0, 0) == static_cast<float>(-0.485 / 0.229));
+  CHECK(out(0, 255, 2) == static_cast<float>((1.0 - 0.406) / 0.225));
+  CHECK(out(0, 77, 1) == static_cast<float>((77 / 255.0 - 0.456) / 0.224));
+  CHECK_THROWS_AS(Normalizer({0, 0, 0}, {1, 0, 1}), Error);
+  CHECK_THROWS_AS(Normalizer({0, 0, 0}, {1, -1, 1}), Error);
+  CHECK_THROWS_AS(Normalizer({NAN, 0, 0}, {1, 1, 1}), Error);
+  CHECK_THROWS_AS(Normalizer({0, 0, 0}, {1, 1e-300, 1}), Error);
+  CHECK_THROWS_AS((void)normalizer.run(Image({2, 2, 4})), Error);
+}
+
+TEST_CASE("resizing photos") {
+  const Image photo = test::noise_photo(13, 17);
+  const Image same = resize_photo(photo, 13, 17);
+  CHECK(std::equal(photo.span().begin(), photo.span().end(), same.span().begin()));
+  Image flat({9, 9, 3});
+  std::fill(flat.span().begin(), flat.span().end(), std::uint8_t{113});
+  for (const auto& [h, w] : {std::pair<std::size_t, std::size_t>{4, 31}, {30, 2}, {1, 1}}) {
+    const Image resized = resize_photo(flat, h, w);
+    for (const std::uint8_t value : resized.span()) CHECK(value == 113);
+  }
+  Image ramp({1, 4, 1});  // 0 80 160 240, halved: averages of pairs with a little of the neighbours
+  for (std::size_t x = 0; x < 4; ++x) ramp(0, x, 0) = static_cast<std::uint8_t>(80 * x);
+  const Image half = resize_photo(ramp, 1, 2), twice = resize_photo(ramp, 1, 8);
+  CHECK(half(0, 0, 0) + half(0, 1, 0) == 240);
+  CHECK(twice(0, 0, 0) == 0);
+  CHECK(twice(0, 1, 0) == 20);
+  CHECK(twice(0, 2, 0) == 60);
+  CHECK_THROWS_AS((void)resize_photo(photo, 0, 3), Error);
+  CHECK_THROWS_AS((void)resize_photo(Image(), 2, 3), Error);
+}
+
+TEST_CASE("crops and sizes") {
+  const Image photo = test::noise_photo(8, 9);
+  const Image part = crop(photo, 2, 3, 4, 5);
+  CHECK(part.shape() == Shape{4, 5, 3});
+  CHECK(part(0, 0, 1) == photo(2, 3, 1));
+  CHECK(part(3, 4, 2) == photo(5, 7, 2));
+  CHECK_THROWS_AS((void)crop(photo, 5, 0, 4, 1), Error);
+  CHECK_THROWS_AS((void)crop(photo, 0, ~std::size_t{0}, 1, 2), Error);
+  CHECK(nearest_multiple(480, 32) == 480);
+  CHECK(nearest_multiple(490, 32) == 480);
+  CHECK(nearest_multiple(500, 32) == 512);
+  CHECK(nearest_multiple(3, 32) == 32);
+}
+
+TEST_CASE("labels, normals and edges") {
+  Tensor<float> scores({1, 2, 3});
+  const float values[] = {1, 3, 3, -1, -2, -3};
+  std::copy_n(values, 6, scores.data());
+  const LabelMap labels = argmax(scores);
+  CHECK(labels(0, 0, 0) == 1);  // the first on ties
+  CHECK(labels(0, 1, 0) == 0);
+  const LabelMap large = resize_labels<std::int32_t>(labels, 3, 4);
+  CHECK(large(2, 1, 0) == 1);
+  CHECK(large(2, 2, 0) == 0);
+
+  Tensor<float> normals({1, 2, 3});
+  normals(0, 0, 2) = -4;
+  const Tensor<float> unit = unit_normals(normals);
+  CHECK(unit(0, 0, 2) == -1);
+  CHECK(unit(0, 1, 0) == 0);
+  const Image rgb = colour_normals(normals);
+  CHECK(rgb(0, 0, 2) == 0);
+  CHECK(rgb(0, 0, 0) == 128);
+
+  Tensor<float> edges({1, 3, 1});
+  edges(0, 0, 0) = -100;
+  edges(0, 2, 0) = 100;
+  const Image grey = colour_edges(edges);
+  CHECK(grey(0, 0, 0) == 0);
+  CHECK(grey(0, 1, 1) == 128);
+  CHECK(grey(0, 2, 2) == 255);
+}
+
+TEST_CASE("a palette's colours differ") {
+  const std::vector<Colour> colours = palette(40);
+  int closest = 1000;
+  for (std::size_t a = 0; a < colours.size(); ++a)
+    for (std::size_t b = 0; b < a; ++b) {
+      int distance = 0;
+      for (std::size_t c = 0; c < 3; ++c) distance += std::abs(int{colours[a][c]} - int{colours[b][c]});
+      closest = std::min(closest, distance);
+    }
+  CHECK(closest >= 20);
+  LabelMap labels({1, 3, 1});
+  labels(0, 0, 0) = 5;
+  labels(0, 1, 0) = -1;
+  labels(0, 2, 0) = 40;
+  const Image picture = colour_labels(labels, colours);
+  CHECK(picture(0, 0, 0) == colours[5][0]);
+  CHECK(picture(0, 1, 0) == 0);
+  CHECK(picture(0, 2, 2) == 0);
+}
+
+TEST_CASE("depth is light where it is near") {
+  Tensor<float> depth({1, 4, 1});
+  depth(0, 0, 0) = 1;
+  depth(0, 1, 0) = 2;
+  depth(0, 2, 0) = 5;
+  depth(0, 3, 0) = NAN;
+  const Image picture = colour_depth(depth);
+  const auto brightness = [&](std::size_t x) { return picture(0, x, 0) + picture(0, x, 1) + picture(0, x, 2); };
+  CHECK(brightness(0) > brightness(1));
+  CHECK(brightness(1) > brightness(2));
+  CHECK(brightness(3) == brightness(2));
+  int last = -1;
+  for (int i = 0; i <= 100; ++i) {  // the scale gets brighter all the way
+    const Colour c = scale_colour(i / 100.0);
+    const int sum = 299 * c[0] + 587 * c[1] + 114 * c[2];
+    CHECK(sum > last);
+    last = sum;
+  }
+  CHECK_NOTHROW((void)colour_depth(Tensor<float>({2, 2, 1})));
+}
+
+TEST_CASE("panels") {
+  std::vector<Image> pictures(3, Image({2, 3, 3}));
+  const Image all = panel(pictures, 2, 1);
+  CHECK(all.shape() == Shape{7, 9, 3});
+  CHECK(all(0, 0, 0) == 255);
+  CHECK(all(1, 1, 0) == 0);
+  CHECK(all(5, 5, 0) == 255);  // the empty fourth place
+  pictures.push_back(Image({2, 4, 3}));
+  CHECK_THROWS_AS((void)panel(pictures, 2), Error);
+  CHECK_THROWS_AS((void)panel({}, 2), Error);
+}
+
+TEST_CASE(".npy files have NumPy's header") {
+  const auto path = std::filesystem::temp_directory_path() / "bimtdp_test_image.npy";
+  Tensor<float> map({2, 3, 1});
+  map(1, 2, 0) = 1.5f;
+  write_npy(path, map);
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  CHECK(bytes.substr(0, 8) == std::string("\x93NUMPY\x01\x00", 8));
+  CHECK(bytes.find("'descr': '<f4'") != std::string::npos);
+  CHECK(bytes.find("'shape': (2, 3, 1)") != std::string::npos);
+  CHECK(bytes.size() % 64 == 24);
+  std::filesystem::remove(path);
+  CHECK_THROWS_AS(write_npy("/no/such/folder/x.npy", map), Error);
+}
