@@ -44,17 +44,23 @@ class Random {
   std::vector<std::uint64_t> weight_words(std::size_t filters, std::size_t taps, std::size_t channels) {
     const std::size_t words = words_for<std::uint64_t>(channels);
     std::vector<std::uint64_t> w(filters * taps * words);
-    for (std::size_t i = 0; i < w.size(); ++i) w[i] = word() & low_bits<std::uint64_t>(std::min<std::size_t>(64, channels - i % words * 64));
+    for (std::size_t i = 0; i < w.size(); ++i)
+      w[i] = word() & low_bits<std::uint64_t>(std::min<std::size_t>(64, channels - i % words * 64));
     return w;
   }
   /// A window that fits: any kernel up to 5, stride up to 3, dilation up to 4, padding of its own on each side.
   Window window(const Shape& input, bool dilate = true) {
     for (;;) {
-      Window w{{in(1, 5), in(1, 5)}, {in(1, 3), in(1, 3)}, {dilate ? in(1, 4) : 1, dilate ? in(1, 4) : 1}, {in(0, 4), in(0, 4), in(0, 4), in(0, 4)}};
+      Window w{{in(1, 5), in(1, 5)},
+               {in(1, 3), in(1, 3)},
+               {dilate ? in(1, 4) : 1, dilate ? in(1, 4) : 1},
+               {in(0, 4), in(0, 4), in(0, 4), in(0, 4)}};
       if (coin()) w.kernel = {3, 3};
       if (coin()) w.stride = {1, 1};
       if (coin()) w.dilation = {1, 1};
-      const auto fits = [](std::size_t size, std::size_t k, std::size_t d, std::size_t a, std::size_t b) { return size + a + b >= d * (k - 1) + 1; };
+      const auto fits = [](std::size_t size, std::size_t k, std::size_t d, std::size_t a, std::size_t b) {
+        return size + a + b >= d * (k - 1) + 1;
+      };
       if (fits(input.height, w.kernel[0], w.dilation[0], w.padding.top, w.padding.bottom) &&
           fits(input.width, w.kernel[1], w.dilation[1], w.padding.left, w.padding.right))
         return w;
@@ -77,16 +83,19 @@ bool same_bits(std::span<const T> a, std::span<const T> b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
 }
 template <class Map>
-bool same(const Map& a, const Map& b) { return a.shape() == b.shape() && same_bits(a.span(), b.span()); }
+bool same(const Map& a, const Map& b) {
+  return a.shape() == b.shape() && same_bits(a.span(), b.span());
+}
 
 inline std::string text(const Window& w) {
-  return detail::text("kernel ", w.kernel[0], "x", w.kernel[1], " stride ", w.stride[0], "x", w.stride[1], " dilation ", w.dilation[0], "x",
-                      w.dilation[1], " padding ", w.padding.top, ",", w.padding.bottom, ",", w.padding.left, ",", w.padding.right);
+  return detail::text("kernel ", w.kernel[0], "x", w.kernel[1], " stride ", w.stride[0], "x", w.stride[1], " dilation ",
+                      w.dilation[0], "x", w.dilation[1], " padding ", w.padding.top, ",", w.padding.bottom, ",", w.padding.left,
+                      ",", w.padding.right);
 }
 
 /// Input coordinate of a tap, or false outside: written anew here, so that the tests do not share the library's arithmetic.
-inline bool tap_at(std::size_t output, std::size_t k, std::size_t stride, std::size_t dilation, std::size_t before, std::size_t size,
-                   std::size_t& position) {
+inline bool tap_at(std::size_t output, std::size_t k, std::size_t stride, std::size_t dilation, std::size_t before,
+                   std::size_t size, std::size_t& position) {
   const long long at = static_cast<long long>(output * stride + k * dilation) - static_cast<long long>(before);
   position = static_cast<std::size_t>(at);
   return at >= 0 && at < static_cast<long long>(size);

@@ -20,14 +20,18 @@ TEST_CASE("affine: fma, then the activation; in place too") {
       const float y = std::fma(x.data()[i], scale[i % channels], bias[i % channels]);
       expected.data()[i] = relu && !(y > 0) ? 0.0F : y;
     }
-    const AffineParameters p{channels, scale, bias, {relu ? kernels::ActivationKind::relu : kernels::ActivationKind::none, {}, {}, {}}};
+    const AffineParameters p{
+        channels, scale, bias, {relu ? kernels::ActivationKind::relu : kernels::ActivationKind::none, {}, {}, {}}};
     const auto make = [&](const kernels::KernelTable&) { return Affine(p); };
     const auto scratch = [&](const Affine& op, std::size_t threads) { return op.scratch_bytes(shape, threads); };
-    testing::expect_everywhere(expected, make, scratch, [&](const Affine& op, const TensorView<float>& out, const Execution& execution) { op.run(x, out, execution); });
-    testing::expect_everywhere(expected, make, scratch, [&](const Affine& op, const TensorView<float>& out, const Execution& execution) {
-      std::copy_n(x.data(), x.span().size(), out.data);
-      op.run(out, out, execution);
-    });
+    testing::expect_everywhere(
+        expected, make, scratch,
+        [&](const Affine& op, const TensorView<float>& out, const Execution& execution) { op.run(x, out, execution); });
+    testing::expect_everywhere(expected, make, scratch,
+                               [&](const Affine& op, const TensorView<float>& out, const Execution& execution) {
+                                 std::copy_n(x.data(), x.span().size(), out.data);
+                                 op.run(out, out, execution);
+                               });
   }
 }
 

@@ -109,14 +109,16 @@ void binary_attention_case(const Case& c, const KernelTable& table) {
     sources.push_back(pack<std::uint32_t>(map));
   }
   views.assign(sources.begin(), sources.end());
-  const std::vector<std::uint64_t> gate_words = words_of(c.values("gates"), channels), message_words = words_of(c.values("messages"), channels);
+  const std::vector<std::uint64_t> gate_words = words_of(c.values("gates"), channels),
+                                   message_words = words_of(c.values("messages"), channels);
   const std::size_t each = channels * 9 * words_for<std::uint64_t>(channels);
   std::vector<std::size_t> targets;
   for (const float t : c.values("options")) targets.push_back(static_cast<std::size_t>(t));
   std::vector<AttentionConv> gates, messages;
   for (std::size_t k = 0; k < targets.size(); ++k) gates.push_back({std::span(gate_words).subspan(k * each, each), {}, {}, {}});
   for (std::size_t s = 0; s < sources.size(); ++s)
-    messages.push_back({std::span(message_words).subspan(s * each, each), std::span(alpha).subspan(s * channels, channels), {}, {}});
+    messages.push_back(
+        {std::span(message_words).subspan(s * each, each), std::span(alpha).subspan(s * channels, channels), {}, {}});
   BinaryAttentionParameters p;
   p.channels = channels, p.sources = sources.size(), p.targets = targets;
   p.window = {{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
@@ -139,7 +141,8 @@ void conv2d_case(const Case& c, const KernelTable& table) {
 }
 
 void squeeze_excite_case(const Case& c, const KernelTable& table) {
-  const auto w1 = c.values("reduce_weight"), b1 = c.values("reduce_bias"), w2 = c.values("expand_weight"), b2 = c.values("expand_bias");
+  const auto w1 = c.values("reduce_weight"), b1 = c.values("reduce_bias"), w2 = c.values("expand_weight"),
+             b2 = c.values("expand_bias");
   expect_near(squeeze_excite(c.map("x"), {b2.size(), b1.size(), w1, b1, w2, b2}, table), c.map("y"));
 }
 
@@ -185,13 +188,21 @@ const std::map<std::string, Check> checks{
        expect_near(resize_bilinear(c.map("x"), y.shape().height, y.shape().width, table), y);
      }},
     {"avg_pool2d",
-     [](const Case& c, const KernelTable& table) { expect_near(average_pool2d(c.map("x"), c.window(), c.option(10) != 0, table), c.map("y")); }},
+     [](const Case& c, const KernelTable& table) {
+       expect_near(average_pool2d(c.map("x"), c.window(), c.option(10) != 0, table), c.map("y"));
+     }},
     {"adaptive_avg_pool2d",
-     [](const Case& c, const KernelTable& table) { expect_near(adaptive_average_pool2d(c.map("x"), c.option(0), c.option(1), table), c.map("y")); }},
+     [](const Case& c, const KernelTable& table) {
+       expect_near(adaptive_average_pool2d(c.map("x"), c.option(0), c.option(1), table), c.map("y"));
+     }},
     {"softmax",
-     [](const Case& c, const KernelTable& table) { expect_near(run(Softmax(c.option(0)), table, c.map("x").shape(), 0, c.map("x")), c.map("y")); }},
+     [](const Case& c, const KernelTable& table) {
+       expect_near(run(Softmax(c.option(0)), table, c.map("x").shape(), 0, c.map("x")), c.map("y"));
+     }},
     {"l2_normalize",
-     [](const Case& c, const KernelTable& table) { expect_near(run(L2Normalize(), table, c.map("x").shape(), 0, c.map("x")), c.map("y")); }},
+     [](const Case& c, const KernelTable& table) {
+       expect_near(run(L2Normalize(), table, c.map("x").shape(), 0, c.map("x")), c.map("y"));
+     }},
     {"binarize",
      [](const Case& c, const KernelTable& table) {
        CHECK(binarize(c.map("x"), {c.map("x").shape().channels, {}, {}}, table) == pack<std::uint32_t>(c.map("bits")));

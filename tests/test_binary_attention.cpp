@@ -87,7 +87,8 @@ float element(const Case& test, std::size_t k, std::size_t y, std::size_t x, std
     sum = first ? message : sum + message;
     first = false;
   }
-  if (!first && p.gate_source == GateSource::target && !(conv_at(test.sources[self], test.gates[k], p.window, y, x, c) >= 0)) sum = 0;
+  if (!first && p.gate_source == GateSource::target && !(conv_at(test.sources[self], test.gates[k], p.window, y, x, c) >= 0))
+    sum = 0;
   const float identity = p.identity == Identity::real ? test.identities[k](y, x, c) : test.sources[self](y, x, c) ? 1.0F : -1.0F;
   return first ? identity : identity + sum;
 }
@@ -111,8 +112,10 @@ void check_case(const Case& test) {
           op.run(test.source_views, test.identity_views, out, execution);
         });
   };
-  if (test.p.outer_sign) expect(pack<std::uint32_t>(sums));
-  else expect(sums);
+  if (test.p.outer_sign)
+    expect(pack<std::uint32_t>(sums));
+  else
+    expect(sums);
 }
 
 }  // namespace
@@ -128,15 +131,16 @@ TEST_CASE("binary_attention: every option, 1 to 5 sources") {
               if (subset && sources < 3) continue;
               Case test;
               test.p.sources = sources;
-              if (subset) test.targets = {sources - 1, 1};  // some tasks are auxiliary only, order of its own
+              if (subset)
+                test.targets = {sources - 1, 1};  // some tasks are auxiliary only, order of its own
               else
                 for (std::size_t s = 0; s < sources; ++s) test.targets.push_back(s);
               test.p.gate_source = gate, test.p.message_weights = weights, test.p.identity = identity, test.p.outer_sign = outer;
               test.p.window = random.coin() ? Window{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}} : Window{{1, 1}, {1, 1}, {1, 1}, {}};
               const Shape shape{random.in(1, 5), random.in(1, 7), random.in(1, 70)};
               randomize(test, random, shape);
-              INFO(sources << " sources, subset " << subset << ", gate source " << int(gate) << ", weights " << int(weights) << ", identity "
-                           << int(identity) << ", outer " << outer << ", " << shape);
+              INFO(sources << " sources, subset " << subset << ", gate source " << int(gate) << ", weights " << int(weights)
+                           << ", identity " << int(identity) << ", outer " << outer << ", " << shape);
               check_case(test);
             }
 }

@@ -31,7 +31,8 @@ void randomize(Layer& layer, Random& random, const Window& window, std::size_t g
 /// sum of +-1 products over the taps inside: the definition.
 Tensor<std::int32_t> direct(const Bits& in, const BinaryConv2dParameters& p) {
   Tensor<std::int32_t> out(window_shape(in.shape(), p.window, p.out_channels, "test"));
-  const std::size_t group_in = p.in_channels / p.groups, group_out = p.out_channels / p.groups, words = words_for<std::uint64_t>(group_in);
+  const std::size_t group_in = p.in_channels / p.groups, group_out = p.out_channels / p.groups,
+                    words = words_for<std::uint64_t>(group_in);
   for (std::size_t y = 0; y < out.shape().height; ++y)
     for (std::size_t x = 0; x < out.shape().width; ++x)
       for (std::size_t o = 0; o < p.out_channels; ++o)
@@ -72,13 +73,16 @@ float activate(float y, std::size_t c, const ActivationParameters& a) {
 BIMTDP_EXACT_END
 
 template <class Map>
-void expect(const Map& expected, const Bits& in, const BinaryConv2dParameters& p, BinaryOutput output, const TensorView<const float>& residual = {}) {
+void expect(const Map& expected, const Bits& in, const BinaryConv2dParameters& p, BinaryOutput output,
+            const TensorView<const float>& residual = {}) {
   testing::expect_everywhere(
       expected, [&](const kernels::KernelTable& table) { return BinaryConv2d(table, p, output); },
       [&](const BinaryConv2d& conv, std::size_t threads) { return conv.scratch_bytes(in.shape(), threads); },
       [&](const BinaryConv2d& conv, const auto& out, const Execution& execution) {
-        if constexpr (std::is_same_v<Map, Tensor<float>>) conv.run(in, out, execution, residual);
-        else conv.run(in, out, execution);
+        if constexpr (std::is_same_v<Map, Tensor<float>>)
+          conv.run(in, out, execution, residual);
+        else
+          conv.run(in, out, execution);
       });
 }
 
@@ -111,7 +115,8 @@ void add_activation(Layer& layer, Random& random) {
 
 /// All three outputs of one layer against the definition.
 void check_layer(Layer& layer, Random& random, const Shape& shape) {
-  INFO("input " << shape << ", groups " << layer.p.groups << ", out " << layer.p.out_channels << ", " << testing::text(layer.p.window));
+  INFO("input " << shape << ", groups " << layer.p.groups << ", out " << layer.p.out_channels << ", "
+                << testing::text(layer.p.window));
   const Bits in = random.bits(shape);
   const Tensor<std::int32_t> dots = direct(in, layer.p);
   expect(dots, in, layer.p, BinaryOutput::integer);
@@ -132,7 +137,8 @@ void check_layer(Layer& layer, Random& random, const Shape& shape) {
   expect(bits, in, layer.p, BinaryOutput::bits);
 
   add_activation(layer, random);
-  for (std::size_t i = 0; i < dots.shape().elements(); ++i) floats.data()[i] = activate(floats.data()[i], i % channels, layer.p.epilogue.activation);
+  for (std::size_t i = 0; i < dots.shape().elements(); ++i)
+    floats.data()[i] = activate(floats.data()[i], i % channels, layer.p.epilogue.activation);
   expect(floats, in, layer.p, BinaryOutput::floats, with_residual ? residual.view() : TensorView<const float>{});
 }
 
@@ -237,7 +243,11 @@ TEST_CASE("binary_conv2d: errors name the op, what came and what was expected") 
   CHECK_THROWS_AS(make([](auto& p) { p.window.kernel = {0, 3}; }), Error);
   CHECK_THROWS_AS(make([](auto& p) { p.window.kernel = {std::size_t{1} << 40, 3}; }), Error);
   CHECK_THROWS_AS(make([](auto& p) { p.window.kernel = {max_extent, max_extent}; }), Error);
-  CHECK_THROWS_AS(make([](auto& p) { p.in_channels = p.out_channels = max_extent; p.window.kernel = {max_extent, max_extent}; }), Error);
+  CHECK_THROWS_AS(make([](auto& p) {
+                    p.in_channels = p.out_channels = max_extent;
+                    p.window.kernel = {max_extent, max_extent};
+                  }),
+                  Error);
   CHECK_THROWS_AS(make([](auto& p) { p.weights = p.weights.first(5); }), Error);
   CHECK_THROWS_AS(make([&](auto& p) { p.epilogue.alpha = five; }), Error);
   CHECK_THROWS_AS(make([&](auto& p) { p.epilogue.bias = infinite; }), Error);

@@ -67,7 +67,9 @@ TEMPLATE_TEST_CASE("copy_bits moves any range to any offset and nothing else", "
     for (std::size_t i = 0; i < 6; ++i) from[i] = static_cast<TestType>(engine()), to[i] = static_cast<TestType>(engine());
     constexpr std::size_t all = 6 * word_bits<TestType>;
     const std::size_t count = engine() % (all + 1), from_bit = engine() % (all - count + 1), to_bit = engine() % (all - count + 1);
-    const auto bit = [](const TestType* words, std::size_t i) { return (words[i / word_bits<TestType>] >> (i % word_bits<TestType>)) & 1U; };
+    const auto bit = [](const TestType* words, std::size_t i) {
+      return (words[i / word_bits<TestType>] >> (i % word_bits<TestType>)) & 1U;
+    };
     TestType result[6];
     std::copy_n(to, 6, result);
     copy_bits(from, from_bit, count, result, to_bit);

@@ -23,8 +23,10 @@ struct Case {
 BIMTDP_EXACT_BEGIN
 float finish(float sum, std::size_t c, const float* residual, const EpilogueParameters& e) {
   float y = sum;
-  if (!e.scale.empty()) y = std::fma(y, e.scale[c], e.bias[c]);
-  else if (!e.bias.empty()) y = y + e.bias[c];
+  if (!e.scale.empty())
+    y = std::fma(y, e.scale[c], e.bias[c]);
+  else if (!e.bias.empty())
+    y = y + e.bias[c];
   if (residual) y = y + *residual;
   if (e.activation.kind == kernels::ActivationKind::relu) y = y > 0 ? y : 0;
   if (e.activation.kind == kernels::ActivationKind::relu6) y = y > 6 ? 6 : y > 0 ? y : 0;

@@ -15,7 +15,8 @@ TEMPLATE_TEST_CASE("gather of channels and of pixels", "", std::uint32_t, std::u
     const auto chosen = gather_channels(in, channels);
     CHECK(chosen.view().tail_is_zero());
     bool right = true;
-    for (std::size_t c = 0; c < channels.size(); ++c) right = right && chosen(in.shape().height - 1, 0, c) == in(in.shape().height - 1, 0, channels[c]);
+    for (std::size_t c = 0; c < channels.size(); ++c)
+      right = right && chosen(in.shape().height - 1, 0, c) == in(in.shape().height - 1, 0, channels[c]);
     CHECK(right);
 
     const std::size_t height = random.in(1, 4), width = random.in(1, 4);

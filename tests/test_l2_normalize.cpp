@@ -22,11 +22,14 @@ TEST_CASE("l2_normalize: unit length over the channels; zero stays zero; in plac
     }
     const auto make = [](const kernels::KernelTable&) { return L2Normalize(); };
     const auto scratch = [&](const L2Normalize& op, std::size_t threads) { return op.scratch_bytes(shape, threads); };
-    testing::expect_everywhere(expected, make, scratch, [&](const L2Normalize& op, const TensorView<float>& out, const Execution& execution) { op.run(x, out, execution); });
-    testing::expect_everywhere(expected, make, scratch, [&](const L2Normalize& op, const TensorView<float>& out, const Execution& execution) {
-      std::copy_n(x.data(), shape.elements(), out.data);
-      op.run(out, out, execution);
-    });
+    testing::expect_everywhere(
+        expected, make, scratch,
+        [&](const L2Normalize& op, const TensorView<float>& out, const Execution& execution) { op.run(x, out, execution); });
+    testing::expect_everywhere(expected, make, scratch,
+                               [&](const L2Normalize& op, const TensorView<float>& out, const Execution& execution) {
+                                 std::copy_n(x.data(), shape.elements(), out.data);
+                                 op.run(out, out, execution);
+                               });
     CHECK(expected.data()[0] == 0.0F);
   }
 }

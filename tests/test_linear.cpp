@@ -12,9 +12,14 @@ TEST_CASE("linear: dot products in order, then the bias, then the activation") {
   testing::Random random(41);
   for (int round = 0; round < 60; ++round) {
     const std::size_t in_channels = random.in(1, 100), out_channels = random.in(1, 100);
-    const std::vector<float> weights = random.reals(in_channels * out_channels), bias = random.reals(random.coin() ? out_channels : 0);
+    const std::vector<float> weights = random.reals(in_channels * out_channels),
+                             bias = random.reals(random.coin() ? out_channels : 0);
     const bool relu = random.coin();
-    const LinearParameters p{in_channels, out_channels, weights, bias, {relu ? kernels::ActivationKind::relu : kernels::ActivationKind::none, {}, {}, {}}};
+    const LinearParameters p{in_channels,
+                             out_channels,
+                             weights,
+                             bias,
+                             {relu ? kernels::ActivationKind::relu : kernels::ActivationKind::none, {}, {}, {}}};
     const Tensor<float> in = random.floats({1, 1, in_channels});
     Tensor<float> expected({1, 1, out_channels});
     for (std::size_t o = 0; o < out_channels; ++o) {

@@ -51,7 +51,9 @@ TEST_CASE("max_pool2d on floats") {
       for (std::size_t x = 0; x < expected.shape().width; ++x)
         for (std::size_t c = 0; c < shape.channels; ++c) {
           float most = -std::numeric_limits<float>::infinity();
-          testing::for_each_tap(shape, window, y, x, [&](auto, auto, std::size_t row, std::size_t column) { most = std::max(most, in(row, column, c)); });
+          testing::for_each_tap(shape, window, y, x, [&](auto, auto, std::size_t row, std::size_t column) {
+            most = std::max(most, in(row, column, c));
+          });
           expected(y, x, c) = most;
         }
     expect(MaxPool2d(window), in, expected);
@@ -83,7 +85,8 @@ TEST_CASE("avg_pool2d, with and without the padding in the count") {
       for (std::size_t x = 0; x < expected.shape().width; ++x)
         for (std::size_t c = 0; c < shape.channels; ++c) {
           float sum = 0, count = 0;
-          testing::for_each_tap(shape, window, y, x, [&](auto, auto, std::size_t row, std::size_t column) { sum += in(row, column, c), count += 1; });
+          testing::for_each_tap(shape, window, y, x,
+                                [&](auto, auto, std::size_t row, std::size_t column) { sum += in(row, column, c), count += 1; });
           expected(y, x, c) = sum / (with_pad ? static_cast<float>(window.taps()) : count);
         }
     expect(AveragePool2d(window, with_pad), in, expected);
@@ -99,8 +102,12 @@ TEST_CASE("adaptive_avg_pool2d: PyTorch's bins") {
     const std::size_t height = random.coin() ? 1 : random.in(1, 25), width = random.coin() ? 1 : random.in(1, 25);
     const Tensor<float> in = random.floats(shape);
     Tensor<float> expected({height, width, shape.channels});
-    const auto first = [](std::size_t i, std::size_t in_size, std::size_t out_size) { return static_cast<std::size_t>(std::floor(static_cast<double>(i * in_size) / static_cast<double>(out_size))); };
-    const auto last = [](std::size_t i, std::size_t in_size, std::size_t out_size) { return static_cast<std::size_t>(std::ceil(static_cast<double>((i + 1) * in_size) / static_cast<double>(out_size))); };
+    const auto first = [](std::size_t i, std::size_t in_size, std::size_t out_size) {
+      return static_cast<std::size_t>(std::floor(static_cast<double>(i * in_size) / static_cast<double>(out_size)));
+    };
+    const auto last = [](std::size_t i, std::size_t in_size, std::size_t out_size) {
+      return static_cast<std::size_t>(std::ceil(static_cast<double>((i + 1) * in_size) / static_cast<double>(out_size)));
+    };
     for (std::size_t y = 0; y < height; ++y)
       for (std::size_t x = 0; x < width; ++x)
         for (std::size_t c = 0; c < shape.channels; ++c) {

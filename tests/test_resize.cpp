@@ -15,7 +15,9 @@ template <class Op, class Map>
 void expect(const auto& in, const Map& expected) {
   testing::expect_everywhere(
       expected, [](const kernels::KernelTable&) { return Op(); },
-      [&](const Op& op, std::size_t threads) { return op.scratch_bytes(in.shape(), expected.shape().height, expected.shape().width, threads); },
+      [&](const Op& op, std::size_t threads) {
+        return op.scratch_bytes(in.shape(), expected.shape().height, expected.shape().width, threads);
+      },
       [&](const Op& op, const auto& out, const Execution& execution) { op.run(in.view(), out, execution); });
 }
 
@@ -27,7 +29,8 @@ TEST_CASE("resize_bilinear: near the formula in double, same bits everywhere") {
     const Shape shape{random.in(1, 12), random.in(1, 20), random.in(1, 40)};
     const std::size_t factor = std::size_t{1} << random.in(0, 3);
     const bool power = random.coin();
-    const std::size_t height = power ? shape.height * factor : random.in(1, 40), width = power ? shape.width * factor : random.in(1, 40);
+    const std::size_t height = power ? shape.height * factor : random.in(1, 40),
+                      width = power ? shape.width * factor : random.in(1, 40);
     const Tensor<float> in = random.floats(shape);
     const Tensor<float> out = resize_bilinear(in, height, width, kernels::reference_table());
     double worst = 0;
@@ -42,7 +45,8 @@ TEST_CASE("resize_bilinear: near the formula in double, same bits everywhere") {
         const double fy = sy - static_cast<double>(y0), fx = sx - static_cast<double>(x0);
         for (std::size_t c = 0; c < shape.channels; ++c) {
           const auto at = [&](std::size_t row, std::size_t column) { return static_cast<double>(in(row, column, c)); };
-          const double value = (1 - fy) * ((1 - fx) * at(y0, x0) + fx * at(y0, x1)) + fy * ((1 - fx) * at(y1, x0) + fx * at(y1, x1));
+          const double value =
+              (1 - fy) * ((1 - fx) * at(y0, x0) + fx * at(y0, x1)) + fy * ((1 - fx) * at(y1, x0) + fx * at(y1, x1));
           worst = std::max(worst, std::abs(value - static_cast<double>(out(y, x, c))));
         }
       }
@@ -62,7 +66,9 @@ TEST_CASE("resize_nearest on floats and bits") {
       for (std::size_t x = 0; x < width; ++x)
         for (std::size_t c = 0; c < shape.channels; ++c) {
           const auto nearest = [](std::size_t i, std::size_t from, std::size_t to) {
-            return std::min(static_cast<std::size_t>(std::floor(static_cast<float>(i) * (static_cast<float>(from) / static_cast<float>(to)))), from - 1);
+            return std::min(
+                static_cast<std::size_t>(std::floor(static_cast<float>(i) * (static_cast<float>(from) / static_cast<float>(to)))),
+                from - 1);
           };
           expected(y, x, c) = in(nearest(y, shape.height, height), nearest(x, shape.width, width), c);
         }

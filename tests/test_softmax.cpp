@@ -22,15 +22,19 @@ TEST_CASE("softmax over consecutive channels: near the formula, same bits everyw
       for (std::size_t j = i; j < i + group; ++j) largest = std::max(largest, static_cast<double>(x.data()[j]));
       for (std::size_t j = i; j < i + group; ++j) sum += std::exp(static_cast<double>(x.data()[j]) - largest);
       for (std::size_t j = i; j < i + group; ++j)
-        CHECK(static_cast<double>(expected.data()[j]) == Approx(std::exp(static_cast<double>(x.data()[j]) - largest) / sum).margin(1e-6));
+        CHECK(static_cast<double>(expected.data()[j]) ==
+              Approx(std::exp(static_cast<double>(x.data()[j]) - largest) / sum).margin(1e-6));
     }
     const auto make = [&](const kernels::KernelTable&) { return op; };
     const auto scratch = [&](const Softmax& softmax, std::size_t threads) { return softmax.scratch_bytes(shape, threads); };
-    testing::expect_everywhere(expected, make, scratch, [&](const Softmax& softmax, const TensorView<float>& out, const Execution& execution) { softmax.run(x, out, execution); });
-    testing::expect_everywhere(expected, make, scratch, [&](const Softmax& softmax, const TensorView<float>& out, const Execution& execution) {
-      std::copy_n(x.data(), shape.elements(), out.data);
-      softmax.run(out, out, execution);
-    });
+    testing::expect_everywhere(
+        expected, make, scratch,
+        [&](const Softmax& softmax, const TensorView<float>& out, const Execution& execution) { softmax.run(x, out, execution); });
+    testing::expect_everywhere(expected, make, scratch,
+                               [&](const Softmax& softmax, const TensorView<float>& out, const Execution& execution) {
+                                 std::copy_n(x.data(), shape.elements(), out.data);
+                                 softmax.run(out, out, execution);
+                               });
   }
 }
 

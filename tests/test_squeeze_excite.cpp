@@ -13,12 +13,14 @@ TEST_CASE("squeeze_excite: the formula, and the same bits everywhere") {
   for (int round = 0; round < 60; ++round) {
     const Shape shape{random.in(1, 9), random.in(1, 12), random.in(1, 150)};
     const std::size_t hidden = random.in(1, 12), channels = shape.channels;
-    const auto w1 = random.reals(hidden * channels), b1 = random.reals(hidden), w2 = random.reals(hidden * channels), b2 = random.reals(channels);
+    const auto w1 = random.reals(hidden * channels), b1 = random.reals(hidden), w2 = random.reals(hidden * channels),
+               b2 = random.reals(channels);
     const SqueezeExciteParameters p{channels, hidden, w1, b1, w2, b2};
     const Tensor<float> in = random.floats(shape, 2.0F);
 
     std::vector<double> mean(channels), mid(hidden);
-    for (std::size_t i = 0; i < shape.elements(); ++i) mean[i % channels] += static_cast<double>(in.data()[i]) / static_cast<double>(shape.pixels());
+    for (std::size_t i = 0; i < shape.elements(); ++i)
+      mean[i % channels] += static_cast<double>(in.data()[i]) / static_cast<double>(shape.pixels());
     for (std::size_t h = 0; h < hidden; ++h) {
       mid[h] = static_cast<double>(b1[h]);
       for (std::size_t c = 0; c < channels; ++c) mid[h] += static_cast<double>(w1[h * channels + c]) * mean[c];
@@ -29,17 +31,19 @@ TEST_CASE("squeeze_excite: the formula, and the same bits everywhere") {
       const std::size_t c = i % channels;
       double gate = static_cast<double>(b2[c]);
       for (std::size_t h = 0; h < hidden; ++h) gate += static_cast<double>(w2[c * hidden + h]) * mid[h];
-      CHECK(static_cast<double>(expected.data()[i]) == Approx(static_cast<double>(in.data()[i]) / (1 + std::exp(-gate))).margin(1e-5));
+      CHECK(static_cast<double>(expected.data()[i]) ==
+            Approx(static_cast<double>(in.data()[i]) / (1 + std::exp(-gate))).margin(1e-5));
     }
     const auto make = [&](const kernels::KernelTable& table) { return SqueezeExcite(table, p); };
     const auto scratch = [&](const SqueezeExcite& op, std::size_t threads) { return op.scratch_bytes(shape, threads); };
-    testing::expect_everywhere(expected, make, scratch, [&](const SqueezeExcite& op, const TensorView<float>& out, const Execution& execution) {
-      op.run(in, out, execution);
-    });
-    testing::expect_everywhere(expected, make, scratch, [&](const SqueezeExcite& op, const TensorView<float>& out, const Execution& execution) {
-      std::copy_n(in.data(), in.span().size(), out.data);
-      op.run(out, out, execution);  // in place
-    });
+    testing::expect_everywhere(
+        expected, make, scratch,
+        [&](const SqueezeExcite& op, const TensorView<float>& out, const Execution& execution) { op.run(in, out, execution); });
+    testing::expect_everywhere(expected, make, scratch,
+                               [&](const SqueezeExcite& op, const TensorView<float>& out, const Execution& execution) {
+                                 std::copy_n(in.data(), in.span().size(), out.data);
+                                 op.run(out, out, execution);  // in place
+                               });
   }
 }
 

@@ -62,7 +62,9 @@ struct BitView {
     return true;
   }
   /// Throws Error unless the invariant holds.
-  void check_tail(std::string_view where) const { check(tail_is_zero(), where, "tail bits of a bit map of shape ", shape, " are not 0"); }
+  void check_tail(std::string_view where) const {
+    check(tail_is_zero(), where, "tail bits of a bit map of shape ", shape, " are not 0");
+  }
 };
 
 /// check_tail in debug builds (NDEBUG not defined), nothing in release builds: ops call it on their inputs.
@@ -124,7 +126,8 @@ template <class Word>
   const std::size_t channels = x.shape.channels, words = words_for<Word>(channels);
   for (std::size_t p = 0; p < x.shape.pixels(); ++p)
     for (std::size_t c = 0; c < channels; ++c)
-      bits.data()[p * words + c / word_bits<Word>] |= static_cast<Word>(Word{x.data[p * channels + c] >= 0.0F} << (c % word_bits<Word>));
+      bits.data()[p * words + c / word_bits<Word>] |=
+          static_cast<Word>(Word{x.data[p * channels + c] >= 0.0F} << (c % word_bits<Word>));
   return bits;
 }
 

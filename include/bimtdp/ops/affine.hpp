@@ -31,8 +31,7 @@ class Pointwise {
     check_equal(out.shape, output_shape(in.shape), where_, "output shape");
     check_execution(execution, {}, where_);
     for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
-      execution.kernels->epilogue(in.pixel(begin, 0), channels_, (end - begin) * in.shape.width, channels_, epilogue_.at(),
-                                  out.pixel(begin, 0));
+      epilogue_.run(*execution.kernels, in.pixel(begin, 0), (end - begin) * in.shape.width, channels_, out.pixel(begin, 0));
     });
   }
 

@@ -43,10 +43,18 @@ class BinaryAttention {
 
   /// A message (and its source gate) that no target uses is not looked at.
   BinaryAttention(const kernels::KernelTable& kernels, const BinaryAttentionParameters& p)
-      : kernels_(&kernels), channels_(p.channels), sources_(p.sources), targets_(p.targets.begin(), p.targets.end()),
-        gate_source_(p.gate_source), weights_(p.message_weights), identity_(p.identity), outer_sign_(p.outer_sign), window_(p.window) {
+      : kernels_(&kernels),
+        channels_(p.channels),
+        sources_(p.sources),
+        targets_(p.targets.begin(), p.targets.end()),
+        gate_source_(p.gate_source),
+        weights_(p.message_weights),
+        identity_(p.identity),
+        outer_sign_(p.outer_sign),
+        window_(p.window) {
     check(sources_ >= 1 && sources_ <= max_sources, where, "sources (got ", sources_, ", expected 1 to ", max_sources, ")");
-    check(!targets_.empty() && targets_.size() <= sources_, where, "targets (got ", targets_.size(), ", expected 1 to ", sources_, ")");
+    check(!targets_.empty() && targets_.size() <= sources_, where, "targets (got ", targets_.size(), ", expected 1 to ", sources_,
+          ")");
     for (const std::size_t t : targets_) check(t < sources_, where, "target (got source ", t, ", expected below ", sources_, ")");
     check(window_.stride == ones && window_.dilation == ones, where, "stride and dilation must be 1");
     const std::size_t messages = weights_ == MessageWeights::per_source ? sources_ : targets_.size() * (sources_ - 1);
@@ -68,10 +76,13 @@ class BinaryAttention {
     static_cast<void>(runs(source));
     return {source.height, source.width, targets_.size() * channels_};
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& source, std::size_t threads) const { return need(runs(source)).total(threads); }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& source, std::size_t threads) const {
+    return need(runs(source)).total(threads);
+  }
 
   /// `sources`: A maps; `identities`: T maps when the identity is real, else empty. The first overload belongs to outer_sign.
-  void run(std::span<const Bits> sources, std::span<const Floats> identities, const BitView<std::uint32_t>& out, const Execution& execution) const {
+  void run(std::span<const Bits> sources, std::span<const Floats> identities, const BitView<std::uint32_t>& out,
+           const Execution& execution) const {
     check(outer_sign_, where, "bit output without the outer sign");
     run_rows(sources, identities, out.shape, execution, [&](std::size_t k, std::size_t y, float* sum, std::uint32_t* bits) {
       kernels_->binarize(sum, out.shape.width, channels_, nullptr, nullptr, bits);
@@ -83,10 +94,12 @@ class BinaryAttention {
       }
     });
   }
-  void run(std::span<const Bits> sources, std::span<const Floats> identities, const TensorView<float>& out, const Execution& execution) const {
+  void run(std::span<const Bits> sources, std::span<const Floats> identities, const TensorView<float>& out,
+           const Execution& execution) const {
     check(!outer_sign_, where, "float output with the outer sign");
     run_rows(sources, identities, out.shape, execution, [&](std::size_t k, std::size_t y, float* sum, std::uint32_t*) {
-      for (std::size_t x = 0; x < out.shape.width; ++x) std::copy_n(sum + x * channels_, channels_, out.pixel(y, x) + k * channels_);
+      for (std::size_t x = 0; x < out.shape.width; ++x)
+        std::copy_n(sum + x * channels_, channels_, out.pixel(y, x) + k * channels_);
     });
   }
 
@@ -106,7 +119,9 @@ class BinaryAttention {
   };
 
   void prepare(Conv& conv, const AttentionConv& c, BinaryOutput output) const {
-    if (!conv) conv.emplace(*kernels_, BinaryConv2dParameters{window_, 1, channels_, channels_, c.weights, {c.alpha, c.scale, c.bias, {}}}, output);
+    if (!conv)
+      conv.emplace(*kernels_, BinaryConv2dParameters{window_, 1, channels_, channels_, c.weights, {c.alpha, c.scale, c.bias, {}}},
+                   output);
   }
 
   /// visit(source, index of its message for target k), sources in order, without the target itself.
@@ -195,15 +210,18 @@ class BinaryAttention {
         if (gate_source_ == GateSource::source) mask(*gates_[index], sources[s], runs, y, row, message);
         ready |= std::uint64_t{1} << s;
       }
-      if (first) std::copy_n(message, count, row.sum);
-      else kernels_->add(row.sum, message, count, row.sum);
+      if (first)
+        std::copy_n(message, count, row.sum);
+      else
+        kernels_->add(row.sum, message, count, row.sum);
       first = false;
     });
     if (!first && gate_source_ == GateSource::target) mask(*gates_[k], sources[targets_[k]], runs, y, row, row.sum);
   }
 
   /// values = gate bit ? values : 0.
-  void mask(const BinaryConv2d& gate, const Bits& source, const WindowRuns& runs, std::size_t y, const Row& row, float* values) const noexcept {
+  void mask(const BinaryConv2d& gate, const Bits& source, const WindowRuns& runs, std::size_t y, const Row& row,
+            float* values) const noexcept {
     gate.bit_row(view(source, gate, runs), runs, y, Scratch(row.conv), row.bits);
     kernels_->gate(row.bits, runs.columns().output, channels_, values);
   }
@@ -213,13 +231,16 @@ class BinaryAttention {
   }
 
   /// row.sum = identity + M_k, or the identity alone.
-  void add_identity(std::size_t k, std::span<const Bits> sources, std::span<const Floats> identities, std::size_t y, const Row& row) const noexcept {
+  void add_identity(std::size_t k, std::span<const Bits> sources, std::span<const Floats> identities, std::size_t y,
+                    const Row& row) const noexcept {
     const Bits& bits = sources[targets_[k]];
     const std::size_t count = bits.shape.width * channels_;
     const float* identity = identity_ == Identity::real ? identities[k].pixel(y, 0) : row.identity;
     if (identity_ == Identity::binary) kernels_->unpack(bits.pixel(y, 0), bits.shape.width, channels_, row.identity);
-    if (sources_ == 1) std::copy_n(identity, count, row.sum);
-    else kernels_->add(identity, row.sum, count, row.sum);
+    if (sources_ == 1)
+      std::copy_n(identity, count, row.sum);
+    else
+      kernels_->add(identity, row.sum, count, row.sum);
   }
 
   const kernels::KernelTable* kernels_;

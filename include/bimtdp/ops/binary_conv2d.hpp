@@ -41,7 +41,8 @@ class BinaryConv2d {
       thresholds_ = find_thresholds(kernels, epilogue_, p.out_channels, static_cast<std::int32_t>(pairs), where);
     if (output == BinaryOutput::integer) {
       const EpilogueParameters& e = p.epilogue;
-      check(e.alpha.empty() && e.scale.empty() && e.bias.empty() && !epilogue_.has_activation(), where, "integer output with an epilogue");
+      check(e.alpha.empty() && e.scale.empty() && e.bias.empty() && !epilogue_.has_activation(), where,
+            "integer output with an epilogue");
     }
   }
 
@@ -52,23 +53,28 @@ class BinaryConv2d {
 
   /// Each overload belongs to one BinaryOutput. execution.kernels must be the table of the constructor.
   void run(const Input& in, const TensorView<std::int32_t>& out, const Execution& execution) const {
-    run_rows(BinaryOutput::integer, in, out.shape, execution, [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
-      sums_.row(source, runs, y, scratch, [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
-        sums_.table().dot_integer(counts, stride, valid(taps), pixels, sums_.out_channels(), out.pixel(y, x));
-      });
-    });
+    run_rows(BinaryOutput::integer, in, out.shape, execution,
+             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
+               sums_.row(source, runs, y, scratch,
+                         [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
+                           sums_.table().dot_integer(counts, stride, valid(taps), pixels, sums_.out_channels(), out.pixel(y, x));
+                         });
+             });
   }
   /// `residual` is added before the activation; it has the shape of `out`, or null data where there is none.
-  void run(const Input& in, const TensorView<float>& out, const Execution& execution, const TensorView<const float>& residual = {}) const {
+  void run(const Input& in, const TensorView<float>& out, const Execution& execution,
+           const TensorView<const float>& residual = {}) const {
     if (residual.data) check_equal(residual.shape, out.shape, where, "residual shape");
-    run_rows(BinaryOutput::floats, in, out.shape, execution, [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
-      float_row(source, runs, y, scratch, residual.data ? residual.pixel(y, 0) : nullptr, out.pixel(y, 0));
-    });
+    run_rows(BinaryOutput::floats, in, out.shape, execution,
+             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
+               float_row(source, runs, y, scratch, residual.data ? residual.pixel(y, 0) : nullptr, out.pixel(y, 0));
+             });
   }
   void run(const Input& in, const BitView<std::uint32_t>& out, const Execution& execution) const {
-    run_rows(BinaryOutput::bits, in, out.shape, execution, [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
-      bit_row(source, runs, y, scratch, out.pixel(y, 0));
-    });
+    run_rows(BinaryOutput::bits, in, out.shape, execution,
+             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
+               bit_row(source, runs, y, scratch, out.pixel(y, 0));
+             });
   }
 
   // -- rows, for ops that are made of several convolutions ----------------------------------------------------------------
@@ -78,23 +84,28 @@ class BinaryConv2d {
   void float_row(const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch, const float* residual,
                  float* out) const noexcept {
     const std::size_t channels = sums_.out_channels();
-    sums_.row(source, runs, y, scratch, [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
-      const kernels::Epilogue epilogue = epilogue_.at(residual ? residual + x * channels : nullptr);
-      sums_.table().dot_float(counts, stride, valid(taps), pixels, channels, epilogue, out + x * channels);
-    });
+    sums_.row(source, runs, y, scratch,
+              [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
+                const kernels::Epilogue epilogue = epilogue_.at(residual ? residual + x * channels : nullptr);
+                sums_.table().dot_float(counts, stride, valid(taps), pixels, channels, epilogue, out + x * channels);
+              });
   }
   /// Output row y as bits.
-  void bit_row(const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch, std::uint32_t* out) const noexcept {
+  void bit_row(const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch,
+               std::uint32_t* out) const noexcept {
     const std::size_t channels = sums_.out_channels(), words = words_for<std::uint32_t>(channels);
-    sums_.row(source, runs, y, scratch, [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
-      sums_.table().dot_bits(counts, stride, valid(taps), pixels, channels, thresholds_.at(), out + x * words);
-    });
+    sums_.row(source, runs, y, scratch,
+              [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
+                sums_.table().dot_bits(counts, stride, valid(taps), pixels, channels, thresholds_.at(), out + x * words);
+              });
   }
 
  private:
   static constexpr std::string_view where = "binary_conv2d";
 
-  [[nodiscard]] std::int32_t valid(std::size_t taps) const noexcept { return static_cast<std::int32_t>(taps * sums_.group_channels()); }
+  [[nodiscard]] std::int32_t valid(std::size_t taps) const noexcept {
+    return static_cast<std::int32_t>(taps * sums_.group_channels());
+  }
 
   /// Splits the 64-bit words of the parameters into the 32-bit words of the kernels.
   void pack(const BinaryConv2dParameters& p) {
@@ -135,8 +146,8 @@ class BinaryConv2d {
 namespace detail {
 
 template <class Out>
-[[nodiscard]] Out run_binary_conv2d(const BitView<const std::uint32_t>& in, const BinaryConv2dParameters& parameters, BinaryOutput output,
-                                    const kernels::KernelTable& kernels, std::size_t threads) {
+[[nodiscard]] Out run_binary_conv2d(const BitView<const std::uint32_t>& in, const BinaryConv2dParameters& parameters,
+                                    BinaryOutput output, const kernels::KernelTable& kernels, std::size_t threads) {
   const BinaryConv2d conv(kernels, parameters, output);
   Out out(conv.output_shape(in.shape));
   conv.run(in, out.view(), OwnExecution(kernels, conv.scratch_bytes(in.shape, threads), threads));
@@ -146,16 +157,20 @@ template <class Out>
 }  // namespace detail
 
 /// One call each: prepares the weights, allocates and runs.
-[[nodiscard]] inline Tensor<std::int32_t> binary_conv2d_integer(const BitView<const std::uint32_t>& in, const BinaryConv2dParameters& parameters,
-                                                                const kernels::KernelTable& kernels = kernels::active(), std::size_t threads = 1) {
+[[nodiscard]] inline Tensor<std::int32_t> binary_conv2d_integer(const BitView<const std::uint32_t>& in,
+                                                                const BinaryConv2dParameters& parameters,
+                                                                const kernels::KernelTable& kernels = kernels::active(),
+                                                                std::size_t threads = 1) {
   return detail::run_binary_conv2d<Tensor<std::int32_t>>(in, parameters, BinaryOutput::integer, kernels, threads);
 }
 [[nodiscard]] inline Tensor<float> binary_conv2d(const BitView<const std::uint32_t>& in, const BinaryConv2dParameters& parameters,
                                                  const kernels::KernelTable& kernels = kernels::active(), std::size_t threads = 1) {
   return detail::run_binary_conv2d<Tensor<float>>(in, parameters, BinaryOutput::floats, kernels, threads);
 }
-[[nodiscard]] inline BitTensor<std::uint32_t> binary_conv2d_bits(const BitView<const std::uint32_t>& in, const BinaryConv2dParameters& parameters,
-                                                                 const kernels::KernelTable& kernels = kernels::active(), std::size_t threads = 1) {
+[[nodiscard]] inline BitTensor<std::uint32_t> binary_conv2d_bits(const BitView<const std::uint32_t>& in,
+                                                                 const BinaryConv2dParameters& parameters,
+                                                                 const kernels::KernelTable& kernels = kernels::active(),
+                                                                 std::size_t threads = 1) {
   return detail::run_binary_conv2d<BitTensor<std::uint32_t>>(in, parameters, BinaryOutput::bits, kernels, threads);
 }
 

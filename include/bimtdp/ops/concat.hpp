@@ -34,7 +34,8 @@ class Concat {
     });
   }
   template <class Word>
-  void run(std::type_identity_t<std::span<const BitView<const Word>>> in, const BitView<Word>& out, const Execution& execution) const {
+  void run(std::type_identity_t<std::span<const BitView<const Word>>> in, const BitView<Word>& out,
+           const Execution& execution) const {
     check_inputs(in, out.shape, execution);
     for (const auto& map : in) debug_check_tail(map, where);
     for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
@@ -54,8 +55,10 @@ class Concat {
   static constexpr std::string_view where = "concat";
 
   static void add(Shape& sum, const Shape& shape) {
-    check(shape.height == sum.height && shape.width == sum.width, where, "input size (got ", shape, ", expected ", sum.height, "x", sum.width, ")");
-    check(shape.channels <= max_extent && sum.channels + shape.channels <= max_extent, where, "more than ", max_extent, " channels");
+    check(shape.height == sum.height && shape.width == sum.width, where, "input size (got ", shape, ", expected ", sum.height, "x",
+          sum.width, ")");
+    check(shape.channels <= max_extent && sum.channels + shape.channels <= max_extent, where, "more than ", max_extent,
+          " channels");
     sum.channels += shape.channels;
   }
   template <class View>
@@ -110,7 +113,8 @@ class Slice {
 
 // -- one call each: allocates and runs ------------------------------------------------------------------------------------
 
-[[nodiscard]] inline Tensor<float> concat(std::span<const TensorView<const float>> in, const kernels::KernelTable& kernels = kernels::active()) {
+[[nodiscard]] inline Tensor<float> concat(std::span<const TensorView<const float>> in,
+                                          const kernels::KernelTable& kernels = kernels::active()) {
   std::vector<Shape> shapes;
   for (const auto& map : in) shapes.push_back(map.shape);
   Tensor<float> out(Concat().output_shape(shapes));
@@ -118,7 +122,8 @@ class Slice {
   return out;
 }
 template <class Word>
-[[nodiscard]] BitTensor<Word> concat(std::span<const BitView<const Word>> in, const kernels::KernelTable& kernels = kernels::active()) {
+[[nodiscard]] BitTensor<Word> concat(std::span<const BitView<const Word>> in,
+                                     const kernels::KernelTable& kernels = kernels::active()) {
   std::vector<Shape> shapes;
   for (const auto& map : in) shapes.push_back(map.shape);
   BitTensor<Word> out(Concat().output_shape(shapes));

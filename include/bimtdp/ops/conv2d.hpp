@@ -50,10 +50,11 @@ class Conv2d {
     check(execution.kernels == &sums_.table(), where_, "weights were packed for other kernels");
     const auto source = sums_.source(in.data, runs, execution);
     for_each_row(execution, out.shape.height, need, [&](std::size_t y, const Scratch& scratch) {
-      sums_.row(source, runs, y, scratch, [&](std::size_t x, std::size_t pixels, std::size_t, const float* values, std::size_t stride) {
-        const kernels::Epilogue epilogue = epilogue_.at(residual.data ? residual.pixel(y, x) : nullptr);
-        sums_.table().epilogue(values, stride, pixels, out.shape.channels, epilogue, out.pixel(y, x));
-      });
+      sums_.row(source, runs, y, scratch,
+                [&](std::size_t x, std::size_t pixels, std::size_t, const float* values, std::size_t stride) {
+                  const kernels::Epilogue epilogue = epilogue_.at(residual.data ? residual.pixel(y, x) : nullptr);
+                  sums_.table().epilogue(values, stride, pixels, out.shape.channels, epilogue, out.pixel(y, x));
+                });
     });
   }
 

@@ -11,7 +11,8 @@ namespace bimtdp::ops {
 /// activation(in[0] + in[1] + ...), summed left to right.
 class Add {
  public:
-  Add(const ActivationParameters& activation, std::size_t channels) : channels_(channels), epilogue_({{}, {}, {}, activation}, channels, "add") {}
+  Add(const ActivationParameters& activation, std::size_t channels)
+      : channels_(channels), epilogue_({{}, {}, {}, activation}, channels, "add") {}
 
   [[nodiscard]] Shape output_shape(std::span<const Shape> inputs) const {
     check(inputs.size() >= 2, "add", "inputs (got ", inputs.size(), ", expected at least 2)");
@@ -32,7 +33,7 @@ class Add {
       float* row = out.pixel(y, 0);
       execution.kernels->add(in[0].pixel(y, 0), in[1].pixel(y, 0), count, row);
       for (std::size_t i = 2; i < in.size(); ++i) execution.kernels->add(row, in[i].pixel(y, 0), count, row);
-      if (epilogue_.has_activation()) execution.kernels->epilogue(row, channels_, out.shape.width, channels_, epilogue_.at(), row);
+      if (epilogue_.has_activation()) epilogue_.run(*execution.kernels, row, out.shape.width, channels_, row);
     });
   }
 
@@ -45,13 +46,15 @@ class Add {
 class Multiply {
  public:
   [[nodiscard]] Shape output_shape(const Shape& a, const Shape& b) const {
-    check(b == a || b == Shape{1, 1, a.channels}, "multiply", "second shape (got ", b, ", expected ", a, " or 1x1x", a.channels, ")");
+    check(b == a || b == Shape{1, 1, a.channels}, "multiply", "second shape (got ", b, ", expected ", a, " or 1x1x", a.channels,
+          ")");
     return a;
   }
   [[nodiscard]] std::size_t scratch_bytes(const Shape&, const Shape&, std::size_t) const { return 0; }
 
   /// `out` may be `a`.
-  void run(const TensorView<const float>& a, const TensorView<const float>& b, const TensorView<float>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& a, const TensorView<const float>& b, const TensorView<float>& out,
+           const Execution& execution) const {
     check_equal(out.shape, output_shape(a.shape, b.shape), "multiply", "output shape");
     check_execution(execution, {}, "multiply");
     const std::size_t channels = a.shape.channels;

@@ -30,8 +30,8 @@ struct EpilogueParameters {
 };
 
 /// Copies one value a channel; throws Error unless there are none or `channels` values, all of them finite.
-[[nodiscard]] inline AlignedVector<float> channel_values(std::span<const float> values, std::size_t channels, std::string_view where,
-                                                         std::string_view name) {
+[[nodiscard]] inline AlignedVector<float> channel_values(std::span<const float> values, std::size_t channels,
+                                                         std::string_view where, std::string_view name) {
   if (!values.empty()) check_equal(values.size(), channels, where, name);
   for (const float value : values) check(std::isfinite(value), where, name, " holds ", value);
   return {values.begin(), values.end()};
@@ -59,7 +59,15 @@ class PreparedEpilogue {
   /// For the kernels; `residual` is the first pixel of the run, or null.
   [[nodiscard]] kernels::Epilogue at(const float* residual = nullptr) const noexcept {
     const auto pointer = [](const AlignedVector<float>& v) { return v.empty() ? nullptr : v.data(); };
-    return {pointer(alpha_), pointer(scale_), pointer(bias_), residual, activation_, pointer(slope_), pointer(shift_in_), pointer(shift_out_)};
+    return {pointer(alpha_), pointer(scale_), pointer(bias_),     residual,
+            activation_,     pointer(slope_), pointer(shift_in_), pointer(shift_out_)};
+  }
+  /// Runs the kernel on dense pixels. Without per-channel parameters they are one long pixel, so few channels fill vectors too.
+  void run(const kernels::KernelTable& kernels, const float* x, std::size_t pixels, std::size_t channels,
+           float* out) const noexcept {
+    const bool flat = alpha_.empty() && bias_.empty() && slope_.empty();
+    const std::size_t count = flat ? 1 : pixels, each = flat ? pixels * channels : channels;
+    kernels.epilogue(x, each, count, each, at(), out);
   }
   [[nodiscard]] bool has_activation() const noexcept { return activation_ != kernels::ActivationKind::none; }
 

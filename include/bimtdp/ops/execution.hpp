@@ -20,13 +20,15 @@ inline constexpr std::size_t max_threads = 1024;
 
 struct Execution {
   const kernels::KernelTable* kernels = nullptr;
-  std::size_t threads = 1;          ///< 1..max_threads; more than one needs OpenMP to be of use
-  std::span<std::byte> scratch{};   ///< 64-byte aligned, at least the op's scratch_bytes(...) for `threads`
+  std::size_t threads = 1;         ///< 1..max_threads; more than one needs OpenMP to be of use
+  std::span<std::byte> scratch{};  ///< 64-byte aligned, at least the op's scratch_bytes(...) for `threads`
 };
 
 /// Bytes that `count` values of T take in scratch memory.
 template <class T>
-[[nodiscard]] constexpr std::size_t scratch_size(std::size_t count) { return round_up(count * sizeof(T), alignment); }
+[[nodiscard]] constexpr std::size_t scratch_size(std::size_t count) {
+  return round_up(count * sizeof(T), alignment);
+}
 
 /// Hands out aligned pieces of scratch memory; what scratch_bytes promised is always there.
 class Scratch {
@@ -59,11 +61,12 @@ struct ScratchNeed {
 /// Throws Error unless `execution` can run an op that needs `need`.
 inline void check_execution(const Execution& execution, const ScratchNeed& need, std::string_view where) {
   check(execution.kernels != nullptr, where, "execution has no kernels");
-  check(execution.threads >= 1 && execution.threads <= max_threads, where, "thread count (got ", execution.threads, ", expected 1 to ",
-        max_threads, ")");
+  check(execution.threads >= 1 && execution.threads <= max_threads, where, "thread count (got ", execution.threads,
+        ", expected 1 to ", max_threads, ")");
   check(execution.scratch.size() >= need.total(execution.threads), where, "scratch bytes (got ", execution.scratch.size(),
         ", expected at least ", need.total(execution.threads), ")");
-  check(reinterpret_cast<std::uintptr_t>(execution.scratch.data()) % alignment == 0, where, "scratch is not ", alignment, "-byte aligned");
+  check(reinterpret_cast<std::uintptr_t>(execution.scratch.data()) % alignment == 0, where, "scratch is not ", alignment,
+        "-byte aligned");
 }
 
 /// Cuts 0..count-1 into at most execution.threads parts of neighbouring items and calls body(begin, end, Scratch) for each,
@@ -73,7 +76,8 @@ template <class Body>
 void for_each_part(const Execution& execution, std::size_t count, const ScratchNeed& need, Body&& body) {
   const std::size_t parts = std::min(execution.threads, count);
   const auto run_part = [&](std::size_t part) {
-    const auto scratch = need.each == 0 ? std::span<std::byte>{} : execution.scratch.subspan(need.shared + part * need.each, need.each);
+    const auto scratch =
+        need.each == 0 ? std::span<std::byte>{} : execution.scratch.subspan(need.shared + part * need.each, need.each);
     body(count * part / parts, count * (part + 1) / parts, Scratch(scratch));
   };
 #ifdef _OPENMP

@@ -34,29 +34,33 @@ class MaxPool2d {
  public:
   explicit MaxPool2d(const Window& window) : window_(window) {}
 
-  [[nodiscard]] Shape output_shape(const Shape& input) const { return detail::pool_runs(input, window_, where).output(input.channels); }
+  [[nodiscard]] Shape output_shape(const Shape& input) const {
+    return detail::pool_runs(input, window_, where).output(input.channels);
+  }
   [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
     return detail::pool_scratch<std::uint64_t>(detail::pool_runs(input, window_, where)).total(threads);
   }
 
   void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
     const std::size_t channels = in.shape.channels;
-    run_rows(in.data, channels, in.shape, out.shape, execution, [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
-      execution.kernels->max_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, out.pixel(y, x));
-    });
+    run_rows(in.data, channels, in.shape, out.shape, execution,
+             [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
+               execution.kernels->max_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, out.pixel(y, x));
+             });
   }
   template <class Word>
   void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const {
     debug_check_tail(in, where);
     const std::size_t words = in.words(), step = window_.stride[1] * words;
-    run_rows(in.data, words, in.shape, out.shape, execution, [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
-      for (std::size_t p = 0; p < pixels; ++p)
-        for (std::size_t w = 0; w < words; ++w) {
-          Word any = 0;
-          for (std::size_t t = 0; t < count; ++t) any = static_cast<Word>(any | taps[t].pixel[p * step + w]);
-          out.pixel(y, x + p)[w] = any;
-        }
-    });
+    run_rows(in.data, words, in.shape, out.shape, execution,
+             [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
+               for (std::size_t p = 0; p < pixels; ++p)
+                 for (std::size_t w = 0; w < words; ++w) {
+                   Word any = 0;
+                   for (std::size_t t = 0; t < count; ++t) any = static_cast<Word>(any | taps[t].pixel[p * step + w]);
+                   out.pixel(y, x + p)[w] = any;
+                 }
+             });
   }
 
  private:
@@ -64,7 +68,8 @@ class MaxPool2d {
 
   /// finish(y, x, pixels, tap count, taps) for every run.
   template <class T, class Finish>
-  void run_rows(const T* in, std::size_t pixel_stride, const Shape& input, const Shape& out, const Execution& execution, Finish&& finish) const {
+  void run_rows(const T* in, std::size_t pixel_stride, const Shape& input, const Shape& out, const Execution& execution,
+                Finish&& finish) const {
     const WindowRuns runs = detail::pool_runs(input, window_, where);
     check_equal(out, runs.output(input.channels), where, "output shape");
     const ScratchNeed need = detail::pool_scratch<T>(runs);
@@ -88,7 +93,9 @@ class AveragePool2d {
     check(window.dilation == std::array<std::size_t, 2>{1, 1}, where, "dilation must be 1");
   }
 
-  [[nodiscard]] Shape output_shape(const Shape& input) const { return detail::pool_runs(input, window_, where).output(input.channels); }
+  [[nodiscard]] Shape output_shape(const Shape& input) const {
+    return detail::pool_runs(input, window_, where).output(input.channels);
+  }
   [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
     return detail::pool_scratch<float>(detail::pool_runs(input, window_, where)).total(threads);
   }
@@ -104,7 +111,8 @@ class AveragePool2d {
       runs.for_each_run(out.shape.width, [&](std::size_t x, std::size_t pixels) {
         const std::size_t count = runs.taps(y, x, in.data, channels, taps);
         const float divisor = static_cast<float>(count_include_pad_ ? window_.taps() : count);
-        execution.kernels->average_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, divisor, out.pixel(y, x));
+        execution.kernels->average_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, divisor,
+                                        out.pixel(y, x));
       });
     });
   }
@@ -142,7 +150,9 @@ class AdaptiveAveragePool2d {
   static constexpr std::string_view where = "adaptive_avg_pool2d";
   [[nodiscard]] static ScratchNeed need(const Shape& input) { return {0, scratch_size<double>(input.channels)}; }
   [[nodiscard]] static std::size_t bin_begin(std::size_t i, std::size_t in, std::size_t out) noexcept { return i * in / out; }
-  [[nodiscard]] static std::size_t bin_end(std::size_t i, std::size_t in, std::size_t out) noexcept { return ((i + 1) * in + out - 1) / out; }
+  [[nodiscard]] static std::size_t bin_end(std::size_t i, std::size_t in, std::size_t out) noexcept {
+    return ((i + 1) * in + out - 1) / out;
+  }
 
   void average(const TensorView<const float>& in, std::size_t y, std::size_t x, double* sums, float* out) const noexcept {
     const std::size_t channels = in.shape.channels;
@@ -168,13 +178,15 @@ class AdaptiveAveragePool2d {
   return out;
 }
 template <class Word>
-[[nodiscard]] BitTensor<Word> max_pool2d(const BitTensor<Word>& in, const Window& window, const kernels::KernelTable& kernels = kernels::active()) {
+[[nodiscard]] BitTensor<Word> max_pool2d(const BitTensor<Word>& in, const Window& window,
+                                         const kernels::KernelTable& kernels = kernels::active()) {
   const MaxPool2d pool(window);
   BitTensor<Word> out(pool.output_shape(in.shape()));
   pool.run(in.view(), out.view(), OwnExecution(kernels, pool.scratch_bytes(in.shape(), 1)));
   return out;
 }
-[[nodiscard]] inline Tensor<float> average_pool2d(const TensorView<const float>& in, const Window& window, bool count_include_pad = true,
+[[nodiscard]] inline Tensor<float> average_pool2d(const TensorView<const float>& in, const Window& window,
+                                                  bool count_include_pad = true,
                                                   const kernels::KernelTable& kernels = kernels::active()) {
   const AveragePool2d pool(window, count_include_pad);
   Tensor<float> out(pool.output_shape(in.shape));

@@ -17,8 +17,8 @@ namespace detail {
 
 [[nodiscard]] inline Shape resize_shape(const Shape& input, std::size_t height, std::size_t width, std::string_view where) {
   check(input.elements() > 0, where, "empty input ", input);
-  check(height > 0 && width > 0 && height <= max_extent && width <= max_extent, where, "size (got ", height, "x", width, ", expected 1 to ",
-        max_extent, ")");
+  check(height > 0 && width > 0 && height <= max_extent && width <= max_extent, where, "size (got ", height, "x", width,
+        ", expected 1 to ", max_extent, ")");
   check(input.height <= max_extent && input.width <= max_extent, where, "input ", input, " is above ", max_extent);
   return {height, width, input.channels};
 }
@@ -67,8 +67,8 @@ class ResizeBilinear {
     }
     for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
       const detail::Neighbours n = detail::bilinear_neighbours(y, in.shape.height, out.shape.height);
-      execution.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, left, right, fraction, width, in.shape.channels,
-                                    out.pixel(y, 0));
+      execution.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, left, right, fraction, width,
+                                    in.shape.channels, out.pixel(y, 0));
     });
   }
 
@@ -99,13 +99,15 @@ class ResizeNearest {
   static constexpr std::string_view where = "resize_nearest";
 
   template <class T>
-  void copy_pixels(const T* in, std::size_t values, const Shape& input, T* out, const Shape& output, const Execution& execution) const {
+  void copy_pixels(const T* in, std::size_t values, const Shape& input, T* out, const Shape& output,
+                   const Execution& execution) const {
     check_equal(output, output_shape(input, output.height, output.width), where, "output shape");
     check_execution(execution, {}, where);
     for_each_row(execution, output.height, {}, [&](std::size_t y, const Scratch&) {
       const T* row = in + detail::nearest_neighbour(y, input.height, output.height) * input.width * values;
       for (std::size_t x = 0; x < output.width; ++x)
-        std::copy_n(row + detail::nearest_neighbour(x, input.width, output.width) * values, values, out + (y * output.width + x) * values);
+        std::copy_n(row + detail::nearest_neighbour(x, input.width, output.width) * values, values,
+                    out + (y * output.width + x) * values);
     });
   }
 };

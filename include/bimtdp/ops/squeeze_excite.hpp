@@ -20,8 +20,10 @@ class SqueezeExcite {
   SqueezeExcite(const kernels::KernelTable& kernels, const SqueezeExciteParameters& p)
       : channels_(p.channels),
         hidden_(p.hidden),
-        reduce_(kernels, {p.channels, p.hidden, p.reduce_weight, p.reduce_bias, {kernels::ActivationKind::relu, {}, {}, {}}}, where),
-        expand_(kernels, {p.hidden, p.channels, p.expand_weight, p.expand_bias, {kernels::ActivationKind::sigmoid, {}, {}, {}}}, where) {}
+        reduce_(kernels, {p.channels, p.hidden, p.reduce_weight, p.reduce_bias, {kernels::ActivationKind::relu, {}, {}, {}}},
+                where),
+        expand_(kernels, {p.hidden, p.channels, p.expand_weight, p.expand_bias, {kernels::ActivationKind::sigmoid, {}, {}, {}}},
+                where) {}
 
   [[nodiscard]] Shape output_shape(const Shape& input) const {
     check_equal(input.channels, channels_, where, "channels");
@@ -50,7 +52,8 @@ class SqueezeExcite {
     kernels::Epilogue factors{};
     factors.alpha = excited.data;
     for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
-      execution.kernels->epilogue(in.pixel(begin, 0), channels_, (end - begin) * in.shape.width, channels_, factors, out.pixel(begin, 0));
+      execution.kernels->epilogue(in.pixel(begin, 0), channels_, (end - begin) * in.shape.width, channels_, factors,
+                                  out.pixel(begin, 0));
     });
   }
 
@@ -61,7 +64,8 @@ class SqueezeExcite {
     return std::max(reduce_.scratch_bytes({1, 1, channels_}, 1), expand_.scratch_bytes({1, 1, hidden_}, 1));
   }
   [[nodiscard]] ScratchNeed need() const {
-    return {scratch_size<double>(channels_) + 2 * scratch_size<float>(channels_) + scratch_size<float>(hidden_) + layers_scratch(), 0};
+    return {scratch_size<double>(channels_) + 2 * scratch_size<float>(channels_) + scratch_size<float>(hidden_) + layers_scratch(),
+            0};
   }
 
   /// Threads take channels, not rows, so that every sum has one order.

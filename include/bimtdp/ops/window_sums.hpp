@@ -18,7 +18,9 @@ struct BitSums {
   static constexpr std::size_t channels_per_value = 32;
   static std::size_t lanes(const kernels::KernelTable& t) noexcept { return t.binary_lanes; }
   static void gemm(const kernels::KernelTable& t, const kernels::Gemm<Value>& g, Sum* sums) noexcept { t.binary_gemm(g, sums); }
-  static void depthwise(const kernels::KernelTable& t, const kernels::Depthwise<Value>& d, Sum* sums) noexcept { t.binary_depthwise(d, sums); }
+  static void depthwise(const kernels::KernelTable& t, const kernels::Depthwise<Value>& d, Sum* sums) noexcept {
+    t.binary_depthwise(d, sums);
+  }
 };
 
 struct FloatSums {
@@ -27,7 +29,9 @@ struct FloatSums {
   static constexpr std::size_t channels_per_value = 1;
   static std::size_t lanes(const kernels::KernelTable& t) noexcept { return t.float_lanes; }
   static void gemm(const kernels::KernelTable& t, const kernels::Gemm<Value>& g, Sum* sums) noexcept { t.float_gemm(g, sums); }
-  static void depthwise(const kernels::KernelTable& t, const kernels::Depthwise<Value>& d, Sum* sums) noexcept { t.float_depthwise(d, sums); }
+  static void depthwise(const kernels::KernelTable& t, const kernels::Depthwise<Value>& d, Sum* sums) noexcept {
+    t.float_depthwise(d, sums);
+  }
 };
 
 template <class Kind>
