@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by demo.sh and test.sh: the Debian and Ubuntu packages they need, and how they are installed.
+
+build_packages=(g++ cmake ninja-build libxsimd-dev nlohmann-json3-dev libxxhash-dev libstb-dev)
+test_packages=(catch2 git python3-venv)
+
+jobs=$(nproc)
+
+step() { printf '\n== %s\n' "$*"; }
+
+installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+
+# Installs those of the named packages that are missing; needs root or sudo only when there is one.
+install_packages() {
+  local missing=() package
+  if ! command -v dpkg-query >/dev/null; then
+    echo "No dpkg here: install by hand what these Debian packages hold: $*" >&2
+    return
+  fi
+  for package in "$@"; do
+    installed "$package" || missing+=("$package")
+  done
+  if ((${#missing[@]} == 0)); then return; fi
+  step "Installing ${missing[*]}"
+  local root=()
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || { echo "Neither root nor sudo: run apt-get install ${missing[*]} first" >&2; exit 1; }
+    root=(sudo)
+  fi
+  "${root[@]}" apt-get update -q
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
