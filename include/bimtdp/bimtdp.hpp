@@ -23,12 +23,12 @@
 
 #include <bimtdp/version.hpp>
 
-#include <bimtdp/kernels/select.hpp>
-
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/core/error.hpp>
 #include <bimtdp/core/shape.hpp>
 #include <bimtdp/core/tensor.hpp>
+
+#include <bimtdp/kernels/select.hpp>
 
 #include <bimtdp/image/colour.hpp>
 #include <bimtdp/image/image.hpp>
