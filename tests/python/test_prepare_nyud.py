@@ -18,19 +18,14 @@ def test_depth_code_is_the_documented_one():
     assert np.abs(decoded - depth).max() <= 0.5 / 255 * 9.99547 + 1e-9
 
 
-def test_normals_of_a_wall_and_a_floor():
+def test_normals_of_a_wall_and_a_floor(monkeypatch):
     wall = prepare_nyud.surface_normals(np.full((60, 80), 2.0))
     np.testing.assert_allclose(wall[20:40, 20:60], np.broadcast_to([0, 0, 1.0], (20, 40, 3)), atol=1e-6)
     rows = np.arange(60)[:, None] + 200.0  # below the horizon; a floor 1 m under the camera
     floor = np.broadcast_to(prepare_nyud.FOCAL[1] / (rows - prepare_nyud.CENTRE[1]), (60, 80))
-    points_up = np.zeros((60, 80, 3))
-    original = prepare_nyud.CENTRE
-    prepare_nyud.CENTRE = (original[0], original[1] - 200)
-    try:
-        points_up = prepare_nyud.surface_normals(np.ascontiguousarray(floor))
-    finally:
-        prepare_nyud.CENTRE = original
-    assert np.degrees(np.arccos(points_up[20:40, 20:60, 1].clip(-1, 1))).max() < 3
+    monkeypatch.setattr(prepare_nyud, "CENTRE", (prepare_nyud.CENTRE[0], prepare_nyud.CENTRE[1] - 200))
+    normals = prepare_nyud.surface_normals(np.ascontiguousarray(floor))
+    assert np.degrees(np.arccos(normals[20:40, 20:60, 1].clip(-1, 1))).max() < 3
 
 
 def test_edges_cross_small_gaps_only():
