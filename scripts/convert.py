@@ -88,6 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"compared {result.nodes} tensors with PyTorch: largest float difference {result.largest():.1e} of the tensor's "
               f"largest value, {result.flips()} ties; running freely {result.largest('free'):.1e} and {result.flips('free')} "
               "differing signs")
+        print(f"largest absolute difference of the outputs, running freely: {result.output_differences()}")
     print(result.message)
 
 

@@ -135,7 +135,7 @@ def leaky_relu(lowering: Lowering, x: Any, negative_slope: float = 0.01, inplace
 
 
 @function(F.softmax, torch.softmax, methods=("softmax",))
-def softmax(lowering: Lowering, x: Any, dim: Optional[int] = None, **ignored: Any) -> Map:
+def softmax(lowering: Lowering, x: Any, dim: Optional[int] = None) -> Map:
     return layers.lower_softmax(lowering, x, dim)
 
 
@@ -243,10 +243,10 @@ def size(lowering: Lowering, x: Any, dim: Optional[int] = None) -> Size:
           methods=("flatten", "reshape", "view", "squeeze", "unsqueeze"))
 def reshape(lowering: Lowering, x: Any, *shape: Any, **options: Any) -> Map:
     x = lowering.map(x)
-    shape_of = tuple(lowering.value.shape)
-    if not x.node.pixel or shape_of not in ((1, x.node.channels), (1, x.node.channels, 1, 1)):
+    result = tuple(lowering.value.shape)
+    if not x.node.pixel or result not in [(1, x.node.channels) + (1,) * n for n in range(3)]:
         raise lowering.refuse("only a map of one pixel (after global pooling) can change between (B, C) and (B, C, 1, 1)")
-    return Map(x.node, len(shape_of))
+    return Map(x.node, len(result))
 
 
 @function(torch.mean, methods=("mean",))

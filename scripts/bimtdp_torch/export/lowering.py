@@ -145,7 +145,9 @@ class Lowering:
             return Const(self.value)
         self._check_in_place(step)
         args = fx.node.map_arg(step.args, lambda n: env[n])
-        kwargs = fx.node.map_arg(step.kwargs, lambda n: env[n])
+        # None is every handler's default for what it does not support ("out", "dtype"); _stacklevel serves warnings.
+        kwargs = {key: value for key, value in fx.node.map_arg(step.kwargs, lambda n: env[n]).items()
+                  if value is not None and key != "_stacklevel"}
         if step.op == "call_module":
             target = self.traced.get_submodule(step.target)
             handler = MODULES.get(type(target))
