@@ -32,7 +32,10 @@ namespace bimtdp {
 /// "[16,3,3,3]"
 [[nodiscard]] inline std::string shape_text(std::span<const std::size_t> shape) {
   std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ",") + std::to_string(shape[i]);
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text += ',';
+    text += std::to_string(shape[i]);
+  }
   return text + "]";
 }
 
