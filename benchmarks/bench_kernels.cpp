@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One layer at a time, on every tier that this CPU runs, one thread.
 //
-// `best_us` is the fastest single run. `share_of_peak` compares that run's useful work (taps inside the image, real channels)
+// `best_us` is the processor time of the fastest single run. `share_of_peak` compares that run's useful work (taps inside the image, real channels)
 // with a loop of the same tier that stays in registers: xor + popcount + add for bits, fused multiply-adds for floats.
 // `share_of_copy` compares the bytes that a memory-bound operation reads and writes with a copy of as many bytes.
 #include "peak.hpp"
@@ -72,10 +72,10 @@ template <class Run>
 double fastest(benchmark::State& state, Run run) {
   double best = 1e9;
   for (auto _ : state) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = peak::now();
     run();
     benchmark::ClobberMemory();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, peak::now() - start);
   }
   state.counters["best_us"] = best * 1e6;
   return best;
@@ -85,11 +85,11 @@ void report_copy(benchmark::State& state, double best, std::size_t bytes) {
   std::vector<char> from(bytes / 2, 'a'), to(bytes / 2);
   double copy = 1e9;
   for (int i = 0; i < 50; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = peak::now();
     std::memcpy(to.data(), from.data(), to.size());
     benchmark::DoNotOptimize(to.data());
     benchmark::ClobberMemory();
-    copy = std::min(copy, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    copy = std::min(copy, peak::now() - start);
   }
   state.counters["share_of_copy"] = copy / best;
 }

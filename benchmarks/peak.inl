@@ -14,30 +14,38 @@ inline V hide(V v) {
   return v;
 }
 
-/// `rounds` times 16 vectors of xor + popcount + add; returns the number of 32-bit words.
+/// xor + popcount + add of independent sums, `rounds` times; returns the number of 32-bit words.
 inline double binary_rounds(std::size_t rounds) {
-  constexpr std::size_t sums = BitCount::capacity == 31 ? 4 : 16;  // table look-ups need the registers themselves
-  constexpr std::size_t each = 16 / sums;
-  BitCount count[sums];
-  Ints total = Ints::set(0);
-  Words x[4], w[4];
-  for (std::uint32_t i = 0; i < 4; ++i) x[i] = Words::set(i * 77u), w[i] = Words::set(i * 1234567u);
+  constexpr std::size_t side = BitCount::capacity > 255 ? 4 : 2;  // table look-ups need the registers themselves
+  BitCount count[side][side];
+  Words x[side], w[side];
   BIMTDP_UNROLL
-  for (std::size_t i = 0; i < sums; ++i) count[i] = BitCount::zero();
-  for (std::size_t r = 0; r < rounds; ++r) {
+  for (std::uint32_t i = 0; i < side; ++i) {
+    x[i] = Words::set(i * 77u), w[i] = Words::set(i * 1234567u);
     BIMTDP_UNROLL
-    for (std::size_t i = 0; i < sums; ++i) {
+    for (std::size_t j = 0; j < side; ++j) count[i][j] = BitCount::zero();
+  }
+  Ints total = Ints::set(0);
+  for (std::size_t left = rounds; left > 0;) {
+    const std::size_t now = std::min(left, BitCount::capacity);
+    for (std::size_t r = 0; r < now; ++r) {
       BIMTDP_UNROLL
-      for (std::size_t j = 0; j < each; ++j) count[i].add(x[i % 4] ^ w[each > 1 ? j % 4 : i / 4]);
+      for (std::size_t i = 0; i < side; ++i) {
+        BIMTDP_UNROLL
+        for (std::size_t j = 0; j < side; ++j) count[i][j].add(x[i] ^ w[j]);
+      }
+      BIMTDP_UNROLL
+      for (std::size_t i = 0; i < side; ++i) x[i] = hide(x[i]), w[i] = hide(w[i]);
     }
     BIMTDP_UNROLL
-    for (std::size_t i = 0; i < (each > 1 ? 2 : 4); ++i) x[i] = hide(x[i]), w[i] = hide(w[i]);
-    if (each > 1 && r % 7 == 6)
-      for (std::size_t i = 0; i < sums; ++i) total = total + count[i].take();
+    for (std::size_t i = 0; i < side; ++i) {
+      BIMTDP_UNROLL
+      for (std::size_t j = 0; j < side; ++j) total = total + count[i][j].take();
+    }
+    left -= now;
   }
-  for (std::size_t i = 0; i < sums; ++i) total = total + count[i].take();
   std::int32_t lanes[Ints::width];
   total.store(lanes);
   benchmark::DoNotOptimize(lanes[0]);
-  return static_cast<double>(rounds) * 16.0 * static_cast<double>(Words::width);
+  return static_cast<double>(rounds * side * side * Words::width);
 }

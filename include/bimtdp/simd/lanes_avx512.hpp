@@ -27,16 +27,18 @@ struct Floats {
   [[nodiscard]] static Floats load(const float* p, Whole = {}) noexcept { return {_mm512_loadu_ps(p)}; }
   [[nodiscard]] static Floats load(const float* p, Part part) noexcept { return {_mm512_maskz_loadu_ps(part.mask, p)}; }
   [[nodiscard]] static Floats gather(const float* p, std::size_t stride) noexcept {
-    alignas(64) float t[width];
-    for (std::size_t i = 0; i < width; ++i) t[i] = p[i * stride];
-    return {_mm512_load_ps(t)};
+    return {_mm512_i32gather_ps(strides(stride), p, 4)};
   }
   void store(float* p, Whole = {}) const noexcept { _mm512_storeu_ps(p, r); }
   void store(float* p, Part part) const noexcept { _mm512_mask_storeu_ps(p, part.mask, r); }
   void scatter(float* p, std::size_t stride) const noexcept {
-    alignas(64) float t[width];
-    _mm512_store_ps(t, r);
-    for (std::size_t i = 0; i < width; ++i) p[i * stride] = t[i];
+    _mm512_i32scatter_ps(p, strides(stride), r, 4);
+  }
+
+ private:
+  [[nodiscard]] static __m512i strides(std::size_t stride) noexcept {
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_mullo_epi32(lane, _mm512_set1_epi32(static_cast<int>(stride)));
   }
 };
 

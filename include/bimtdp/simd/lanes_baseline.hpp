@@ -4,7 +4,7 @@
 // Every lane set is a namespace with these names; the kernel bodies are written in them alone.
 //   Whole, Part     which lanes a load or store touches: all, or the first ones. Part::first(n), 0 < n < width.
 //   Floats, Ints    `width` lanes of float or int32: load(p[, part]), set(value), store(p[, part]); Floats::gather(p, stride)
-//                   and scatter(p, stride). A partial load gives 0 in the other lanes.
+//                   and scatter(p, stride), stride below 2^20. A partial load gives 0 in the other lanes.
 //   + - * /, fma    one rounding each; fma is fused on every machine.
 //   greater, at_least, is_nan -> Mask;  at_least(Ints, Ints) -> IntMask;  |, & of masks;  select(mask, yes, no).
 //                   Comparisons with NaN are false.

@@ -9,3 +9,4 @@
 #include <bimtdp/kernels/body/exponential.inl>
 #include <bimtdp/kernels/body/epilogue.inl>
 #include <bimtdp/kernels/body/elementwise.inl>
+#include <bimtdp/kernels/body/softmax.inl>

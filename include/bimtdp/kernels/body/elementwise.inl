@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums, products, bilinear rows and softmax.
+// Sums, products and bilinear rows.
 
 inline void add(const float* a, const float* b, std::size_t count, float* out) noexcept {
   for_lanes(count, [&](std::size_t i, auto part) { (Floats::load(a + i, part) + Floats::load(b + i, part)).store(out + i, part); });
@@ -52,38 +52,4 @@ inline void resize_row(const float* top, const float* bottom, float row_fraction
                   Floats::load(bottom + r + c, part), f, row).store(out + x * channels + c, part);
     });
   }
-}
-
-/// Softmax of `width` groups, one a lane: value i of lane j at x[j*group + i]. `out` holds the exponentials in between.
-inline void softmax_lanes(const float* x, std::size_t group, float* out) noexcept {
-  Floats largest = Floats::gather(x, group);
-  for (std::size_t i = 1; i < group; ++i) {
-    const Floats value = Floats::gather(x + i, group);
-    largest = select(greater(value, largest), value, largest);
-  }
-  Floats sum = Floats::set(0.0f);
-  for (std::size_t i = 0; i < group; ++i) {
-    const Floats e = exponential(Floats::gather(x + i, group) - largest);
-    e.scatter(out + i, group);
-    sum = sum + e;
-  }
-  for (std::size_t i = 0; i < group; ++i) (Floats::gather(out + i, group) / sum).scatter(out + i, group);
-}
-
-/// Softmax of one group, along its values; the sum still runs from the first in order.
-inline void softmax_group(const float* x, std::size_t group, float* out) noexcept {
-  float largest = x[0];
-  for (std::size_t i = 1; i < group; ++i) largest = x[i] > largest ? x[i] : largest;
-  const Floats all = Floats::set(largest);
-  for_lanes(group, [&](std::size_t i, auto part) { exponential(Floats::load(x + i, part) - all).store(out + i, part); });
-  float sum = 0.0f;
-  for (std::size_t i = 0; i < group; ++i) sum = sum + out[i];
-  const Floats divisor = Floats::set(sum);
-  for_lanes(group, [&](std::size_t i, auto part) { (Floats::load(out + i, part) / divisor).store(out + i, part); });
-}
-
-inline void softmax(const float* x, std::size_t groups, std::size_t group, float* out) noexcept {
-  std::size_t g = 0;
-  for (; g + Floats::width <= groups; g += Floats::width) softmax_lanes(x + g * group, group, out + g * group);
-  for (; g < groups; ++g) softmax_group(x + g * group, group, out + g * group);
 }
