@@ -234,6 +234,21 @@ TEST_CASE("a very long chain is refused, not overrun") {
   CHECK(holds(error_of([&] { (void)g.build(); }), {"number of nodes", "got 1000001"}));
 }
 
+TEST_CASE("tied weights are allowed, but not without bound") {
+  const auto chain = [](std::size_t uses) {
+    return error_of([&] {
+      GraphBuilder g;
+      NodeId last = g.input(64);
+      const WeightName shared = g.floats({64, 1, 1, 64}, ones(64 * 64));
+      for (std::size_t i = 0; i < uses; ++i) last = g.add("n", Conv2dNode{.weight = shared}, {last});
+      g.output({.task = "a", .node = last});
+      (void)g.build();
+    });
+  };
+  CHECK(chain(2).empty());
+  CHECK(holds(chain(1000), {"shared by too many nodes"}));
+}
+
 TEST_CASE("weights are checked when they are added") {
   Weights weights;
   weights.add("a", {2}, AlignedVector<float>{1, 2});

@@ -6,6 +6,8 @@
 #include "catch.hpp"
 #include "model_file.hpp"
 
+#include <sys/resource.h>
+
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -157,4 +159,12 @@ TEST_CASE("edited tensor descriptions are refused") {
   }
   CHECK(tally.total() > 500);
   CHECK(tally.refused == tally.total());
+}
+
+TEST_CASE("all of that took little memory") {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+#if !defined(__SANITIZE_ADDRESS__)
+  CHECK(usage.ru_maxrss < 512 * 1024);  // KiB
+#endif
 }

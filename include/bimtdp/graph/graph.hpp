@@ -58,7 +58,7 @@ class Graph {
   void check_nodes() {
     check(!nodes_.empty() && nodes_.size() <= max_nodes, "graph", "number of nodes (got ", nodes_.size(), ", expected 1 to ",
           max_nodes, ")");
-    std::set<std::string, std::less<>> used;
+    WeightUses uses;
     for (NodeId id = 0; id < nodes_.size(); ++id) {
       const Node& node = nodes_[id];
       check(is_valid_name(node.name), "node " + std::to_string(id), "name (got '", node.name.substr(0, 128),
@@ -70,13 +70,27 @@ class Graph {
         check(input < id, where, "inputs (got node ", input, ", expected an earlier node)");
         inputs.push_back(values_[input]);
       }
-      const NodeCheck context(where, weights_, std::move(inputs), used);
+      const NodeCheck context(where, weights_, std::move(inputs), uses);
       values_.push_back(std::visit([&](const auto& fields) { return detail::check_op(fields, context); }, node.op));
       check(values_.back().channels <= max_extent, where, "channels (got ", values_.back().channels, ", expected at most ",
             max_extent, ")");
     }
-    for (const auto& [name, tensor] : weights_.tensors())
-      check(used.contains(name), "graph", "no node uses the weight '", name, "'");
+    check_uses(uses);
+  }
+
+  /// Every weight is used, and tied weights do not multiply the memory: each use is packed for itself.
+  void check_uses(const WeightUses& uses) const {
+    Checked stored = 0, packed = 0;
+    for (const auto& [name, tensor] : weights_.tensors()) {
+      const auto found = uses.find(name);
+      check(found != uses.end(), "graph", "no node uses the weight '", name, "'");
+      const Checked size = std::visit([](const auto& values) { return values.size(); }, tensor.values);
+      stored = stored + size;
+      packed = packed + size * found->second;
+    }
+    const Checked most = stored * 16 + (std::uint64_t{1} << 20);
+    check(packed <= most, "graph", "weights are shared by too many nodes (got ", packed.value(),
+          " values in all uses, expected at most ", most.value(), ")");
   }
 
   void check_output(const Output& output) const {

@@ -11,7 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,11 +21,14 @@ namespace bimtdp {
 /// The longest dot product: sums of +-1 stay exact in float32 below 2^24.
 inline constexpr std::size_t max_dot_length = std::size_t{1} << 24;
 
+/// How often each weight is referred to.
+using WeightUses = std::map<std::string, std::size_t, std::less<>>;
+
 /// One node under examination, with what is known of its inputs.
 class NodeCheck {
  public:
-  NodeCheck(std::string where, const Weights& weights, std::vector<ValueInfo> inputs, std::set<std::string, std::less<>>& used)
-      : where_(std::move(where)), weights_(weights), inputs_(std::move(inputs)), used_(used) {}
+  NodeCheck(std::string where, const Weights& weights, std::vector<ValueInfo> inputs, WeightUses& uses)
+      : where_(std::move(where)), weights_(weights), inputs_(std::move(inputs)), uses_(uses) {}
 
   [[nodiscard]] const std::string& where() const { return where_; }
   [[nodiscard]] std::size_t input_count() const { return inputs_.size(); }
@@ -134,7 +137,7 @@ class NodeCheck {
   const WeightName& known(std::string_view field, const WeightName& name) const {
     require(!name.empty(), "missing weight: ", field);
     require(weights_.contains(name), field, ": no weight '", name, "'");
-    used_.insert(name);
+    ++uses_[name];
     return name;
   }
   void same_shape(std::string_view field, const WeightName& name, const std::vector<std::size_t>& shape) const {
@@ -145,7 +148,7 @@ class NodeCheck {
   std::string where_;
   const Weights& weights_;
   std::vector<ValueInfo> inputs_;
-  std::set<std::string, std::less<>>& used_;
+  WeightUses& uses_;
 };
 
 }  // namespace bimtdp

@@ -24,6 +24,12 @@ namespace detail {
 /// Throws Error unless every position of the window along one axis meets the input: a maximum needs a tap.
 inline void check_window_meets(std::size_t input, std::size_t output, std::size_t kernel, std::size_t stride, std::size_t dilation,
                                std::size_t before, std::string_view where) {
+  if (dilation <= input) {  // neighbouring taps cannot step over the input: the first and the last window decide
+    const bool first = dilation * (kernel - 1) >= before, last = (output - 1) * stride < before + input;
+    check(first && last, where, "window ", first ? output - 1 : 0, " lies in the padding altogether");
+    return;
+  }
+  check(output <= 65536, where, "dilation (got ", dilation, " for an input of ", input, " pixels)");
   for (std::size_t i = 0; i < output; ++i) {
     const std::size_t start = i * stride;  // in padded coordinates: the input lies at before .. before + input - 1
     const std::size_t first = start >= before ? 0 : (before - start + dilation - 1) / dilation;

@@ -102,6 +102,14 @@ class Runner {
   [[nodiscard]] const Program& program() const { return *program_; }
   [[nodiscard]] std::size_t threads() const { return options_.threads; }
 
+  /// One run; the maps are the caller's.
+  template <class Input>
+  [[nodiscard]] static Predictions run_once(const Model& model, const Input& input) {
+    Runner runner(model);
+    runner.run(input);
+    return std::move(runner.predictions_);
+  }
+
  private:
   /// How many input sizes keep their plan.
   static constexpr std::size_t max_plans = 8;
@@ -140,7 +148,7 @@ class Runner {
   Predictions predictions_;
 };
 
-inline Predictions Model::run(const ImageView& image) const { return Runner(*this).run(image); }
-inline Predictions Model::run(const TensorView<const float>& input) const { return Runner(*this).run(input); }
+inline Predictions Model::run(const ImageView& image) const { return Runner::run_once(*this, image); }
+inline Predictions Model::run(const TensorView<const float>& input) const { return Runner::run_once(*this, input); }
 
 }  // namespace bimtdp
