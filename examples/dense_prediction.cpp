@@ -83,14 +83,14 @@ std::vector<Picture> draw(const Output& output, const Tensor<float>& map, const 
   const Tensor<float> large = ops::resize_bilinear(map, photo.shape().height, photo.shape().width);
   if (output.kind == OutputKind::depth) {
     const auto [least, most] = std::minmax_element(large.span().begin(), large.span().end());
-    return {{output.task, output.task + " " + metres(*least) + " to " + metres(*most) + " m", colour_depth(large)}};
+    return {{output.task, "depth " + metres(*least) + " to " + metres(*most) + " m", colour_depth(large)}};
   }
-  if (output.kind == OutputKind::normals) return {{output.task, output.task, colour_normals(large)}};
-  if (output.kind == OutputKind::edges) return {{output.task, output.task, colour_edges(large)}};
+  if (output.kind == OutputKind::normals) return {{output.task, "surface normals", colour_normals(large)}};
+  if (output.kind == OutputKind::edges) return {{output.task, "edges", colour_edges(large)}};
   if (output.kind != OutputKind::classes) return {};  // raw maps have no picture, only a file
   const LabelMap labels = argmax(large);
   const std::vector<Colour> colours = palette(output.class_names.size());
-  return {{output.task, output.task, example::overlay(photo, colour_labels(labels, colours))},
+  return {{output.task, "segmentation", example::overlay(photo, colour_labels(labels, colours))},
           {output.task + "_legend", "", example::legend(labels, output.class_names, colours, photo.shape())}};
 }
 

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// main() of every test program. Exit status 77 (skipped) when BIMTDP_ISA names a tier that this CPU lacks.
+// main() of every test program. Exit status 77 (skipped) when BIMTDP_ISA names a tier that this CPU does not run.
 #define CATCH_CONFIG_RUNNER
 #include "catch.hpp"
 
-#if __has_include(<bimtdp/simd/isa.hpp>)
 #include <bimtdp/simd/isa.hpp>
-#endif
 
-int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
+#include <iostream>
+
+int main(int argc, char** argv) {
+  try {
+    static_cast<void>(bimtdp::simd::selected());
+  } catch (const bimtdp::Error& error) {
+    std::cerr << error.what() << '\n';
+    return 77;
+  }
+  return Catch::Session().run(argc, argv);
+}

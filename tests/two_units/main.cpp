@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two translation units with different -m flags in one program: both give the same bits, and the plain one uses none of
+// the other's instructions (which an emulated older CPU proves).
+#include <bimtdp/simd/isa.hpp>
+
+#include <iostream>
+#include <string>
+
+std::string plain_results();
+std::string fast_results();
+
+int main() {
+  const std::string plain = plain_results();
+  std::cout << plain;
+  if (!bimtdp::simd::runnable(bimtdp::simd::Isa::avx2)) return 0;
+  const bool same = fast_results() == plain;
+  std::cout << (same ? "both units agree\n" : "the units differ\n");
+  return same ? 0 : 1;
+}
