@@ -111,7 +111,7 @@ void write_results(const Model& model, const Predictions& predictions, const Ima
     }
   }
   panes.insert(panes.end(), legends.begin(), legends.end());
-  example::write_picture(folder / "panel.png", panel(panes, panes.size() <= 4 ? 2 : 3));
+  example::write_picture(folder / "panel.jpg", panel(panes, panes.size() <= 4 ? 2 : 3));
 }
 
 void verify(const Model& model) {
@@ -138,7 +138,7 @@ void predict(Runner& runner, const fs::path& path, const Options& options) {
   const double post = timed([&] { write_results(model, *predictions, for_display(photo), folder); });
   std::cout << path.string() << " (" << photo.shape() << ") at " << input.shape().height << "x" << input.shape().width << ": read "
             << milliseconds(read) << ", prepare " << milliseconds(prepare) << ", run " << milliseconds(run) << ", draw and write "
-            << milliseconds(post) << "\n  -> " << (folder / "panel.png").string() << '\n';
+            << milliseconds(post) << "\n  -> " << (folder / "panel.jpg").string() << '\n';
 }
 
 int run_program(int count, char** arguments) {

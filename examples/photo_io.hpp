@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Photos in (JPEG, PNG) and pictures out (PNG) for the examples, on stb.
+// Photos in and pictures out (JPEG, PNG) for the examples, on stb.
 #pragma once
 
 #include <bimtdp/core/error.hpp>
@@ -113,12 +113,13 @@ inline constexpr std::size_t max_photo_pixels = std::size_t{64} << 20;
   return upright(photo, orientation(file));
 }
 
-/// Writes a PNG. Throws Error when that fails.
+/// Writes a PNG, or a JPEG where the name ends in .jpg. Throws Error when that fails.
 inline void write_picture(const std::filesystem::path& path, const Image& picture) {
-  const auto extent = [](std::size_t value) { return static_cast<int>(value); };
-  const auto& shape = picture.shape();
-  check(stbi_write_png(path.string().c_str(), extent(shape.width), extent(shape.height), 3, picture.data(), extent(3 * shape.width)) != 0,
-        path.string(), "cannot be written");
+  const int height = static_cast<int>(picture.shape().height), width = static_cast<int>(picture.shape().width);
+  const std::string name = path.string();
+  const int written = path.extension() == ".jpg" ? stbi_write_jpg(name.c_str(), width, height, 3, picture.data(), 90)
+                                                 : stbi_write_png(name.c_str(), width, height, 3, picture.data(), 3 * width);
+  check(written != 0, name, "cannot be written");
 }
 
 }  // namespace example

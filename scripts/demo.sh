@@ -44,4 +44,4 @@ for model in "${models[@]}"; do
   build/demo/examples/dense_prediction --model "$model" --output build/demo/pictures --verify "${photos[@]}"
 done
 step "Done in $((SECONDS - started)) s. Look at:"
-find "$PWD/build/demo/pictures" -name panel.png | sort
+find "$PWD/build/demo/pictures" -name panel.jpg | sort
