@@ -8,11 +8,13 @@ inline void depthwise_pixels(const Depthwise<float>& d, std::size_t pixel, float
     Floats sum[P];
     BIMTDP_UNROLL
     for (int p = 0; p < P; ++p) sum[p] = Floats::set(0.0f);
-    for (std::size_t t = 0; t < d.tap_count; ++t) {
-      const Floats weight = Floats::load(d.weights + d.taps[t].index * d.depth + c, part);
-      const float* x = d.taps[t].pixel + pixel * d.pixel_step + c;
+    const std::size_t step = d.pixel_step, depth = d.depth, first = pixel * step + c;
+    const float* const weights = d.weights + c;
+    for (const Tap<float>*tap = d.taps, *end = tap + d.tap_count; tap != end; ++tap) {
+      const Floats weight = Floats::load(weights + tap->index * depth, part);
+      const float* x = tap->pixel + first;
       BIMTDP_UNROLL
-      for (int p = 0; p < P; ++p) sum[p] = fma(Floats::load(x + static_cast<std::size_t>(p) * d.pixel_step, part), weight, sum[p]);
+      for (int p = 0; p < P; ++p, x += step) sum[p] = fma(Floats::load(x, part), weight, sum[p]);
     }
     BIMTDP_UNROLL
     for (int p = 0; p < P; ++p) sum[p].store(out + (pixel + static_cast<std::size_t>(p)) * d.depth + c, part);
@@ -21,7 +23,8 @@ inline void depthwise_pixels(const Depthwise<float>& d, std::size_t pixel, float
 
 inline void float_depthwise(const Depthwise<float>& d, float* sums) noexcept {
   std::size_t p = 0;
-  for (; p + 4 <= d.pixels; p += 4) depthwise_pixels<4>(d, p, sums);
+  for (; p + 8 <= d.pixels; p += 8) depthwise_pixels<8>(d, p, sums);
+  for (; p + 3 <= d.pixels; p += 3) depthwise_pixels<3>(d, p, sums);
   for (; p < d.pixels; ++p) depthwise_pixels<1>(d, p, sums);
 }
 
@@ -47,11 +50,13 @@ inline void average_pool(const Depthwise<float>& d, float divisor, float* out) n
     });
 }
 
-/// Counts of 32 channels as bit planes: plane j holds bit j of each channel's count. One word in, a ripple of carries.
+/// Counts of 32 channels as bit planes: plane j holds bit j of each channel's count. One word in, a ripple of carries, as far
+/// as the number of taps so far can reach.
 inline void count_word(const Depthwise<std::uint32_t>& d, std::size_t pixel, std::size_t k, std::uint32_t* plane) noexcept {
   for (std::size_t t = 0; t < d.tap_count; ++t) {
     std::uint32_t carry = d.taps[t].pixel[pixel * d.pixel_step + k] ^ d.weights[d.taps[t].index * d.depth + k];
-    for (std::size_t j = 0; carry != 0; ++j) {
+    const auto reach = static_cast<int>(std::bit_width(t + 1));
+    for (int j = 0; j < reach; ++j) {
       const std::uint32_t old = plane[j];
       plane[j] = old ^ carry;
       carry &= old;
