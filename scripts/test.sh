@@ -13,8 +13,8 @@ Builds and tests this checkout on Debian 12/13 or Ubuntu 24.04; everything goes 
   --no-sanitizers  skip the part under AddressSanitizer and UndefinedBehaviorSanitizer
   --no-python      skip the tests of scripts/
 
-An installed torch (2.1 or newer) is used; else scripts/requirements.txt is installed into build/venv. PIP_*
-variables reach pip, CXX chooses the compiler.
+An installed torch (2.1 or newer) is used; else scripts/requirements.txt is installed into build/venv. PIP_* variables
+reach pip: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets the small CPU build. CXX chooses the compiler.
 TEXT
 }
 
@@ -68,7 +68,7 @@ test_python() {
   fi
   "$venv/bin/python" -c 'import pytest' 2>/dev/null || "$venv/bin/python" -m pip install --disable-pip-version-check pytest
   step "Python tests"
-  BIMTDP_BUILD_DIR="$PWD/build/release" "$venv/bin/python" -m pytest -v tests/python
+  BIMTDP_VERIFY_MODEL="$PWD/build/release/examples/verify_model" "$venv/bin/python" -m pytest -v tests/python
 }
 
 started=$SECONDS
