@@ -46,7 +46,8 @@ def torch_predictor(network: nn.Module, batch: int = 8, bf16: bool = False) -> P
     return predict
 
 
-def _to_label_size(array: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+def to_label_size(array: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    """Bilinear resize of (H, W, C) to the label size."""
     if array.shape[:2] == tuple(size):
         return array
     x = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1).unsqueeze(0)
@@ -60,7 +61,7 @@ def score(frames: Frames, predictor: Predictor, size: Tuple[int, int], classes: 
     rows = slice(SCORED_ROWS[0] - INNER_ROWS[0], SCORED_ROWS[1] - INNER_ROWS[0])
     columns = slice(SCORED_COLUMNS[0] - INNER_COLUMNS[0], SCORED_COLUMNS[1] - INNER_COLUMNS[0])
     for index, maps in enumerate(predictor(resize_photos(frames.image, size))):
-        maps = {task: _to_label_size(m, label_size)[rows, columns] for task, m in maps.items()}
+        maps = {task: to_label_size(m, label_size)[rows, columns] for task, m in maps.items()}
         truth = {"semseg": frames.label[index, 0].numpy()[rows, columns],
                  "depth": frames.depth[index, 0].numpy()[rows, columns],
                  "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy()[rows, columns],

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Last step of training: calibrate.py CHECKPOINT --data DIR --output CHECKPOINT. See bimtdp_torch/calibration.py.
+
+Statistics come from whole training frames, the depth's scale from the validation part of train.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from bimtdp_torch.calibration import calibrate  # noqa: E402
+from bimtdp_torch.config import load_checkpoint  # noqa: E402
+from bimtdp_torch.data import load_frames, read_list, split_validation  # noqa: E402
+from bimtdp_torch.evaluation import format_metrics, score, torch_predictor  # noqa: E402
+from bimtdp_torch.training import cpu_has_bf16, freeze  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="default: last training size")
+    parser.add_argument("--tau", type=float, default=0.2, help="share of the log prior taken from the logits")
+    parser.add_argument("--statistics", type=int, default=256, help="frames for batch normalisation, 0: keep it")
+    parser.add_argument("--threads", type=int)
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    config, network = load_checkpoint(str(arguments.checkpoint))
+    network = network.to(memory_format=torch.channels_last)
+    train = config["train"]
+    size = tuple(arguments.size or train["phases"][-1]["size"])
+    training, validation = (load_frames(arguments.data, ids) for ids in split_validation(
+        read_list(arguments.data, "train"), int(train.get("validation_every", 20))))
+    bf16 = cpu_has_bf16()
+    found = calibrate(network, training, validation, size, tau=arguments.tau, statistics_frames=arguments.statistics,
+                      bf16=bf16, frozen=freeze(network, train.get("freeze", [])))
+    print({key: round(value, 4) for key, value in found.items()})
+    print("validation:", format_metrics(score(validation, torch_predictor(network, bf16=bf16), size)))
+    torch.save({"config": {**config, "calibration": found}, "model": network.state_dict(),
+                "step": torch.load(arguments.checkpoint, map_location="cpu", weights_only=True).get("step", 0)},
+               arguments.output)
+
+
+if __name__ == "__main__":
+    main()
