@@ -129,3 +129,22 @@ def test_backbone_pretraining(tmp_path):
     BackbonePretrainer(config, tmp_path / "photos", tmp_path / "out").run()
     state = torch.load(tmp_path / "out" / "final.pt", weights_only=True)["model"]
     assert all(key.startswith("backbone.") for key in state) and "backbone.conv1.weight" in state
+
+
+def test_calibration_corrects_depth_and_prior(data_folder, tmp_path):
+    (tmp_path / "raw.pt").parent.mkdir(exist_ok=True)
+    trainer = Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path / "run")
+    trainer.save(tmp_path / "raw.pt", state=False)
+    subprocess.run([sys.executable, str(REPOSITORY / "scripts" / "calibrate.py"), str(tmp_path / "raw.pt"), "--data",
+                    str(data_folder), "--output", str(tmp_path / "out.pt"), "--threads", "1", "--tau", "0.5",
+                    "--statistics", "0"], check=True, capture_output=True)
+    (_, raw), (config, network) = (load_checkpoint(str(tmp_path / name)) for name in ("raw.pt", "out.pt"))
+    photo = torch.randn(1, 3, 32, 32)
+    before, after = raw(photo), network(photo)
+    found = config["calibration"]
+    torch.testing.assert_close(after["depth"], before["depth"] * found["depth_scale"] + found["depth_offset"],
+                               rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(after["normals"], before["normals"])
+    shift = (after["semseg"] - before["semseg"])[0, :, 0, 0]
+    # Classes 0 and 1 hold all labelled pixels here; the others get the largest bonus.
+    assert shift[2:].min() > shift[:2].max() and torch.isfinite(shift).all()
