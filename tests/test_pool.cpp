@@ -41,7 +41,7 @@ void expect(const Op& op, const auto& in, const Map& expected) {
 
 TEST_CASE("max_pool2d on floats") {
   Random random(111);
-  for (int round = 0; round < 150; ++round) {
+  for (int round = 0; round < 90; ++round) {
     const Shape shape{random.in(1, 9), random.in(1, 14), random.in(1, 40)};
     const Window window = pool_window(random, shape, true);
     INFO(shape << " " << testing::text(window));
@@ -75,7 +75,7 @@ TEMPLATE_TEST_CASE("max_pool2d on bits equals that on +-1", "", std::uint32_t, s
 
 TEST_CASE("avg_pool2d, with and without the padding in the count") {
   Random random(113);
-  for (int round = 0; round < 150; ++round) {
+  for (int round = 0; round < 90; ++round) {
     const Shape shape{random.in(1, 9), random.in(1, 14), random.in(1, 40)};
     const Window window = pool_window(random, shape, false);
     const bool with_pad = random.coin();
@@ -97,7 +97,7 @@ TEST_CASE("avg_pool2d, with and without the padding in the count") {
 
 TEST_CASE("adaptive_avg_pool2d: PyTorch's bins") {
   Random random(114);
-  for (int round = 0; round < 150; ++round) {
+  for (int round = 0; round < 90; ++round) {
     const Shape shape{random.in(1, 20), random.in(1, 20), random.in(1, 40)};
     const std::size_t height = random.coin() ? 1 : random.in(1, 25), width = random.coin() ? 1 : random.in(1, 25);
     const Tensor<float> in = random.floats(shape);

@@ -25,7 +25,7 @@ void expect(const auto& in, const Map& expected) {
 
 TEST_CASE("resize_bilinear: near the formula in double, same bits everywhere") {
   Random random(121);
-  for (int round = 0; round < 150; ++round) {
+  for (int round = 0; round < 50; ++round) {
     const Shape shape{random.in(1, 12), random.in(1, 20), random.in(1, 40)};
     const std::size_t factor = std::size_t{1} << random.in(0, 3);
     const bool power = random.coin();
@@ -57,7 +57,7 @@ TEST_CASE("resize_bilinear: near the formula in double, same bits everywhere") {
 
 TEST_CASE("resize_nearest on floats and bits") {
   Random random(122);
-  for (int round = 0; round < 150; ++round) {
+  for (int round = 0; round < 50; ++round) {
     const Shape shape{random.in(1, 12), random.in(1, 20), random.in(1, 70)};
     const std::size_t height = random.in(1, 40), width = random.in(1, 40);
     const Tensor<float> in = random.floats(shape);

@@ -61,7 +61,7 @@ class BinaryConv2d {
                          });
              });
   }
-  /// `residual` is added before the activation; it has the shape of `out`, or null data where there is none.
+  /// `residual` is added before the activation; it has the shape of `out` and may be `out`; null data where there is none.
   void run(const Input& in, const TensorView<float>& out, const Execution& execution,
            const TensorView<const float>& residual = {}) const {
     if (residual.data) check_equal(residual.shape, out.shape, where, "residual shape");

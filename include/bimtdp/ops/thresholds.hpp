@@ -71,7 +71,6 @@ class SignOfDot {
 
   ThresholdTable result{AlignedVector<std::int32_t>(channels, lowest), AlignedVector<std::int32_t>(channels, highest)};
   for (std::size_t c = 0; c < channels; ++c) {
-    if (at_low[c] && at_high[c]) continue;  // always
     if (!at_low[c]) result.at_least[c] = at_high[c] ? high[c] : highest;
     if (!at_high[c]) result.at_most[c] = at_low[c] ? low[c] : lowest;
   }
