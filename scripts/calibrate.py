@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="default: last training size")
-    parser.add_argument("--tau", type=float, default=0.2, help="share of the log prior taken from the logits")
+    parser.add_argument("--tau", type=float, default=0.15, help="share of the log prior taken from the logits")
     parser.add_argument("--statistics", type=int, default=256, help="frames for batch normalisation, 0: keep it")
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()

@@ -50,7 +50,7 @@ def log_prior(frames: Frames, classes: int) -> Tensor:
 
 
 @torch.no_grad()
-def calibrate(network: nn.Module, training: Frames, validation: Frames, size: Tuple[int, int], *, tau: float = 0.2,
+def calibrate(network: nn.Module, training: Frames, validation: Frames, size: Tuple[int, int], *, tau: float = 0.15,
               statistics_frames: int = 256, bf16: bool = False, frozen=()) -> Dict[str, float]:
     """Applies the three corrections in place; returns what was found. ``validation`` fits the depth."""
     if statistics_frames > 0:
