@@ -9,6 +9,9 @@ add_library(bimtdp_program INTERFACE)
 target_link_libraries(bimtdp_program INTERFACE bimtdp::bimtdp)
 if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
   target_compile_options(bimtdp_program INTERFACE -Wall -Wextra -Wconversion $<$<BOOL:${BIMTDP_WERROR}>:-Werror>)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    target_compile_options(bimtdp_program INTERFACE -Wno-restrict)  # false alarms of "text" + std::string
+  endif()
   if(BIMTDP_SANITIZE)
     target_compile_options(bimtdp_program INTERFACE
       -fsanitize=${BIMTDP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -17,7 +17,7 @@ std::string results() {
   for (const bimtdp::kernels::KernelTable* table : bimtdp::kernels::tables()) {
     bimtdp::Runner runner(model, {.threads = 2, .kernels = table});
     text += table->name;
-    for (const auto& task : runner.run(photo)) text += " " + bimtdp::digest(std::as_bytes(task.map.span()));
+    for (const auto& task : runner.run(photo)) text.append(" ").append(bimtdp::digest(std::as_bytes(task.map.span())));
     text += '\n';
   }
   return text;
