@@ -51,6 +51,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the self-test photo (default 1)")
     parser.add_argument("--licence", default="", help="licence of the weights, stored in the file")
     parser.add_argument("--provenance", action="append", default=[], metavar="KEY=VALUE", help="stored in the file")
+    parser.add_argument("--rounded-checkpoint", type=Path, metavar="OUT.pt", help="also write the checkpoint with the weights "
+                        "as --floats f16 rounds them: evaluate.py gives the same figures for both files")
     parser.add_argument("--no-verify", action="store_true", help="compare nothing and mark the file as unchecked")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     arguments = parser.parse_args()
@@ -79,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     options = Options(floats=arguments.floats, verify=not arguments.no_verify, seed=arguments.seed,
                       self_test_size=tuple(arguments.self_test_size), channels=arguments.input_channels,
                       licence=arguments.licence, provenance=arguments.provenance, mean=tuple(arguments.mean),
-                      std=tuple(arguments.std), quiet=arguments.quiet)
+                      std=tuple(arguments.std), quiet=arguments.quiet, rounded_checkpoint=arguments.rounded_checkpoint)
     result = convert(source, arguments.output, options)
     if arguments.quiet:
         return

@@ -36,6 +36,7 @@ class Source:
     kinds: Dict[str, str] = field(default_factory=dict)
     class_names: Dict[str, List[str]] = field(default_factory=dict)
     provenance: Dict[str, str] = field(default_factory=dict)
+    config: Optional[Mapping[str, Any]] = None  # of a checkpoint of train.py
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -113,6 +114,7 @@ def load_source(path: Path, network: Optional[str] = None) -> Source:
                               "the module (--module file.py:factory)")
     config = content["config"]
     source = _own_network(config["network"], str(config.get("name", path.stem)), find_state_dict(content, path), path)
+    source.config = config
     phases = config.get("train", {}).get("phases") or []
     if phases:
         source.size = (int(phases[-1]["size"][0]), int(phases[-1]["size"][1]))

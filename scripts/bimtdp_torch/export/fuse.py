@@ -58,7 +58,8 @@ class _Fuser:
 
     def add(self, node: Node) -> None:
         first, second = node.inputs
-        for conv, other in ((second, first), (first, second)):  # float addition commutes
+        ways = [(second, first), (first, second)]  # float addition commutes; a binary convolution takes the sum first
+        for conv, other in sorted(ways, key=lambda way: way[0].op != "binary_conv2d"):
             if self.open_convolution(conv) and conv is not other:
                 return self.replace(node, conv, [conv.input, other], conv.fields)
         for inner, other in ((first, second), (second, first)):

@@ -33,6 +33,8 @@ _MAX_SEEDS = 5  # self-test photos to try when a tie of the first generation fal
 
 @dataclass
 class Options:
+    """How to convert; the command line of scripts/convert.py explains each."""
+
     floats: str = "f32"  # or f16: weights of float convolutions and linear layers
     verify: bool = True
     self_test_size: Tuple[int, int] = (96, 128)
@@ -43,6 +45,7 @@ class Options:
     mean: Tuple[float, float, float] = IMAGE_MEAN
     std: Tuple[float, float, float] = IMAGE_STD
     quiet: bool = False
+    rounded_checkpoint: Optional[Path] = None  # where to save the network that the file holds
 
     @property
     def show_progress(self) -> bool:
@@ -98,6 +101,8 @@ def build_graph(network: nn.Module, image: Tensor, source: Source) -> Tuple[List
     for task, result in maps.items():
         if not isinstance(result, Map):
             raise ConversionError(f"output '{task}' is not a tensor that depends on the input")
+        if not torch.isfinite(result.node.value).all():
+            raise ConversionError(f"output '{task}' holds NaN or infinity on the self-test image")
         name = re.sub(r"[^A-Za-z0-9_.]", "_", task)[:128]
         kind = source.kinds.get(task, "raw")
         node = result.node
@@ -138,6 +143,12 @@ class Conversion:
         if options.floats == "f16":
             round_weights_to_half(self.network)
         self.size = _round_up(options.self_test_size, source.stride)
+
+    def save_checkpoint(self, path: Path) -> None:
+        """The network that the file holds, weights rounded as in it, as a checkpoint that evaluate.py reads."""
+        if self.source.config is None:
+            raise ConversionError("only a checkpoint of train.py can be written again with rounded weights")
+        torch.save({"config": dict(self.source.config), "model": self.network.state_dict()}, path)
 
     def photo(self, seed: int) -> Tensor:
         """The normalised self-test input."""
@@ -188,6 +199,8 @@ def convert(source: Source, output: Path, options: Options = Options()) -> Resul
     started = time.time()
     conversion = Conversion(source, output, options)
     torch.set_float32_matmul_precision("highest")
+    if options.rounded_checkpoint is not None:
+        conversion.save_checkpoint(options.rounded_checkpoint)
     if not options.verify:
         conversion.build(conversion.photo(options.seed))
         size = conversion.write(output, {"unchecked": True})

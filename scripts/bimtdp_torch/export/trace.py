@@ -60,9 +60,7 @@ def record(network: nn.Module, traced: fx.GraphModule, image: Tensor) -> Dict[fx
     for task, tensor in expected.items():
         if not isinstance(tensor, Tensor):
             raise ConversionError(f"output '{task}' is no tensor (got {type(tensor).__name__})")
-        if not torch.equal(got[task], tensor):
+        if not torch.equal(got[task].nan_to_num(), tensor.nan_to_num()):
             raise ConversionError(f"output '{task}': the network computes something else on every run, or depends on "
                                   "its input in a way that torch.fx cannot see")
-        if not torch.isfinite(tensor).all():
-            raise ConversionError(f"output '{task}' holds NaN or infinity on the self-test image")
     return recorder.values
