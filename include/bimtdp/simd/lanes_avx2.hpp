@@ -103,6 +103,8 @@ struct Words {
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {_mm256_set1_epi32(static_cast<int>(x))}; }
 };
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {_mm256_xor_si256(a.r, b.r)}; }
+[[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
+[[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {_mm256_or_si256(a.r, b.r)}; }
 
 /// Popcounts of nibbles by table look-up, summed per byte: at most 31 words of 8 a byte.
 struct BitCount {
@@ -126,6 +128,7 @@ struct BitCount {
 /// Sixteen vector registers.
 struct TileShape {
   static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 4 : vectors == 2 ? 4 : 2; }
+  static constexpr int quad_pixels(int vectors) noexcept { return vectors == 4 ? 1 : 2; }
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : 3; }
 };
 

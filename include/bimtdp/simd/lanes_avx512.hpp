@@ -91,6 +91,8 @@ struct Words {
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {_mm512_set1_epi32(static_cast<int>(x))}; }
 };
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {_mm512_xor_si512(a.r, b.r)}; }
+[[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {_mm512_and_si512(a.r, b.r)}; }
+[[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {_mm512_or_si512(a.r, b.r)}; }
 
 struct BitCount {
   __m512i sum;
@@ -107,6 +109,7 @@ struct BitCount {
 /// Thirty-two vector registers.
 struct TileShape {
   static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 7 : 4; }
+  static constexpr int quad_pixels(int) noexcept { return 0; }
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 12 : 6; }
 };
 

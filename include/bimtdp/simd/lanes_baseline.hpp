@@ -10,10 +10,11 @@
 //                   Comparisons with NaN are false.
 //   to_bits(mask[, part])   lane i in bit i, lanes outside the part 0.    mask_of(bits)   the reverse.
 //   to_float(Ints), as_ints(Floats), as_floats(Ints), shift_left<n>(Ints), shift_right<n>(Ints) (arithmetic).
-//   Words           `width` lanes of 32 bits: load, set, ^.  One lane is one output channel.
+//   Words           `width` lanes of 32 bits: load, set, ^ & |.  One lane is one output channel.
 //   BitCount        popcounts summed per lane: zero(), add(word), and take(), which gives the sums since the last take as
 //                   Ints. It takes at most `capacity` words in between.
-//   TileShape       tile sizes that fit the registers: pixels of a tile of one, two and four vectors.
+//   TileShape       tile sizes that fit the registers: pixels of a tile of one, two and four vectors; quad_pixels is 0 where
+//                   carry-save adders do not pay.
 #pragma once
 
 #include <bimtdp/simd/emulated_fma.hpp>
@@ -234,6 +235,8 @@ struct Words {
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {WordBatch(x)}; }
 };
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {a.r ^ b.r}; }
+[[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {a.r & b.r}; }
+[[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {a.r | b.r}; }
 
 /// Popcounts of bytes by partial sums, summed per byte: at most 31 words of 8 a byte.
 struct BitCount {
@@ -260,6 +263,7 @@ struct BitCount {
 /// Sixteen vector registers, most of them needed by the popcount and the emulated fma; thirty-two and no emulation on Arm.
 struct TileShape {
   static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 4 : vectors == 2 ? 2 : 1; }
+  static constexpr int quad_pixels(int vectors) noexcept { return vectors == 4 ? 1 : 2; }
 #if defined(__aarch64__)
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 8 : 6; }
 #else

@@ -18,6 +18,8 @@ struct Ints {
   void store(std::int32_t* p) const noexcept { vst1q_s32(p, r); }
 };
 [[nodiscard]] inline Ints operator+(Ints a, Ints b) noexcept { return {vaddq_s32(a.r, b.r)}; }
+template <int n>
+[[nodiscard]] inline Ints shift_left(Ints a) noexcept { return {vshlq_n_s32(a.r, n)}; }
 
 struct Words {
   uint32x4_t r;
@@ -26,6 +28,8 @@ struct Words {
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {vdupq_n_u32(x)}; }
 };
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {veorq_u32(a.r, b.r)}; }
+[[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {vandq_u32(a.r, b.r)}; }
+[[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {vorrq_u32(a.r, b.r)}; }
 
 /// Popcounts of bytes, summed per byte: at most 31 words of 8 a byte.
 struct BitCount {
@@ -43,6 +47,7 @@ struct BitCount {
 /// Thirty-two vector registers.
 struct TileShape {
   static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 7 : 4; }
+  static constexpr int quad_pixels(int) noexcept { return 0; }
 };
 
 }  // namespace bimtdp::simd::inline BIMTDP_ABI::neon
