@@ -163,7 +163,7 @@ TEST_CASE("binary_conv2d: groups") {
     randomize(layer, random, random.window(shape), groups, in, out);
     check_layer(layer, random, shape);
   }
-  for (const std::size_t group_in : {32, 64, 96}) {  // groups that start at whole words
+  for (const std::size_t group_in : {32U, 64U, 96U}) {  // groups that start at whole words
     Layer layer;
     randomize(layer, random, {{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}, 3, 3 * group_in, 15);
     check_layer(layer, random, {4, 6, 3 * group_in});
@@ -187,8 +187,8 @@ TEST_CASE("binary_conv2d: depthwise") {
 
 TEST_CASE("binary_conv2d: dilation as large as the map and beyond") {
   Random random(4);
-  for (const std::size_t dilation : {2, 4, 12, 24, 36}) {
-    for (const std::size_t size : {1, 3, 12, 13}) {
+  for (const std::size_t dilation : {2U, 4U, 12U, 24U, 36U}) {
+    for (const std::size_t size : {1U, 3U, 12U, 13U}) {
       Layer layer;
       randomize(layer, random, {{3, 3}, {1, 1}, {dilation, dilation}, {dilation, dilation, dilation, dilation}}, 1, 40, 9);
       check_layer(layer, random, {size, size + 1, 40});
@@ -198,7 +198,7 @@ TEST_CASE("binary_conv2d: dilation as large as the map and beyond") {
 
 TEST_CASE("binary_conv2d: rows longer than one piece") {
   Random random(5);
-  for (const std::size_t channels : {3, 18, 144}) {
+  for (const std::size_t channels : {3U, 18U, 144U}) {
     Layer layer;
     randomize(layer, random, {{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}, 1, channels, channels);
     check_layer(layer, random, {3, 301, channels});

@@ -89,9 +89,9 @@ TEST_CASE("conv2d: random windows, one group") {
 
 TEST_CASE("conv2d: 1x1, 3x3, 5x5 and 7x7, stride 1 and 2, symmetric and one-sided padding") {
   Random random(32);
-  for (const std::size_t kernel : {1, 3, 5, 7})
-    for (const std::size_t stride : {1, 2})
-      for (const std::size_t less : {0, 1}) {
+  for (const std::size_t kernel : {1U, 3U, 5U, 7U})
+    for (const std::size_t stride : {1U, 2U})
+      for (const std::size_t less : {0U, 1U}) {
         const std::size_t after = kernel / 2, before = after - std::min(after, less);
         const Window window{{kernel, kernel}, {stride, stride}, {1, 1}, {before, after, before, after}};
         check_conv(random, {9, 13, 5}, window, 1, 18);

@@ -9,8 +9,8 @@ using namespace bimtdp;
 using namespace bimtdp::ops;
 
 TEST_CASE("parts cover every item once, with scratch of their own") {
-  for (const std::size_t count : {0, 1, 2, 7, 64, 1000})
-    for (const std::size_t threads : {1, 2, 3, 4, 64}) {
+  for (const std::size_t count : {0U, 1U, 2U, 7U, 64U, 1000U})
+    for (const std::size_t threads : {1U, 2U, 3U, 4U, 64U}) {
       const ScratchNeed need{128, 64};
       AlignedVector<std::byte> bytes(need.total(threads));
       const Execution execution{&kernels::reference_table(), threads, bytes};

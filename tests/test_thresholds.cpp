@@ -68,11 +68,11 @@ TEST_CASE("constant channels") {
   const PreparedEpilogue epilogue({{}, scale, bias, {}}, 5, "test");
   const ThresholdTable t = find_thresholds(kernels::reference_table(), epilogue, 5, 50, "test");
   constexpr auto lowest = std::numeric_limits<std::int32_t>::min(), highest = std::numeric_limits<std::int32_t>::max();
-  for (const std::size_t always : {0, 2, 3}) {
+  for (const std::size_t always : {0U, 2U, 3U}) {
     CHECK(t.at_least[always] == lowest);
     CHECK(t.at_most[always] == highest);
   }
-  for (const std::size_t never : {1, 4}) CHECK(t.at_least[never] > t.at_most[never]);
+  for (const std::size_t never : {1U, 4U}) CHECK(t.at_least[never] > t.at_most[never]);
 }
 
 TEST_CASE("expressions that leave the finite floats are refused") {
