@@ -13,18 +13,19 @@ if(NOT BIMTDP_SANITIZE)
   endif()
 
   # A project of its own uses the library, from the source tree and after an install.
-  set(consumer --build-generator "${CMAKE_GENERATOR}" --test-command consumer)
+  set(generator --build-generator "${CMAKE_GENERATOR}")
   set(consumer_options "-DCMAKE_BUILD_TYPE=Release" "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}" "-DBIMTDP_OPENMP=${BIMTDP_OPENMP}")
   add_test(NAME consumer/add_subdirectory COMMAND "${CMAKE_CTEST_COMMAND}"
-    --build-and-test "${CMAKE_CURRENT_SOURCE_DIR}/consumer" "${CMAKE_CURRENT_BINARY_DIR}/consumer_subdirectory"
-    --build-options ${consumer_options} "-DBIMTDP_SOURCE_DIR=${PROJECT_SOURCE_DIR}" ${consumer})
+    --build-and-test "${CMAKE_CURRENT_SOURCE_DIR}/consumer" "${CMAKE_CURRENT_BINARY_DIR}/consumer_subdirectory" ${generator}
+    --build-options ${consumer_options} "-DBIMTDP_SOURCE_DIR=${PROJECT_SOURCE_DIR}" --test-command consumer)
   if(BIMTDP_INSTALL)
     set(prefix "${CMAKE_CURRENT_BINARY_DIR}/installed")
     add_test(NAME install COMMAND "${CMAKE_COMMAND}" --install "${PROJECT_BINARY_DIR}" --prefix "${prefix}")
     set_tests_properties(install PROPERTIES FIXTURES_SETUP installed)
     add_test(NAME consumer/find_package COMMAND "${CMAKE_CTEST_COMMAND}"
-      --build-and-test "${CMAKE_CURRENT_SOURCE_DIR}/consumer" "${CMAKE_CURRENT_BINARY_DIR}/consumer_package"
-      --build-options ${consumer_options} "-DCMAKE_PREFIX_PATH=${prefix}" "-DBIMTDP_EXPECTED_VERSION=${PROJECT_VERSION}" ${consumer})
+      --build-and-test "${CMAKE_CURRENT_SOURCE_DIR}/consumer" "${CMAKE_CURRENT_BINARY_DIR}/consumer_package" ${generator}
+      --build-options ${consumer_options} "-DCMAKE_PREFIX_PATH=${prefix}" "-DBIMTDP_EXPECTED_VERSION=${PROJECT_VERSION}"
+      --test-command consumer)
     set_tests_properties(consumer/find_package PROPERTIES FIXTURES_REQUIRED installed)
   endif()
 endif()
