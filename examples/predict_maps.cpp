@@ -42,8 +42,8 @@ Image read_ppm(const std::string& path, std::size_t height, std::size_t width) {
 
 void write_npy(const std::string& path, const Tensor<float>& map) {
   const Shape& s = map.shape();
-  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(s.height) + ", " + std::to_string(s.width) +
-                       ", " + std::to_string(s.channels) + "), }";
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(s.height) + ", " +
+                       std::to_string(s.width) + ", " + std::to_string(s.channels) + "), }";
   header.append(63 - (10 + header.size()) % 64, ' ');  // magic, header and newline fill a multiple of 64 bytes
   header += '\n';
   std::ofstream out(path, std::ios::binary);
@@ -57,7 +57,8 @@ void write_npy(const std::string& path, const Tensor<float>& map) {
 std::size_t parse_extent(std::string_view text, std::string_view name) {
   std::size_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  check(error == std::errc{} && end == text.data() + text.size() && value > 0, name, "(got '", text, "', expected a number of pixels)");
+  check(error == std::errc{} && end == text.data() + text.size() && value > 0, name, "(got '", text,
+        "', expected a number of pixels)");
   return value;
 }
 
@@ -68,7 +69,8 @@ void predict_all(const std::string& path, std::size_t height, std::size_t width)
     const std::size_t tab = line.find('\t');
     check(tab != std::string::npos, "standard input", "line without a tab (got '", line, "', expected photo.ppm<TAB>prefix)");
     const Image image = read_ppm(line.substr(0, tab), height, width);
-    for (const Predictions::Task& task : runner.run(image.view())) write_npy(line.substr(tab + 1) + "." + task.name + ".npy", task.map);
+    for (const Predictions::Task& task : runner.run(image.view()))
+      write_npy(line.substr(tab + 1) + "." + task.name + ".npy", task.map);
   }
 }
 

@@ -61,7 +61,9 @@ struct Difference {
   double scale = 0;       ///< largest |value|: of the floats, or before the signs
 
   [[nodiscard]] double relative() const { return largest == 0 ? 0 : scale == 0 ? INFINITY : largest / scale; }
-  [[nodiscard]] double flipped_share() const { return elements == 0 ? 0 : static_cast<double>(flips) / static_cast<double>(elements); }
+  [[nodiscard]] double flipped_share() const {
+    return elements == 0 ? 0 : static_cast<double>(flips) / static_cast<double>(elements);
+  }
   /// NaN, which compares false, fails.
   [[nodiscard]] bool agrees() const { return flips <= ties && relative() <= tolerance; }
 };
@@ -141,18 +143,22 @@ int verify_against(const Model& model, const std::string& path, const std::strin
     const bool tiers_agree = digest(free.value(id).bytes()) == digest(reference.value(id).bytes());
     if (!report.alone.agrees() || !tiers_agree) {
       ++failures;
-      std::cerr << (quiet ? "" : "\n") << name << ": " << (tiers_agree ? "differs from PyTorch" : "tiers differ") << " (largest difference "
-                << report.alone.largest << " of " << report.alone.scale << ", " << report.alone.flips << " flipped signs, "
-                << report.alone.ties << " of them ties)\n";
+      std::cerr << (quiet ? "" : "\n") << name << ": " << (tiers_agree ? "differs from PyTorch" : "tiers differ")
+                << " (largest difference " << report.alone.largest << " of " << report.alone.scale << ", " << report.alone.flips
+                << " flipped signs, " << report.alone.ties << " of them ties)\n";
     }
     if (report.free.flipped_share() > max_flipped_share) ++excess;
     if (report.alone.relative() >= worst.relative()) worst = report.alone;
     if (report.free.relative() >= worst_free.relative()) worst_free = report.free;
     flips += report.alone.flips, free_flips += report.free.flips;
     free_differences.push_back(report.free);
-    nodes.push_back({{"name", graph.nodes()[id].name}, {"op", std::string(op_name(graph.nodes()[id].op))},
-                     {"type", std::string(to_string(graph.values()[id].type))}, {"elements", report.alone.elements},
-                     {"agrees", report.alone.agrees() && tiers_agree}, {"alone", to_json(report.alone)}, {"free", to_json(report.free)}});
+    nodes.push_back({{"name", graph.nodes()[id].name},
+                     {"op", std::string(op_name(graph.nodes()[id].op))},
+                     {"type", std::string(to_string(graph.values()[id].type))},
+                     {"elements", report.alone.elements},
+                     {"agrees", report.alone.agrees() && tiers_agree},
+                     {"alone", to_json(report.alone)},
+                     {"free", to_json(report.free)}});
     digests.push_back(digest(reference.value(id).bytes()));
     if (!quiet) progress(id + 1, graph.nodes().size());
   }
@@ -165,9 +171,16 @@ int verify_against(const Model& model, const std::string& path, const std::strin
   }
   if (!report_path.empty()) {
     std::ofstream out(report_path);
-    out << Json{{"tier", kernels::active().name}, {"tolerance", tolerance}, {"failures", failures},
-                {"layers_with_too_many_flips", excess}, {"outputs_too_far", far}, {"outputs", outputs},
-                {"nodes", nodes}, {"digests", digests}}.dump(1) << '\n';
+    out << Json{{"tier", kernels::active().name},
+                {"tolerance", tolerance},
+                {"failures", failures},
+                {"layers_with_too_many_flips", excess},
+                {"outputs_too_far", far},
+                {"outputs", outputs},
+                {"nodes", nodes},
+                {"digests", digests}}
+               .dump(1)
+        << '\n';
     check(out.good(), report_path, "cannot be written");
   }
   std::cout << graph.nodes().size() << " nodes compared on " << kernels::active().name << ": largest float difference "
@@ -175,7 +188,9 @@ int verify_against(const Model& model, const std::string& path, const std::strin
             << " and " << free_flips << " flipped signs\n";
   if (failures > 0) std::cerr << failures << " nodes differ from PyTorch\n";
   if (excess > 0) std::cerr << excess << " layers have more than 1 flipped sign in 10,000 when the network runs freely\n";
-  if (far > 0) std::cerr << far << " outputs differ by more than " << max_output_difference << " of their largest value without any flipped sign\n";
+  if (far > 0)
+    std::cerr << far << " outputs differ by more than " << max_output_difference
+              << " of their largest value without any flipped sign\n";
   return failures == 0 && excess == 0 && far == 0 ? 0 : 1;
 }
 

@@ -191,6 +191,15 @@ def channel_vector(lowering: Lowering, constant: Any, channels: int) -> np.ndarr
     return vector.astype(np.float32)
 
 
+def constant_tensor(lowering: Lowering, value: Any, what: str) -> Optional[Tensor]:
+    """The tensor of a parameter or constant; None stays None."""
+    if value is None:
+        return None
+    if not isinstance(value, Const):
+        raise lowering.refuse(f"{what} must be a parameter or a constant")
+    return value.value
+
+
 def finite_array(lowering: Lowering, tensor: Tensor, what: str) -> np.ndarray:
     array = np.ascontiguousarray(tensor.detach().float().numpy())
     if not np.isfinite(array).all():

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import IMAGE_MEAN, IMAGE_STD
-from . import binary_layers, float_layers, functions  # noqa: F401  (they register the handlers)
+from . import activations, binary_layers, float_layers, functions, shape_functions  # noqa: F401  (they register handlers)
 from .checkpoints import Source, class_names
 from .errors import ConversionError, VerificationError
 from .fuse import fuse

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Handlers of activation layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from ..layers import PReLU, RPReLU
+from .ir import Map
+from .lowering import Lowering, finite_array, module
+
+
+def lower_activation(lowering: Lowering, x: Any, kind: str, **parameters: np.ndarray) -> Map:
+    x = lowering.map(x)
+    fields = {"activation": {"kind": kind, **parameters}}
+    return Map(lowering.emit("activation", [lowering.floats(x)], fields, pixel=x.node.pixel), x.rank)
+
+
+def lower_prelu(lowering: Lowering, x: Any, slope: Tensor) -> Map:
+    channels = lowering.map(x).node.channels
+    slope = np.broadcast_to(finite_array(lowering, slope, "slope").reshape(-1), (channels,))
+    return lower_activation(lowering, x, "prelu", slope=np.ascontiguousarray(slope))
+
+
+def lower_clamp(lowering: Lowering, x: Any, low: Any, high: Any) -> Map:
+    kinds = {(-1, 1): "hardtanh", (0, 6): "relu6", (0, None): "relu"}
+    if (low, high) not in kinds:
+        raise lowering.refuse(f"clamping to [{low}, {high}] (only [-1, 1], [0, 6] and [0, inf) are supported)")
+    return lower_activation(lowering, x, kinds[low, high])
+
+
+@module(nn.ReLU)
+def relu(lowering: Lowering, layer: nn.ReLU, x: Any) -> Map:
+    return lower_activation(lowering, x, "relu")
+
+
+@module(nn.ReLU6)
+def relu6(lowering: Lowering, layer: nn.ReLU6, x: Any) -> Map:
+    return lower_activation(lowering, x, "relu6")
+
+
+@module(nn.Hardtanh)
+def hardtanh(lowering: Lowering, layer: nn.Hardtanh, x: Any) -> Map:
+    return lower_clamp(lowering, x, layer.min_val, layer.max_val)
+
+
+@module(nn.Sigmoid)
+def sigmoid(lowering: Lowering, layer: nn.Sigmoid, x: Any) -> Map:
+    return lower_activation(lowering, x, "sigmoid")
+
+
+@module(nn.LeakyReLU)
+def leaky_relu(lowering: Lowering, layer: nn.LeakyReLU, x: Any) -> Map:
+    channels = lowering.map(x).node.channels
+    return lower_activation(lowering, x, "prelu", slope=np.full(channels, layer.negative_slope, np.float32))
+
+
+@module(nn.PReLU, PReLU)
+def prelu(lowering: Lowering, layer: nn.PReLU, x: Any) -> Map:
+    return lower_prelu(lowering, x, layer.weight)
+
+
+@module(RPReLU)
+def rprelu(lowering: Lowering, layer: RPReLU, x: Any) -> Map:
+    channels = lowering.map(x).node.channels
+    vectors = {"shift_in": layer.shift_in, "slope": layer.prelu.weight, "shift_out": layer.shift_out}
+    return lower_activation(lowering, x, "rprelu", **{
+        key: np.ascontiguousarray(np.broadcast_to(finite_array(lowering, v, key), (channels,))) for key, v in vectors.items()})
