@@ -127,7 +127,7 @@ void expect_everywhere(const Map& expected, Make&& make, ScratchBytes&& scratch,
     static std::size_t turn = 0;
     const auto op = make(*table);
     for (const std::size_t threads : {std::size_t{1}, 2 + turn++ % 3}) {
-      AlignedVector<std::byte> bytes(scratch(op, threads), std::byte{0xA5});
+      AlignedVector<std::byte> bytes(scratch(op, threads), std::byte{0xC1});
       Map out(expected.shape());
       std::memset(out.data(), 0xC3, out.span().size_bytes());
       run(op, out.view(), ops::Execution{table, threads, bytes});
