@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One layer at a time, on every tier that this CPU runs, one thread.
 //
-// `best_us` is the processor time of the fastest single run. `share_of_peak` compares that run's useful work (taps inside the image, real channels)
-// with a loop of the same tier that stays in registers: xor + popcount + add for bits, fused multiply-adds for floats.
-// `share_of_copy` compares the bytes that a memory-bound operation reads and writes with a copy of as many bytes.
+// `best_us` is the processor time of the fastest single run. `share_of_peak` compares that run's useful work (taps inside the
+// image, real channels) with a loop of the same tier that stays in registers: xor + popcount + add for bits, fused multiply-adds
+// for floats. `share_of_copy` compares the bytes that a memory-bound operation reads and writes with a copy of as many bytes.
 #include "peak.hpp"
 
 #include <bimtdp/ops/binarize.hpp>
@@ -101,7 +101,8 @@ void binary_conv2d(benchmark::State& state, const KernelTable& table, const Laye
   const std::size_t words = words_for<std::uint64_t>(layer.in / layer.groups);
   std::vector<std::uint64_t> weights(layer.out * layer.kernel * layer.kernel * words);
   const std::size_t used = layer.in / layer.groups % 64;
-  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = generator() & (used && i % words == words - 1 ? low_bits<std::uint64_t>(used) : ~0ull);
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    weights[i] = generator() & (used && i % words == words - 1 ? low_bits<std::uint64_t>(used) : ~0ull);
   const auto scale = random_values<std::vector<float>>(layer.out), bias = random_values<std::vector<float>>(layer.out);
   ops::BinaryConv2dParameters parameters{layer.window(), layer.groups, layer.in, layer.out, weights, {}};
   parameters.epilogue.scale = scale;
@@ -171,16 +172,29 @@ void epilogue(benchmark::State& state, const KernelTable& table, const Shape& sh
   report_copy(state, fastest(state, run), shape.elements() * 12);
 }
 
-const std::vector<Layer> binary_layers = {
-    {3, 256, 256, 56, 56}, {3, 64, 64, 56, 56},   {3, 128, 128, 56, 56},  {1, 256, 256, 56, 56},    {3, 18, 18, 120, 160},
-    {3, 36, 36, 60, 80},   {3, 72, 72, 30, 40},   {3, 144, 144, 15, 20},  {3, 256, 256, 56, 56, 2}, {3, 256, 256, 56, 56, 1, 4},
-    {5, 64, 64, 56, 56},   {7, 64, 64, 56, 56},   {3, 256, 256, 56, 56, 1, 1, 4}, {3, 256, 256, 56, 56, 1, 1, 256}};
+const std::vector<Layer> binary_layers = {{3, 256, 256, 56, 56},
+                                          {3, 64, 64, 56, 56},
+                                          {3, 128, 128, 56, 56},
+                                          {1, 256, 256, 56, 56},
+                                          {3, 18, 18, 120, 160},
+                                          {3, 36, 36, 60, 80},
+                                          {3, 72, 72, 30, 40},
+                                          {3, 144, 144, 15, 20},
+                                          {3, 256, 256, 56, 56, 2},
+                                          {3, 256, 256, 56, 56, 1, 4},
+                                          {5, 64, 64, 56, 56},
+                                          {7, 64, 64, 56, 56},
+                                          {3, 256, 256, 56, 56, 1, 1, 4},
+                                          {3, 256, 256, 56, 56, 1, 1, 256}};
 const std::vector<Layer> float_layers = {
-    {3, 3, 64, 240, 320, 2}, {3, 64, 64, 56, 56}, {3, 18, 18, 120, 160}, {1, 256, 256, 30, 40}, {1, 270, 270, 120, 160},
-    {1, 270, 40, 120, 160},  {1, 96, 24, 120, 160}, {3, 96, 96, 120, 160, 1, 1, 96}, {5, 144, 144, 60, 80, 1, 1, 144}};
+    {3, 3, 64, 240, 320, 2},         {3, 64, 64, 56, 56},    {3, 18, 18, 120, 160}, {1, 256, 256, 30, 40},
+    {1, 270, 270, 120, 160},         {1, 270, 40, 120, 160}, {1, 96, 24, 120, 160}, {3, 96, 96, 120, 160, 1, 1, 96},
+    {5, 144, 144, 60, 80, 1, 1, 144}};
 
 void register_all() {
-  const auto text = [](const Shape& s) { return std::to_string(s.height) + "x" + std::to_string(s.width) + "x" + std::to_string(s.channels); };
+  const auto text = [](const Shape& s) {
+    return std::to_string(s.height) + "x" + std::to_string(s.width) + "x" + std::to_string(s.channels);
+  };
   for (const KernelTable* table : kernels::tables()) {
     const KernelTable& t = *table;
     const auto add = [&](const std::string& family, const std::string& rest, auto run) {

@@ -22,12 +22,12 @@ namespace peak::baseline {
 using namespace bimtdp::simd::baseline;
 #include "peak.inl"
 #include "peak_floats.inl"
-}
+}  // namespace peak::baseline
 #if defined(__aarch64__)
 namespace peak::neon {
 using namespace bimtdp::simd::neon;
 #include "peak.inl"
-}
+}  // namespace peak::neon
 #endif
 BIMTDP_EXACT_END
 
@@ -52,7 +52,7 @@ namespace peak::avx2 {
 using namespace bimtdp::simd::avx2;
 #include "peak.inl"
 #include "peak_floats.inl"
-}
+}  // namespace peak::avx2
 BIMTDP_TARGET_END
 #undef BIMTDP_VECTOR_REGISTER
 #define BIMTDP_VECTOR_REGISTER(r) "+v"(r)
@@ -61,7 +61,7 @@ namespace peak::avx512 {
 using namespace bimtdp::simd::avx512;
 #include "peak.inl"
 #include "peak_floats.inl"
-}
+}  // namespace peak::avx512
 BIMTDP_TARGET_END
 #endif
 

@@ -32,12 +32,24 @@ inline std::mt19937& generator() {
 
 inline std::size_t below(std::size_t n) { return static_cast<std::size_t>(generator()() % n); }
 
-
 /// Floats of mixed size; with `special`, one in eight is a zero, an infinity, a NaN, a subnormal, a huge or a tiny value.
 inline std::vector<float> floats(std::size_t count, bool special) {
   using Limits = std::numeric_limits<float>;
-  static constexpr float odd[] = {0.0f, -0.0f, Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), Limits::denorm_min(),
-                                  -3 * Limits::denorm_min(), Limits::max(), Limits::min(), -1.0f, 1.0f, 6.0f, 0.5f, -88.0f, 104.0f};
+  static constexpr float odd[] = {0.0f,
+                                  -0.0f,
+                                  Limits::infinity(),
+                                  -Limits::infinity(),
+                                  Limits::quiet_NaN(),
+                                  Limits::denorm_min(),
+                                  -3 * Limits::denorm_min(),
+                                  Limits::max(),
+                                  Limits::min(),
+                                  -1.0f,
+                                  1.0f,
+                                  6.0f,
+                                  0.5f,
+                                  -88.0f,
+                                  104.0f};
   std::normal_distribution<float> normal(0.0f, 2.0f);
   std::vector<float> values(count);
   for (float& v : values) v = special && below(8) == 0 ? odd[below(std::size(odd))] : normal(generator());
@@ -59,7 +71,9 @@ inline std::vector<std::uint32_t> packed(std::size_t pixels, std::size_t channel
   return values;
 }
 
-inline bool same(float a, float b) { return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (a != a && b != b); }
+inline bool same(float a, float b) {
+  return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (a != a && b != b);
+}
 inline bool same(std::int32_t a, std::int32_t b) { return a == b; }
 inline bool same(std::uint32_t a, std::uint32_t b) { return a == b; }
 
@@ -73,7 +87,8 @@ std::size_t first_difference(const std::vector<T>& got, const std::vector<T>& ex
 
 /// Weights given as [channel][tap][k], laid out for a table of `lanes` channels a block.
 template <class T>
-AlignedVector<T> lay_out(const std::vector<T>& weights, std::size_t channels, std::size_t taps, std::size_t depth, std::size_t lanes) {
+AlignedVector<T> lay_out(const std::vector<T>& weights, std::size_t channels, std::size_t taps, std::size_t depth,
+                         std::size_t lanes) {
   AlignedVector<T> laid((channels + lanes - 1) / lanes * lanes * taps * depth);
   for (std::size_t c = 0; c < channels; ++c)
     for (std::size_t i = 0; i < taps * depth; ++i)

@@ -30,7 +30,8 @@ void check_gemm(std::size_t channels, std::size_t taps, std::size_t used, std::s
   const std::vector<std::uint32_t> weights = words(channels * taps * depth);
   const Counts expected = binary_gemm(reference_table(), window, weights, channels, taps, depth, step, pixels);
   for_each_table([&](const KernelTable& table) {
-    INFO(table.name << ": channels " << channels << ", taps " << used << " of " << taps << ", depth " << depth << ", pixels " << pixels);
+    INFO(table.name << ": channels " << channels << ", taps " << used << " of " << taps << ", depth " << depth << ", pixels "
+                    << pixels);
     const Counts got = binary_gemm(table, window, weights, channels, taps, depth, step, pixels);
     REQUIRE(first_difference(got.values, expected.values) == expected.values.size());
   });
@@ -89,7 +90,8 @@ TEST_CASE("dot_integer and dot_bits") {
     std::vector<std::int32_t> expected(pixels * channels), got(expected.size());
     std::vector<std::uint32_t> expected_bits(pixels * each), got_bits(pixels * each, ~0u);
     reference_table().dot_integer(counts.data(), stride, valid, pixels, channels, expected.data());
-    reference_table().dot_bits(counts.data(), stride, valid, pixels, channels, Thresholds{low.data(), high.data()}, expected_bits.data());
+    reference_table().dot_bits(counts.data(), stride, valid, pixels, channels, Thresholds{low.data(), high.data()},
+                               expected_bits.data());
     for_each_table([&](const KernelTable& table) {
       INFO(table.name << ": channels " << channels);
       table.dot_integer(counts.data(), stride, valid, pixels, channels, got.data());

@@ -25,19 +25,22 @@ void check_gemm(std::size_t channels, std::size_t taps, std::size_t used, std::s
   const std::vector<float> weights = floats(channels * taps * depth, special);
   const std::vector<float> expected = float_gemm(reference_table(), window, weights, channels, taps, depth, step, pixels);
   for_each_table([&](const KernelTable& table) {
-    INFO(table.name << ": channels " << channels << ", taps " << used << " of " << taps << ", depth " << depth << ", pixels " << pixels);
+    INFO(table.name << ": channels " << channels << ", taps " << used << " of " << taps << ", depth " << depth << ", pixels "
+                    << pixels);
     REQUIRE(first_difference(float_gemm(table, window, weights, channels, taps, depth, step, pixels), expected) == expected.size());
   });
 }
 
-Depthwise<float> depthwise(const Window<float>& window, std::size_t depth, std::size_t step, std::size_t pixels, const float* weights) {
+Depthwise<float> depthwise(const Window<float>& window, std::size_t depth, std::size_t step, std::size_t pixels,
+                           const float* weights) {
   return {window.taps.data(), window.taps.size(), depth, step, pixels, weights};
 }
 
 }  // namespace
 
 TEST_CASE("float_gemm") {
-  for (std::size_t channels = 1; channels <= 70; ++channels) check_gemm(channels, 9, 9 - below(6), 1 + below(5), 1 + below(40), false);
+  for (std::size_t channels = 1; channels <= 70; ++channels)
+    check_gemm(channels, 9, 9 - below(6), 1 + below(5), 1 + below(40), false);
   for (std::size_t pixels = 0; pixels <= 40; ++pixels) check_gemm(1 + below(150), 9, below(10), 1 + below(20), pixels, false);
   for (std::size_t used = 0; used <= 49; used += 1 + below(3)) check_gemm(33, 49, used, 1 + below(3), 5, below(2) == 0);
   for (int round = 0; round < 40; ++round) check_gemm(1 + below(70), 1, 1, 1 + below(3), 1 + below(20), true);

@@ -37,7 +37,8 @@ TEST_CASE("valid - 2*count is the dot product of +-1 values") {
     for (std::size_t o = 0; o < outputs; ++o) {
       float dot = 0.0f;
       for (std::size_t t = 0; t < taps; ++t)
-        for (std::size_t c = 0; c < channels; ++c) dot += value(&x[(p + t) * words_each], c) * value(&w[(o * taps + t) * words_each], c);
+        for (std::size_t c = 0; c < channels; ++c)
+          dot += value(&x[(p + t) * words_each], c) * value(&w[(o * taps + t) * words_each], c);
       CHECK(static_cast<float>(dots[p * outputs + o]) == dot);
     }
 }
@@ -56,7 +57,8 @@ TEST_CASE("depthwise counts belong to one channel each") {
 
 TEST_CASE("signs: both zeros give 1, NaN gives 0; unpack and gate") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const std::vector<float> x = {0.0f, -0.0f, nan, 1.0f, -1.0f, std::numeric_limits<float>::denorm_min(), -std::numeric_limits<float>::denorm_min()};
+  const std::vector<float> x = {
+      0.0f, -0.0f, nan, 1.0f, -1.0f, std::numeric_limits<float>::denorm_min(), -std::numeric_limits<float>::denorm_min()};
   std::uint32_t bits = ~0u;
   reference_table().binarize(x.data(), 1, 7, nullptr, nullptr, &bits);
   CHECK(bits == 0b0101011u);
@@ -165,9 +167,11 @@ TEST_CASE("softmax sums to one and keeps NaN; infinities follow the formula") {
   reference_table().softmax(x.data(), 8, 5, out.data());
   for (std::size_t g = 0; g < 8; ++g) {
     double total = 0.0, sum = 0.0;
-    for (std::size_t i = 0; i < 5; ++i) sum += std::exp(static_cast<double>(x[g * 5 + i])), total += static_cast<double>(out[g * 5 + i]);
+    for (std::size_t i = 0; i < 5; ++i)
+      sum += std::exp(static_cast<double>(x[g * 5 + i])), total += static_cast<double>(out[g * 5 + i]);
     CHECK(total == Approx(1.0).epsilon(1e-6));
-    for (std::size_t i = 0; i < 5; ++i) CHECK(static_cast<double>(out[g * 5 + i]) == Approx(std::exp(static_cast<double>(x[g * 5 + i])) / sum).epsilon(1e-6));
+    for (std::size_t i = 0; i < 5; ++i)
+      CHECK(static_cast<double>(out[g * 5 + i]) == Approx(std::exp(static_cast<double>(x[g * 5 + i])) / sum).epsilon(1e-6));
   }
   x[2] = std::numeric_limits<float>::quiet_NaN();
   x[5] = -std::numeric_limits<float>::infinity();

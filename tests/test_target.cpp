@@ -33,7 +33,9 @@ const Cases& hard_cases() {
     const auto sign = [&] { return g() % 2 ? 1.0f : -1.0f; };
     const auto unit = [&] { return from_bits(0x3f800000u | (bits() >> 9)); };  // [1, 2)
     const auto short_unit = [&](unsigned kept) { return from_bits(0x3f800000u | (bits() >> 9 >> (23 - kept) << (23 - kept))); };
-    const auto any_exponent = [&](int low, int high) { return static_cast<int>(g() % static_cast<unsigned>(high - low + 1)) + low; };
+    const auto any_exponent = [&](int low, int high) {
+      return static_cast<int>(g() % static_cast<unsigned>(high - low + 1)) + low;
+    };
     for (int i = 0; i < 250000; ++i) {
       list.add(from_bits(bits()), from_bits(bits()), from_bits(bits()));
       // The addend is half a last place of the product's neighbourhood: exact ties and misses by one bit of the product.
@@ -42,17 +44,19 @@ const Cases& hard_cases() {
       list.add(sign() * unit(), unit(), sign() * std::ldexp(short_unit(3), any_exponent(-50, 50)));
       // Subnormal results, and products far below the addend's last place.
       const int e = any_exponent(-80, -60);
-      list.add(sign() * std::ldexp(unit(), e), std::ldexp(unit(), -148 - e + any_exponent(-4, 4)), sign() * std::ldexp(short_unit(4), any_exponent(-149, -120)));
+      list.add(sign() * std::ldexp(unit(), e), std::ldexp(unit(), -148 - e + any_exponent(-4, 4)),
+               sign() * std::ldexp(short_unit(4), any_exponent(-149, -120)));
     }
     for (int i = 0; i < 50000; ++i) {
       const float x = unit(), y = unit(), near = -(x * y);
-      list.add(x, y, near);                                        // the rounding error of a product
+      list.add(x, y, near);  // the rounding error of a product
       list.add(x, y, std::nextafter(near, i % 2 ? 9.0f : -9.0f));
-      list.add(x, std::ldexp(y, 127), std::ldexp(-unit(), 127));   // around the largest float
+      list.add(x, std::ldexp(y, 127), std::ldexp(-unit(), 127));  // around the largest float
     }
     using L = std::numeric_limits<float>;
-    const float odd[] = {0.0f, -0.0f, 1.0f, -1.0f, L::infinity(), -L::infinity(), L::quiet_NaN(), L::max(), -L::max(), L::min(),
-                         -L::min(), L::denorm_min(), -L::denorm_min(), L::epsilon(), 0.5f, 1.5f};
+    const float odd[] = {0.0f,     -0.0f,     1.0f,     -1.0f,     L::infinity(),   -L::infinity(),   L::quiet_NaN(),
+                         L::max(), -L::max(), L::min(), -L::min(), L::denorm_min(), -L::denorm_min(), L::epsilon(),
+                         0.5f,     1.5f};
     for (const float x : odd)
       for (const float y : odd)
         for (const float z : odd) list.add(x, y, z);
@@ -69,31 +73,33 @@ using Fma = void (*)(const float*, const float*, const float*, std::size_t, floa
 }  // namespace
 
 // One function a lane set: out = fma(a, b, c), and out = a*b + c with two roundings.
-#define BIMTDP_TEST_LOOPS                                                                                                      \
-  inline void fused(const float* a, const float* b, const float* c, std::size_t n, float* out) {                              \
-    for (std::size_t i = 0; i < n; i += Floats::width) fma(Floats::load(a + i), Floats::load(b + i), Floats::load(c + i)).store(out + i); \
-  }                                                                                                                            \
-  inline void apart(const float* a, const float* b, const float* c, std::size_t n, float* out) {                              \
-    for (std::size_t i = 0; i < n; i += Floats::width) (Floats::load(a + i) * Floats::load(b + i) + Floats::load(c + i)).store(out + i); \
+#define BIMTDP_TEST_LOOPS                                                                        \
+  inline void fused(const float* a, const float* b, const float* c, std::size_t n, float* out) { \
+    for (std::size_t i = 0; i < n; i += Floats::width)                                           \
+      fma(Floats::load(a + i), Floats::load(b + i), Floats::load(c + i)).store(out + i);         \
+  }                                                                                              \
+  inline void apart(const float* a, const float* b, const float* c, std::size_t n, float* out) { \
+    for (std::size_t i = 0; i < n; i += Floats::width)                                           \
+      (Floats::load(a + i) * Floats::load(b + i) + Floats::load(c + i)).store(out + i);          \
   }
 BIMTDP_EXACT_BEGIN
 namespace loops::baseline {
 using namespace bimtdp::simd::baseline;
 BIMTDP_TEST_LOOPS
-}
+}  // namespace loops::baseline
 BIMTDP_EXACT_END
 #if defined(__x86_64__)
 BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX2)
 namespace loops::avx2 {
 using namespace bimtdp::simd::avx2;
 BIMTDP_TEST_LOOPS
-}
+}  // namespace loops::avx2
 BIMTDP_TARGET_END
 BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX512)
 namespace loops::avx512 {
 using namespace bimtdp::simd::avx512;
 BIMTDP_TEST_LOOPS
-}
+}  // namespace loops::avx512
 BIMTDP_TARGET_END
 BIMTDP_EXACT_BEGIN
 namespace loops::emulated {  // whatever the flags
@@ -101,7 +107,7 @@ inline void fused(const float* a, const float* b, const float* c, std::size_t n,
   for (std::size_t i = 0; i < n; i += 4)
     _mm_storeu_ps(out + i, bimtdp::simd::emulated_fma(_mm_loadu_ps(a + i), _mm_loadu_ps(b + i), _mm_loadu_ps(c + i)));
 }
-}
+}  // namespace loops::emulated
 BIMTDP_EXACT_END
 #endif
 

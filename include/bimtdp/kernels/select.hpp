@@ -26,14 +26,14 @@ BIMTDP_EXACT_BEGIN
 namespace bimtdp::kernels::inline BIMTDP_ABI::baseline {
 using namespace simd::baseline;
 #include <bimtdp/kernels/body/all.inl>
-}
+}  // namespace bimtdp::kernels::inline BIMTDP_ABI::baseline
 #if defined(__aarch64__)
 namespace bimtdp::kernels::inline BIMTDP_ABI::neon {
 using namespace simd::neon;
 #include <bimtdp/kernels/body/tiles.inl>
 
 #include <bimtdp/kernels/body/binary_gemm.inl>
-}
+}  // namespace bimtdp::kernels::inline BIMTDP_ABI::neon
 #endif
 BIMTDP_EXACT_END
 
@@ -42,31 +42,31 @@ BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_SSE42)
 namespace bimtdp::kernels::inline BIMTDP_ABI::sse42 {
 using namespace simd::sse42;
 #include <bimtdp/kernels/body/binary_popcnt.inl>
-}
+}  // namespace bimtdp::kernels::inline BIMTDP_ABI::sse42
 BIMTDP_TARGET_END
 
 BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX2)
 namespace bimtdp::kernels::inline BIMTDP_ABI::avx2 {
 using namespace simd::avx2;
 #include <bimtdp/kernels/body/all.inl>
-}
+}  // namespace bimtdp::kernels::inline BIMTDP_ABI::avx2
 BIMTDP_TARGET_END
 
 BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX512)
 namespace bimtdp::kernels::inline BIMTDP_ABI::avx512 {
 using namespace simd::avx512;
 #include <bimtdp/kernels/body/all.inl>
-}
+}  // namespace bimtdp::kernels::inline BIMTDP_ABI::avx512
 BIMTDP_TARGET_END
 #endif
 
 namespace bimtdp::kernels::inline BIMTDP_ABI {
 
-#define BIMTDP_TABLE(tier)                                                                                                  \
-  KernelTable {                                                                                                             \
-    #tier, tier::Words::width, tier::Floats::width, tier::binary_gemm, tier::binary_depthwise, tier::dot_integer,           \
-        tier::dot_float, tier::dot_bits, tier::binarize, tier::unpack, tier::gate, tier::float_gemm, tier::float_depthwise, \
-        tier::epilogue, tier::add, tier::multiply, tier::max_pool, tier::average_pool, tier::resize_row, tier::softmax      \
+#define BIMTDP_TABLE(tier)                                                                                                         \
+  KernelTable {                                                                                                                    \
+#tier, tier::Words::width, tier::Floats::width, tier::binary_gemm, tier::binary_depthwise, tier::dot_integer, tier::dot_float, \
+        tier::dot_bits, tier::binarize, tier::unpack, tier::gate, tier::float_gemm, tier::float_depthwise, tier::epilogue,         \
+        tier::add, tier::multiply, tier::max_pool, tier::average_pool, tier::resize_row, tier::softmax                             \
   }
 
 /// The table of a tier. Only the tiers of the compiler's architecture exist; the others give the baseline.

@@ -77,14 +77,20 @@ struct IntMask {
 [[nodiscard]] inline IntMask at_least(Ints a, Ints b) noexcept { return {_mm256_cmpeq_epi32(_mm256_max_epi32(a.r, b.r), a.r)}; }
 [[nodiscard]] inline IntMask operator&(IntMask a, IntMask b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
 template <int n>
-[[nodiscard]] inline Ints shift_left(Ints a) noexcept { return {_mm256_slli_epi32(a.r, n)}; }
+[[nodiscard]] inline Ints shift_left(Ints a) noexcept {
+  return {_mm256_slli_epi32(a.r, n)};
+}
 template <int n>
-[[nodiscard]] inline Ints shift_right(Ints a) noexcept { return {_mm256_srai_epi32(a.r, n)}; }
+[[nodiscard]] inline Ints shift_right(Ints a) noexcept {
+  return {_mm256_srai_epi32(a.r, n)};
+}
 [[nodiscard]] inline Floats to_float(Ints a) noexcept { return {_mm256_cvtepi32_ps(a.r)}; }
 [[nodiscard]] inline Ints as_ints(Floats a) noexcept { return {_mm256_castps_si256(a.r)}; }
 [[nodiscard]] inline Floats as_floats(Ints a) noexcept { return {_mm256_castsi256_ps(a.r)}; }
 
-[[nodiscard]] inline std::uint32_t to_bits(Mask m, Whole = {}) noexcept { return static_cast<std::uint32_t>(_mm256_movemask_ps(m.r)); }
+[[nodiscard]] inline std::uint32_t to_bits(Mask m, Whole = {}) noexcept {
+  return static_cast<std::uint32_t>(_mm256_movemask_ps(m.r));
+}
 [[nodiscard]] inline std::uint32_t to_bits(IntMask m, Whole = {}) noexcept { return to_bits(Mask{_mm256_castsi256_ps(m.r)}); }
 [[nodiscard]] inline std::uint32_t to_bits(Mask m, Part part) noexcept { return to_bits(m) & part.bits; }
 [[nodiscard]] inline std::uint32_t to_bits(IntMask m, Part part) noexcept { return to_bits(m) & part.bits; }
@@ -112,7 +118,8 @@ struct BitCount {
   static constexpr std::size_t capacity = 31;
   [[nodiscard]] static BitCount zero() noexcept { return {_mm256_setzero_si256()}; }
   void add(Words x) noexcept {
-    const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const __m256i table =
+        _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
     const __m256i low = _mm256_set1_epi8(15);
     const __m256i a = _mm256_shuffle_epi8(table, _mm256_and_si256(x.r, low));
     const __m256i b = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(x.r, 4), low));

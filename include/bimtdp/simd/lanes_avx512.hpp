@@ -31,9 +31,7 @@ struct Floats {
   }
   void store(float* p, Whole = {}) const noexcept { _mm512_storeu_ps(p, r); }
   void store(float* p, Part part) const noexcept { _mm512_mask_storeu_ps(p, part.mask, r); }
-  void scatter(float* p, std::size_t stride) const noexcept {
-    _mm512_i32scatter_ps(p, strides(stride), r, 4);
-  }
+  void scatter(float* p, std::size_t stride) const noexcept { _mm512_i32scatter_ps(p, strides(stride), r, 4); }
 
  private:
   [[nodiscard]] static __m512i strides(std::size_t stride) noexcept {
@@ -73,9 +71,13 @@ using IntMask = Mask;
 [[nodiscard]] inline Ints operator-(Ints a, Ints b) noexcept { return {_mm512_sub_epi32(a.r, b.r)}; }
 [[nodiscard]] inline IntMask at_least(Ints a, Ints b) noexcept { return {_mm512_cmpge_epi32_mask(a.r, b.r)}; }
 template <unsigned n>
-[[nodiscard]] inline Ints shift_left(Ints a) noexcept { return {_mm512_slli_epi32(a.r, n)}; }
+[[nodiscard]] inline Ints shift_left(Ints a) noexcept {
+  return {_mm512_slli_epi32(a.r, n)};
+}
 template <unsigned n>
-[[nodiscard]] inline Ints shift_right(Ints a) noexcept { return {_mm512_srai_epi32(a.r, n)}; }
+[[nodiscard]] inline Ints shift_right(Ints a) noexcept {
+  return {_mm512_srai_epi32(a.r, n)};
+}
 [[nodiscard]] inline Floats to_float(Ints a) noexcept { return {_mm512_cvtepi32_ps(a.r)}; }
 [[nodiscard]] inline Ints as_ints(Floats a) noexcept { return {_mm512_castps_si512(a.r)}; }
 [[nodiscard]] inline Floats as_floats(Ints a) noexcept { return {_mm512_castsi512_ps(a.r)}; }

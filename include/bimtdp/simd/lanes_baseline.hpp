@@ -17,7 +17,7 @@
 //                   carry-save adders do not pay.
 #pragma once
 
-#include <bimtdp/simd/emulated_fma.hpp>
+#include <bimtdp/simd/registers.hpp>
 #include <bimtdp/simd/target.hpp>
 
 #include <xsimd/xsimd.hpp>
@@ -119,9 +119,13 @@ struct IntMask {
 [[nodiscard]] inline IntMask at_least(Ints a, Ints b) noexcept { return {a.r >= b.r}; }
 [[nodiscard]] inline IntMask operator&(IntMask a, IntMask b) noexcept { return {a.r & b.r}; }
 template <int n>
-[[nodiscard]] inline Ints shift_left(Ints a) noexcept { return {a.r << n}; }
+[[nodiscard]] inline Ints shift_left(Ints a) noexcept {
+  return {a.r << n};
+}
 template <int n>
-[[nodiscard]] inline Ints shift_right(Ints a) noexcept { return {a.r >> n}; }
+[[nodiscard]] inline Ints shift_right(Ints a) noexcept {
+  return {a.r >> n};
+}
 [[nodiscard]] inline Floats to_float(Ints a) noexcept { return {xsimd::to_float(a.r)}; }
 
 // xsimd spells the bit cast of a batch differently in each major version; that of a register is plain C++.
@@ -139,41 +143,16 @@ template <int n>
   return {FloatBatch(to)};
 }
 
-// -- fused multiply-add, by the register: hardware where the flags allow it (xsimd's own is a product and a sum where its
-//    architecture has none), exact emulation elsewhere.
-#if defined(__AVX512F__)
-[[nodiscard]] inline __m512 fused(__m512 a, __m512 b, __m512 c) noexcept { return _mm512_fmadd_ps(a, b, c); }
-#endif
-#if defined(__FMA__)
-[[nodiscard]] inline __m256 fused(__m256 a, __m256 b, __m256 c) noexcept { return _mm256_fmadd_ps(a, b, c); }
-[[nodiscard]] inline __m128 fused(__m128 a, __m128 b, __m128 c) noexcept { return _mm_fmadd_ps(a, b, c); }
-#elif defined(__SSE2__)
-[[nodiscard]] inline __m128 fused(__m128 a, __m128 b, __m128 c) noexcept { return emulated_fma(a, b, c); }
-#if defined(__AVX__)
-[[nodiscard]] inline __m256 fused(__m256 a, __m256 b, __m256 c) noexcept {
-  const __m128 low = emulated_fma(_mm256_castps256_ps128(a), _mm256_castps256_ps128(b), _mm256_castps256_ps128(c));
-  const __m128 high = emulated_fma(_mm256_extractf128_ps(a, 1), _mm256_extractf128_ps(b, 1), _mm256_extractf128_ps(c, 1));
-  return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
-}
-#endif
-#elif defined(__aarch64__)
-[[nodiscard]] inline float32x4_t fused(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmaq_f32(c, a, b); }
-#else
-[[nodiscard]] inline FloatBatch fused(FloatBatch a, FloatBatch b, FloatBatch c) noexcept {
-  alignas(64) float x[FloatBatch::size], y[FloatBatch::size], z[FloatBatch::size];
-  a.store_aligned(x);
-  b.store_aligned(y);
-  c.store_aligned(z);
-  for (std::size_t i = 0; i < FloatBatch::size; ++i) x[i] = std::fma(x[i], y[i], z[i]);
-  return FloatBatch::load_aligned(x);
-}
-#endif
+// -- fused multiply-add: hardware or exact emulation where registers.hpp knows the register, lane by lane elsewhere.
 [[nodiscard]] inline Floats fma(Floats a, Floats b, Floats c) noexcept {
 #if defined(__SSE2__) || defined(__aarch64__)
   using Register = typename FloatBatch::register_type;
   return {FloatBatch(fused(static_cast<Register>(a.r), static_cast<Register>(b.r), static_cast<Register>(c.r)))};
 #else
-  return {fused(a.r, b.r, c.r)};
+  alignas(64) float x[Floats::width], y[Floats::width], z[Floats::width];
+  a.store(x), b.store(y), c.store(z);
+  for (std::size_t i = 0; i < Floats::width; ++i) x[i] = std::fma(x[i], y[i], z[i]);
+  return Floats::load(x);
 #endif
 }
 
@@ -183,30 +162,14 @@ static_assert(Floats::width <= 16);
 alignas(64) inline constexpr std::int32_t lane_bits[16] = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
                                                            1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
 
-#if defined(__AVX512F__)
-[[nodiscard]] inline std::uint32_t bits_of(__mmask16 m) noexcept { return m; }
-#endif
-#if defined(__AVX__)
-[[nodiscard]] inline std::uint32_t bits_of(__m256 m) noexcept { return static_cast<std::uint32_t>(_mm256_movemask_ps(m)); }
-[[nodiscard]] inline std::uint32_t bits_of(__m256i m) noexcept { return bits_of(_mm256_castsi256_ps(m)); }
-#endif
-#if defined(__aarch64__)
-[[nodiscard]] inline std::uint32_t bits_of(uint32x4_t m) noexcept {
-  return vaddvq_u32(vandq_u32(m, vreinterpretq_u32_s32(vld1q_s32(lane_bits))));
-}
-#endif
-#if defined(__SSE2__)
-[[nodiscard]] inline std::uint32_t bits_of(__m128 m) noexcept { return static_cast<std::uint32_t>(_mm_movemask_ps(m)); }
-[[nodiscard]] inline std::uint32_t bits_of(__m128i m) noexcept { return bits_of(_mm_castsi128_ps(m)); }
-#endif
 #if defined(__SSE2__) || defined(__aarch64__)
 template <class T>
-[[nodiscard]] inline std::uint32_t bits_of(xsimd::batch_bool<T, Arch> m) noexcept {
+[[nodiscard]] inline std::uint32_t lanes_of(xsimd::batch_bool<T, Arch> m) noexcept {
   return bits_of(static_cast<typename xsimd::batch_bool<T, Arch>::register_type>(m));
 }
 #else
 template <class T>
-[[nodiscard]] inline std::uint32_t bits_of(xsimd::batch_bool<T, Arch> m) noexcept {
+[[nodiscard]] inline std::uint32_t lanes_of(xsimd::batch_bool<T, Arch> m) noexcept {
   bool lanes[Floats::width];
   m.store_unaligned(lanes);
   std::uint32_t bits = 0;
@@ -215,10 +178,12 @@ template <class T>
 }
 #endif
 
-[[nodiscard]] inline std::uint32_t to_bits(Mask m, Whole = {}) noexcept { return bits_of(m.r); }
-[[nodiscard]] inline std::uint32_t to_bits(IntMask m, Whole = {}) noexcept { return bits_of(m.r); }
+[[nodiscard]] inline std::uint32_t to_bits(Mask m, Whole = {}) noexcept { return lanes_of(m.r); }
+[[nodiscard]] inline std::uint32_t to_bits(IntMask m, Whole = {}) noexcept { return lanes_of(m.r); }
 template <class M>
-[[nodiscard]] inline std::uint32_t to_bits(M m, Part part) noexcept { return to_bits(m) & ((1u << part.count) - 1u); }
+[[nodiscard]] inline std::uint32_t to_bits(M m, Part part) noexcept {
+  return to_bits(m) & ((1u << part.count) - 1u);
+}
 
 /// Compared as floats, where xsimd's two versions agree on the type of the mask; a lane's bit is exact in float.
 [[nodiscard]] inline Mask mask_of(std::uint32_t bits) noexcept {

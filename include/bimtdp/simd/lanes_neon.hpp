@@ -19,7 +19,9 @@ struct Ints {
 };
 [[nodiscard]] inline Ints operator+(Ints a, Ints b) noexcept { return {vaddq_s32(a.r, b.r)}; }
 template <int n>
-[[nodiscard]] inline Ints shift_left(Ints a) noexcept { return {vshlq_n_s32(a.r, n)}; }
+[[nodiscard]] inline Ints shift_left(Ints a) noexcept {
+  return {vshlq_n_s32(a.r, n)};
+}
 
 struct Words {
   uint32x4_t r;

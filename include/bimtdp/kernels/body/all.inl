@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every body that a full lane set compiles.
+// Every body that a full lane set compiles; later ones use earlier ones.
+// clang-format off
 #include <bimtdp/kernels/body/lanes.inl>
 #include <bimtdp/kernels/body/tiles.inl>
 #include <bimtdp/kernels/body/binary_gemm.inl>
@@ -10,3 +11,4 @@
 #include <bimtdp/kernels/body/epilogue.inl>
 #include <bimtdp/kernels/body/elementwise.inl>
 #include <bimtdp/kernels/body/softmax.inl>
+// clang-format on

@@ -59,7 +59,8 @@ struct BinaryTile {
       BIMTDP_UNROLL
       for (int v = 0; v < V; ++v) {
         BIMTDP_UNROLL
-        for (std::size_t i = 0; i < n; ++i) weight[v][i] = Words::load(weights + static_cast<std::size_t>(v) * block_size + i * Words::width);
+        for (std::size_t i = 0; i < n; ++i)
+          weight[v][i] = Words::load(weights + static_cast<std::size_t>(v) * block_size + i * Words::width);
       }
       BIMTDP_UNROLL
       for (int p = 0; p < P; ++p) {
@@ -103,14 +104,15 @@ struct BinaryTile {
     BIMTDP_UNROLL
     for (int p = 0; p < P; ++p) {
       BIMTDP_UNROLL
-      for (int v = 0; v < V; ++v) sum[p][v].store(out + (static_cast<std::size_t>(p) * g.blocks + static_cast<std::size_t>(v)) * Words::width);
+      for (int v = 0; v < V; ++v)
+        sum[p][v].store(out + (static_cast<std::size_t>(p) * g.blocks + static_cast<std::size_t>(v)) * Words::width);
     }
   }
 
   /// The same as tap, moving the counts to the sums before they are full; `room` is the number of words they still take.
   template <int P, int V>
-  static void tap_in_pieces(const std::uint32_t* x, std::size_t step, const std::uint32_t* w, std::size_t block_size, std::size_t depth,
-                            Count (&count)[P][V], Ints (&sum)[P][V], std::size_t& room) noexcept {
+  static void tap_in_pieces(const std::uint32_t* x, std::size_t step, const std::uint32_t* w, std::size_t block_size,
+                            std::size_t depth, Count (&count)[P][V], Ints (&sum)[P][V], std::size_t& room) noexcept {
     for (std::size_t k = 0; k < depth;) {
       const std::size_t words = std::min(depth - k, room);
       tap<P, V>(x + k, step, w + k * Words::width, block_size, words, count);

@@ -31,8 +31,8 @@ inline void count_tile(const Gemm<std::uint32_t>& g, std::size_t pixel, std::siz
   const std::size_t block_size = g.kernel_taps * g.depth;
   std::uint64_t count[P][V] = {};
   for (std::size_t t = 0; t < g.tap_count; ++t)
-    count_tap<P, V>(g.taps[t].pixel + pixel * g.pixel_step, g.pixel_step, g.weights + block * block_size + g.taps[t].index * g.depth,
-                    block_size, g.depth, count);
+    count_tap<P, V>(g.taps[t].pixel + pixel * g.pixel_step, g.pixel_step,
+                    g.weights + block * block_size + g.taps[t].index * g.depth, block_size, g.depth, count);
   for (std::size_t p = 0; p < P; ++p)
     for (std::size_t v = 0; v < V; ++v) counts[(pixel + p) * g.blocks + block + v] = static_cast<std::int32_t>(count[p][v]);
 }

@@ -37,8 +37,8 @@ inline void dot_integer(const std::int32_t* counts, std::size_t stride, std::int
     });
 }
 
-inline void dot_bits(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
-                     std::size_t channels, const Thresholds& thresholds, std::uint32_t* out) noexcept {
+inline void dot_bits(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
+                     const Thresholds& thresholds, std::uint32_t* out) noexcept {
   const Ints all = Ints::set(valid);
   pack(pixels, channels, out, [&](std::size_t p, std::size_t c, auto part) {
     const Ints dot = all - shift_left<1>(Ints::load(counts + p * stride + c, part));
@@ -60,15 +60,15 @@ inline void binarize(const float* x, std::size_t pixels, std::size_t channels, c
       return to_bits(at_least(value(p, c, part) + Floats::load(shift + c, part), zero), part);
     });
   } else {
-    pack(pixels, channels, out, [&](std::size_t p, std::size_t c, auto part) { return to_bits(at_least(value(p, c, part), zero), part); });
+    pack(pixels, channels, out,
+         [&](std::size_t p, std::size_t c, auto part) { return to_bits(at_least(value(p, c, part), zero), part); });
   }
 }
 
 inline void unpack(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* out) noexcept {
   const Floats one = Floats::set(1.0f), minus = Floats::set(-1.0f);
-  for_bits(bits, pixels, channels, [&](std::size_t p, std::size_t c, Mask m, auto part) {
-    select(m, one, minus).store(out + p * channels + c, part);
-  });
+  for_bits(bits, pixels, channels,
+           [&](std::size_t p, std::size_t c, Mask m, auto part) { select(m, one, minus).store(out + p * channels + c, part); });
 }
 
 inline void gate(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* x) noexcept {

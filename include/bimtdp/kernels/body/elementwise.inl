@@ -10,7 +10,8 @@ inline void multiply(const float* a, const float* b, std::size_t count, float* o
 }
 
 /// The four corners of an output value and the place between them.
-inline Floats interpolate(Floats top_left, Floats top_right, Floats bottom_left, Floats bottom_right, Floats f, Floats row) noexcept {
+inline Floats interpolate(Floats top_left, Floats top_right, Floats bottom_left, Floats bottom_right, Floats f,
+                          Floats row) noexcept {
   const Floats t = fma(f, top_right - top_left, top_left);
   const Floats u = fma(f, bottom_right - bottom_left, bottom_left);
   return fma(row, u - t, t);
@@ -35,7 +36,8 @@ inline void resize_row_narrow(const float* top, const float* bottom, float row_f
       if (++c == channels) c = 0, ++x;
     }
     interpolate(Floats::load(corner[0]), Floats::load(corner[1]), Floats::load(corner[2]), Floats::load(corner[3]),
-                Floats::load(corner[4]), row).store(out + i, part);
+                Floats::load(corner[4]), row)
+        .store(out + i, part);
   });
 }
 
@@ -49,7 +51,8 @@ inline void resize_row(const float* top, const float* bottom, float row_fraction
     const Floats f = Floats::set(fraction[x]);
     for_lanes(channels, [&](std::size_t c, auto part) {
       interpolate(Floats::load(top + l + c, part), Floats::load(top + r + c, part), Floats::load(bottom + l + c, part),
-                  Floats::load(bottom + r + c, part), f, row).store(out + x * channels + c, part);
+                  Floats::load(bottom + r + c, part), f, row)
+          .store(out + x * channels + c, part);
     });
   }
 }

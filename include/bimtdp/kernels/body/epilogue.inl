@@ -8,7 +8,9 @@ struct Parameter {
   Parameter(const float* values, const float* constant) noexcept
       : data(values ? values : constant), index_mask(values ? ~std::size_t{0} : 0) {}
   template <class P>
-  [[nodiscard]] Floats at(std::size_t i, P part) const noexcept { return Floats::load(data + (i & index_mask), part); }
+  [[nodiscard]] Floats at(std::size_t i, P part) const noexcept {
+    return Floats::load(data + (i & index_mask), part);
+  }
 };
 
 template <ActivationKind kind, class P>
@@ -52,13 +54,20 @@ template <class Source>
 inline void finish(Source source, std::size_t pixels, std::size_t channels, const Epilogue& e, float* out) noexcept {
   using Kind = ActivationKind;
   switch (e.activation) {
-    case Kind::none: return finish_rows<Kind::none>(source, pixels, channels, e, out);
-    case Kind::relu: return finish_rows<Kind::relu>(source, pixels, channels, e, out);
-    case Kind::relu6: return finish_rows<Kind::relu6>(source, pixels, channels, e, out);
-    case Kind::hardtanh: return finish_rows<Kind::hardtanh>(source, pixels, channels, e, out);
-    case Kind::sigmoid: return finish_rows<Kind::sigmoid>(source, pixels, channels, e, out);
-    case Kind::prelu: return finish_rows<Kind::prelu>(source, pixels, channels, e, out);
-    case Kind::rprelu: return finish_rows<Kind::rprelu>(source, pixels, channels, e, out);
+    case Kind::none:
+      return finish_rows<Kind::none>(source, pixels, channels, e, out);
+    case Kind::relu:
+      return finish_rows<Kind::relu>(source, pixels, channels, e, out);
+    case Kind::relu6:
+      return finish_rows<Kind::relu6>(source, pixels, channels, e, out);
+    case Kind::hardtanh:
+      return finish_rows<Kind::hardtanh>(source, pixels, channels, e, out);
+    case Kind::sigmoid:
+      return finish_rows<Kind::sigmoid>(source, pixels, channels, e, out);
+    case Kind::prelu:
+      return finish_rows<Kind::prelu>(source, pixels, channels, e, out);
+    case Kind::rprelu:
+      return finish_rows<Kind::rprelu>(source, pixels, channels, e, out);
   }
 }
 
@@ -67,8 +76,8 @@ inline void epilogue(const float* x, std::size_t stride, std::size_t pixels, std
   finish([=](std::size_t p, std::size_t c, auto part) { return Floats::load(x + p * stride + c, part); }, pixels, channels, e, out);
 }
 
-inline void dot_float(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
-                      std::size_t channels, const Epilogue& e, float* out) noexcept {
+inline void dot_float(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
+                      const Epilogue& e, float* out) noexcept {
   const Ints all = Ints::set(valid);
   const auto dot = [=](std::size_t p, std::size_t c, auto part) {
     return to_float(all - shift_left<1>(Ints::load(counts + p * stride + c, part)));

@@ -22,7 +22,8 @@ struct FloatTile {
     BIMTDP_UNROLL
     for (int p = 0; p < P; ++p) {
       BIMTDP_UNROLL
-      for (int v = 0; v < V; ++v) sum[p][v].store(out + (static_cast<std::size_t>(p) * g.blocks + static_cast<std::size_t>(v)) * Floats::width);
+      for (int v = 0; v < V; ++v)
+        sum[p][v].store(out + (static_cast<std::size_t>(p) * g.blocks + static_cast<std::size_t>(v)) * Floats::width);
     }
   }
 

@@ -10,7 +10,8 @@ inline void tile_pixels(const G& g, std::size_t block, T* out) noexcept {
   using Run = void (*)(const G&, std::size_t, std::size_t, T*) noexcept;
   static constexpr auto runs = []<std::size_t... P>(std::index_sequence<P...>) {
     return std::array<Run, sizeof...(P)>{&Tile::template run<static_cast<int>(P) + 1, V>...};
-  }(std::make_index_sequence<most>{});
+  }
+  (std::make_index_sequence<most>{});
   std::size_t left = g.pixels;
   for (std::size_t tiles = (left + most - 1) / most; tiles > 0; --tiles) {
     const std::size_t pixels = (left + tiles - 1) / tiles;
