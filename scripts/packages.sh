@@ -2,7 +2,7 @@
 # Sourced by demo.sh and test.sh: the Debian and Ubuntu packages they need, and how they are installed.
 
 build_packages=(g++ cmake ninja-build libxsimd-dev nlohmann-json3-dev libxxhash-dev libstb-dev libcli11-dev)
-test_packages=(catch2 git python3-venv)
+test_packages=(catch2 git python3-venv qemu-user)
 
 jobs=$(nproc)
 
