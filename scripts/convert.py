@@ -104,6 +104,9 @@ def main() -> int:
     except VerificationError as error:
         print(f"not verified, nothing written: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"cannot read or write: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

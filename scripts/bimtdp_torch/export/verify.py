@@ -53,6 +53,8 @@ def build_verify_model(quiet: bool = False) -> Path:
     """Path of the compiled program. BIMTDP_VERIFY_MODEL names one that is built already."""
     ready = os.environ.get("BIMTDP_VERIFY_MODEL")
     if ready:
+        if not Path(ready).is_file():
+            raise VerificationError(f"BIMTDP_VERIFY_MODEL names no file (got '{ready}')")
         return Path(ready)
     source, include, compiler = _REPOSITORY / "examples" / "verify_model.cpp", include_folder(), _compiler()
     flags = ["-std=c++20", "-O2", "-fopenmp"]
