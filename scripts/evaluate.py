@@ -18,7 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.config import load_checkpoint  # noqa: E402
-from bimtdp_torch.cpp_predictor import cpp_predictor  # noqa: E402
+from bimtdp_torch.cpp_predictor import cpp_predictor, preferred_size  # noqa: E402
 from bimtdp_torch.data import load_frames, read_list, split_validation  # noqa: E402
 from bimtdp_torch.evaluation import format_metrics, score, torch_predictor  # noqa: E402
 
@@ -31,15 +31,15 @@ def main() -> None:
                         help="validation: the part of train.txt that train.py leaves out")
     parser.add_argument("--validation-every", type=int, default=20, help="as in the training configuration")
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"),
-                        help="input size of the network (default: the last training size, or 192 256)")
+                        help="input size of the network (default: the model file's, or the last training size)")
     parser.add_argument("--limit", type=int, help="use only the first frames of the list")
     parser.add_argument("--threads", type=int, help="threads of PyTorch")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    size = tuple(arguments.size or (192, 256))
     if arguments.model.suffix == ".safetensors":
+        size = tuple(arguments.size or preferred_size(arguments.model))
         predictor = cpp_predictor(arguments.model, size)
     else:
         config, network = load_checkpoint(str(arguments.model))

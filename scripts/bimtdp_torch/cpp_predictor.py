@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -11,11 +12,22 @@ from typing import Dict, Iterator, Tuple
 
 import numpy as np
 from PIL import Image
+from safetensors import safe_open
 
 from .evaluation import Predictor
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CHUNK = 50  # photos per call: bounds the space that the maps take
+
+
+def preferred_size(model: Path) -> Tuple[int, int]:
+    """(height, width) that a converted model names for its photos."""
+    with safe_open(str(model), "numpy") as file:
+        metadata = file.metadata() or {}
+    if "bimtdp" not in metadata:
+        raise RuntimeError(f"{model}: a safetensors file, but no bimtdp model")
+    preprocessing = json.loads(metadata["bimtdp"])["preprocessing"]
+    return int(preprocessing["height"]), int(preprocessing["width"])
 
 
 def build_predict_maps(build: Path = _REPOSITORY / "build" / "evaluate") -> Path:
