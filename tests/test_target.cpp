@@ -47,6 +47,12 @@ const Cases& hard_cases() {
       list.add(sign() * std::ldexp(unit(), e), std::ldexp(unit(), -148 - e + any_exponent(-4, 4)),
                sign() * std::ldexp(short_unit(4), any_exponent(-149, -120)));
     }
+    // A product within 2^-24 of half the addend's last place: a tie but for bits that a double cannot hold.
+    for (int i = 0; i < 250000; ++i) {
+      const float x = unit(), addend = 0x1p24f + 2.0f * static_cast<float>(g() % (1u << 22));
+      const int e = any_exponent(-40, 40);
+      list.add(sign() * std::ldexp(x, e), 1.0f / x, sign() * std::ldexp(addend, e));
+    }
     for (int i = 0; i < 50000; ++i) {
       const float x = unit(), y = unit(), near = -(x * y);
       list.add(x, y, near);  // the rounding error of a product
