@@ -76,6 +76,16 @@ check_version() {
   if [[ ${1:-} ]]; then [[ $1 == "$version" ]] || report "CMake says version $1, the header $version"; fi
 }
 
+# Files that the documents link to or show.
+check_links() {
+  local document target
+  for document in README.md CONTRIBUTING.md CHANGELOG.md; do
+    while IFS= read -r target; do
+      [[ -e $target ]] || report "$document: $target is missing"
+    done < <(grep -oE '\]\([^)]+\)' "$document" | sed 's/^](//; s/)$//' | grep -v '^https\?:')
+  done
+}
+
 check_text() {
   report_lines "path of a single machine" < <(git grep -nE '/(work|home|root)/|\.\./shared' -- . ':!tests/check_tree.sh' 2>/dev/null)
 }
@@ -85,6 +95,7 @@ check_include_direction
 check_headers
 check_regions
 check_version "${1:-}"
+check_links
 check_text
 ((failures == 0)) && echo "The tree keeps its rules."
 exit $((failures > 0))
