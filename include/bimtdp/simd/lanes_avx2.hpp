@@ -30,8 +30,9 @@ struct Floats {
   [[nodiscard]] static Floats load(const float* p, Whole = {}) noexcept { return {_mm256_loadu_ps(p)}; }
   [[nodiscard]] static Floats load(const float* p, Part part) noexcept { return {_mm256_maskload_ps(p, part.mask)}; }
   [[nodiscard]] static Floats gather(const float* p, std::size_t stride) noexcept {
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return {_mm256_i32gather_ps(p, _mm256_mullo_epi32(lane, _mm256_set1_epi32(static_cast<int>(stride))), 4)};
+    // Not vgatherdps: it is slow on early AVX2 machines, and qemu 7.2 gets it wrong.
+    const auto at = [=](std::size_t i) { return p[i * stride]; };
+    return {_mm256_setr_ps(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7))};
   }
   void store(float* p, Whole = {}) const noexcept { _mm256_storeu_ps(p, r); }
   void store(float* p, Part part) const noexcept { _mm256_maskstore_ps(p, part.mask, r); }
