@@ -56,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--no-verify", action="store_true", help="compare nothing and mark the file as unchecked")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     arguments = parser.parse_args()
-    if (arguments.checkpoint is None) == (arguments.module is None) and arguments.checkpoint is None:
+    if arguments.checkpoint is None and arguments.module is None:
         parser.error("give a checkpoint, or a network with --module")
     if arguments.module and arguments.network:
         parser.error("--module and --network exclude each other")
