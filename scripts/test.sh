@@ -31,6 +31,7 @@ done
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/packages.sh
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"  # waiting threads sleep: other processes may need the cores
 
 test_release() {
   step "Building in build/release (Release, warnings are errors)"
