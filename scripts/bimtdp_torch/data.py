@@ -91,8 +91,8 @@ def batch_indices(seed: int, step: int, batch: int, count: int) -> List[int]:
     """Indices of one batch: consecutive pieces of a fresh permutation per pass over the data."""
     indices = []
     for position in range(step * batch, (step + 1) * batch):
-        order = torch.randperm(count, generator=generator(seed, 1, position // count)) if (
-            position % count == 0 or not indices) else order
+        if position % count == 0 or not indices:
+            order = torch.randperm(count, generator=generator(seed, 1, position // count))
         indices.append(int(order[position % count]))
     return indices
 

@@ -7,8 +7,7 @@ same input; maps are resized back by one function too.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, Tuple
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from .data import (INNER_COLUMNS, INNER_ROWS, SCORED_COLUMNS, SCORED_ROWS, Frames, load_frames, normalise)
+from .data import (INNER_COLUMNS, INNER_ROWS, SCORED_COLUMNS, SCORED_ROWS, Frames, normalise)
 from .metrics import Metrics
 
 # A predictor maps (N, H, W, 3) uint8 photos to task -> (H, W, C) float32, one dict a photo, in order.
@@ -68,12 +67,6 @@ def score(frames: Frames, predictor: Predictor, size: Tuple[int, int], classes: 
                  "edge": frames.edge[index, 0].numpy()[rows, columns].astype(bool)}
         metrics.update(maps, truth)
     return metrics.result()
-
-
-def evaluate_checkpoint(network: nn.Module, root: Path, ids: Sequence[str], size: Tuple[int, int],
-                        bf16: bool = False) -> Dict[str, float]:
-    """Metrics of a PyTorch network on the frames ``ids`` of a data folder."""
-    return score(load_frames(root, ids), torch_predictor(network.eval(), bf16=bf16), size)
 
 
 def format_metrics(metrics: Dict[str, float]) -> str:

@@ -11,7 +11,7 @@ Backward, three estimators stand in for the derivative, which is zero almost eve
 
 from __future__ import annotations
 
-from typing import Sequence, Tuple, Union
+from typing import Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -391,8 +391,3 @@ def set_weight_binarization(model: nn.Module, on: bool) -> None:
     for module in model.modules():
         if isinstance(module, BinaryConv2d):
             module.binarize = on
-
-
-def count_parameters(modules: Sequence[nn.Module]) -> int:
-    """Number of learned values in ``modules``."""
-    return sum(p.numel() for module in modules for p in module.parameters())

@@ -287,7 +287,7 @@ class Trainer:
         averages: Dict[str, float] = {}
         bar = tqdm(total=self.total, initial=self.step, desc=self.config.get("name", "train"), mininterval=2,
                    dynamic_ncols=True)
-        started, begun, photos = time.time(), self.step, 0
+        started, photos = time.time(), 0
         while self.step < last:
             photos += self.phase(self.step).batch
             values = self.train_step()
