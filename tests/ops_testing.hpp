@@ -137,4 +137,22 @@ void expect_everywhere(const Map& expected, Make&& make, ScratchBytes&& scratch,
   }
 }
 
+/// The same for run_rows(first row, rows of `out`, execution), one thread: bands of one to four rows give `expected` together.
+template <class Map, class Make, class ScratchBytes, class RunRows>
+void expect_rows_everywhere(const Map& expected, Make&& make, ScratchBytes&& scratch, RunRows&& run_rows) {
+  for (const auto* table : all_tables()) {
+    const auto op = make(*table);
+    AlignedVector<std::byte> bytes(scratch(op, std::size_t{1}), std::byte{0xC1});
+    Map out(expected.shape());
+    std::memset(out.data(), 0xC3, out.span().size_bytes());
+    const std::size_t height = expected.shape().height;
+    for (std::size_t y = 0, band = 0; y < height; y += band) {
+      band = std::min(height - y, 1 + y % 4);
+      run_rows(op, y, out.view().rows(y, band), ops::Execution{table, 1, bytes});
+    }
+    INFO("rows, table " << table->name);
+    CHECK(same(out, expected));
+  }
+}
+
 }  // namespace bimtdp::testing

@@ -69,11 +69,16 @@ void check_conv(Random& random, const Shape& shape, const Window& window, std::s
   test.with_residual = random.coin();
 
   const Tensor<float> in = random.floats(shape, 3.0F);
-  testing::expect_everywhere(
-      direct(in, test), [&](const kernels::KernelTable& table) { return Conv2d(table, test.p); },
-      [&](const Conv2d& conv, std::size_t threads) { return conv.scratch_bytes(shape, threads); },
-      [&](const Conv2d& conv, const TensorView<float>& out, const Execution& execution) {
-        conv.run(in, out, execution, test.with_residual ? test.residual.view() : TensorView<const float>{});
+  const Tensor<float> expected = direct(in, test);
+  const auto residual = test.with_residual ? std::as_const(test.residual).view() : TensorView<const float>{};
+  const auto make = [&](const kernels::KernelTable& table) { return Conv2d(table, test.p); };
+  const auto scratch = [&](const Conv2d& conv, std::size_t threads) { return conv.scratch_bytes(shape, threads); };
+  testing::expect_everywhere(expected, make, scratch, [&](const Conv2d& conv, const auto& out, const Execution& execution) {
+    conv.run(in, out, execution, residual);
+  });
+  testing::expect_rows_everywhere(
+      expected, make, scratch, [&](const Conv2d& conv, std::size_t first, const auto& out, const Execution& execution) {
+        conv.run_rows(in, first, out, execution, residual.data ? residual.rows(first, out.shape.height) : residual);
       });
 }
 

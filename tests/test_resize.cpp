@@ -13,12 +13,15 @@ namespace {
 
 template <class Op, class Map>
 void expect(const auto& in, const Map& expected) {
-  testing::expect_everywhere(
-      expected, [](const kernels::KernelTable&) { return Op(); },
-      [&](const Op& op, std::size_t threads) {
-        return op.scratch_bytes(in.shape(), expected.shape().height, expected.shape().width, threads);
-      },
-      [&](const Op& op, const auto& out, const Execution& execution) { op.run(in.view(), out, execution); });
+  const std::size_t height = expected.shape().height, width = expected.shape().width;
+  const auto make = [](const kernels::KernelTable&) { return Op(); };
+  const auto scratch = [&](const Op& op, std::size_t threads) { return op.scratch_bytes(in.shape(), height, width, threads); };
+  testing::expect_everywhere(expected, make, scratch,
+                             [&](const Op& op, const auto& out, const Execution& execution) { op.run(in.view(), out, execution); });
+  testing::expect_rows_everywhere(expected, make, scratch,
+                                  [&](const Op& op, std::size_t first, const auto& out, const Execution& execution) {
+                                    op.run_rows(in.view(), height, first, out, execution);
+                                  });
 }
 
 }  // namespace

@@ -50,6 +50,10 @@ struct BitView {
   [[nodiscard]] bool operator()(std::size_t y, std::size_t x, std::size_t c) const {
     return ((pixel(y, x)[c / word_bits<Word>] >> (c % word_bits<Word>)) & 1U) != 0;
   }
+  /// `count` rows from row `first` on.
+  [[nodiscard]] BitView rows(std::size_t first, std::size_t count) const {
+    return {pixel(first, 0), {count, shape.width, shape.channels}};
+  }
   operator BitView<const Value>() const requires(!std::is_const_v<Word>) { return {data, shape}; }
 
   /// Whether the invariant holds.

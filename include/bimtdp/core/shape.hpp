@@ -24,6 +24,13 @@ struct Shape {
   }
 };
 
+/// Throws Error unless `part` has the shape of rows first, first + 1, ... of a map of shape `whole`.
+inline void check_rows(const Shape& part, std::size_t first, const Shape& whole, std::string_view where) {
+  const bool inside = first <= whole.height && part.height <= whole.height - first;
+  check(inside && part.width == whole.width && part.channels == whole.channels, where, "rows (got ", part, " from row ", first,
+        " on, expected rows of ", whole, ")");
+}
+
 /// Zero padding on each side, in input pixels.
 struct Padding {
   std::size_t top = 0, bottom = 0, left = 0, right = 0;

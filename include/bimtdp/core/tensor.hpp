@@ -20,6 +20,10 @@ struct TensorView {
   [[nodiscard]] T* pixel(std::size_t y, std::size_t x) const { return data + (y * shape.width + x) * shape.channels; }
   [[nodiscard]] T& operator()(std::size_t y, std::size_t x, std::size_t c) const { return pixel(y, x)[c]; }
   [[nodiscard]] std::span<T> span() const { return {data, shape.elements()}; }
+  /// `count` rows from row `first` on.
+  [[nodiscard]] TensorView rows(std::size_t first, std::size_t count) const {
+    return {pixel(first, 0), {count, shape.width, shape.channels}};
+  }
   operator TensorView<const T>() const requires(!std::is_const_v<T>) { return {data, shape}; }
 };
 

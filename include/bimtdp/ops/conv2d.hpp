@@ -44,13 +44,27 @@ class Conv2d {
            const TensorView<const float>& residual = {}) const {
     const WindowRuns runs = sums_.runs(in.shape);
     check_equal(out.shape, runs.output(sums_.out_channels()), where_, "output shape");
+    run_part(in, runs, 0, out, execution, residual);
+  }
+
+  /// Output rows first_row, first_row + 1, ...: `out` and `residual` hold these rows alone, `in` is the whole map.
+  void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
+                const TensorView<const float>& residual = {}) const {
+    const WindowRuns runs = sums_.runs(in.shape);
+    check_rows(out.shape, first_row, runs.output(sums_.out_channels()), where_);
+    run_part(in, runs, first_row, out, execution, residual);
+  }
+
+ private:
+  void run_part(const TensorView<const float>& in, const WindowRuns& runs, std::size_t first_row, const TensorView<float>& out,
+                const Execution& execution, const TensorView<const float>& residual) const {
     if (residual.data) check_equal(residual.shape, out.shape, where_, "residual shape");
     const ScratchNeed need = sums_.scratch(runs);
     check_execution(execution, need, where_);
     check(execution.kernels == &sums_.table(), where_, "weights were packed for other kernels");
     const auto source = sums_.source(in.data, runs, execution);
     for_each_row(execution, out.shape.height, need, [&](std::size_t y, const Scratch& scratch) {
-      sums_.row(source, runs, y, scratch,
+      sums_.row(source, runs, first_row + y, scratch,
                 [&](std::size_t x, std::size_t pixels, std::size_t, const float* values, std::size_t stride) {
                   const kernels::Epilogue epilogue = epilogue_.at(residual.data ? residual.pixel(y, x) : nullptr);
                   sums_.table().epilogue(values, stride, pixels, out.shape.channels, epilogue, out.pixel(y, x));
@@ -58,7 +72,6 @@ class Conv2d {
     });
   }
 
- private:
   std::string_view where_;  // a literal
   WindowSums<FloatSums> sums_;
   PreparedEpilogue epilogue_;

@@ -27,6 +27,22 @@ template <class T>
   return {0, scratch_size<kernels::Tap<T>>(runs.max_taps())};
 }
 
+/// Rows first_row, first_row + 1, ...: finish(row of `out`, x, pixels, tap count, taps) for every run of pixels.
+template <class T, class Finish>
+void pool_rows(const WindowRuns& runs, const T* in, std::size_t pixel_stride, std::size_t first_row, const Shape& out,
+               const Execution& execution, std::string_view where, Finish&& finish) {
+  check_rows(out, first_row, runs.output(out.channels), where);
+  const ScratchNeed need = pool_scratch<T>(runs);
+  check_execution(execution, need, where);
+  for_each_row(execution, out.height, need, [&](std::size_t y, Scratch scratch) {
+    auto* taps = scratch.take<kernels::Tap<T>>(runs.max_taps());
+    runs.for_each_run(out.width, [&](std::size_t x, std::size_t pixels) {
+      const std::size_t count = runs.taps(first_row + y, x, in, pixel_stride, taps);
+      finish(y, x, pixels, count, taps);
+    });
+  });
+}
+
 }  // namespace detail
 
 /// Maximum over a window; on bits the OR of its pixels. Every window must see at least one pixel.
@@ -42,47 +58,43 @@ class MaxPool2d {
   }
 
   void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
-    const std::size_t channels = in.shape.channels;
-    run_rows(in.data, channels, in.shape, out.shape, execution,
-             [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
-               execution.kernels->max_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, out.pixel(y, x));
-             });
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    run_rows(in, 0, out, execution);
   }
   template <class Word>
   void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const {
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    run_rows(in, 0, out, execution);
+  }
+
+  /// Output rows first_row, first_row + 1, ...: `out` holds these rows alone, `in` is the whole map.
+  void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out,
+                const Execution& execution) const {
+    const std::size_t channels = in.shape.channels;
+    detail::pool_rows(
+        detail::pool_runs(in.shape, window_, where), in.data, channels, first_row, out.shape, execution, where,
+        [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
+          execution.kernels->max_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, out.pixel(y, x));
+        });
+  }
+  template <class Word>
+  void run_rows(const std::type_identity_t<BitView<const Word>>& in, std::size_t first_row, const BitView<Word>& out,
+                const Execution& execution) const {
     debug_check_tail(in, where);
     const std::size_t words = in.words(), step = window_.stride[1] * words;
-    run_rows(in.data, words, in.shape, out.shape, execution,
-             [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
-               for (std::size_t p = 0; p < pixels; ++p)
-                 for (std::size_t w = 0; w < words; ++w) {
-                   Word any = 0;
-                   for (std::size_t t = 0; t < count; ++t) any = static_cast<Word>(any | taps[t].pixel[p * step + w]);
-                   out.pixel(y, x + p)[w] = any;
-                 }
-             });
+    detail::pool_rows(detail::pool_runs(in.shape, window_, where), in.data, words, first_row, out.shape, execution, where,
+                      [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
+                        for (std::size_t p = 0; p < pixels; ++p)
+                          for (std::size_t w = 0; w < words; ++w) {
+                            Word any = 0;
+                            for (std::size_t t = 0; t < count; ++t) any = static_cast<Word>(any | taps[t].pixel[p * step + w]);
+                            out.pixel(y, x + p)[w] = any;
+                          }
+                      });
   }
 
  private:
   static constexpr std::string_view where = "max_pool2d";
-
-  /// finish(y, x, pixels, tap count, taps) for every run.
-  template <class T, class Finish>
-  void run_rows(const T* in, std::size_t pixel_stride, const Shape& input, const Shape& out, const Execution& execution,
-                Finish&& finish) const {
-    const WindowRuns runs = detail::pool_runs(input, window_, where);
-    check_equal(out, runs.output(input.channels), where, "output shape");
-    const ScratchNeed need = detail::pool_scratch<T>(runs);
-    check_execution(execution, need, where);
-    for_each_row(execution, out.height, need, [&](std::size_t y, Scratch scratch) {
-      auto* taps = scratch.take<kernels::Tap<T>>(runs.max_taps());
-      runs.for_each_run(out.width, [&](std::size_t x, std::size_t pixels) {
-        const std::size_t count = runs.taps(y, x, in, pixel_stride, taps);
-        finish(y, x, pixels, count, taps);
-      });
-    });
-  }
-
   Window window_;
 };
 
@@ -101,20 +113,20 @@ class AveragePool2d {
   }
 
   void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
-    const WindowRuns runs = detail::pool_runs(in.shape, window_, where);
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    run_rows(in, 0, out, execution);
+  }
+
+  /// Output rows first_row, first_row + 1, ...: `out` holds these rows alone, `in` is the whole map.
+  void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out,
+                const Execution& execution) const {
     const std::size_t channels = in.shape.channels;
-    check_equal(out.shape, runs.output(channels), where, "output shape");
-    const ScratchNeed need = detail::pool_scratch<float>(runs);
-    check_execution(execution, need, where);
-    for_each_row(execution, out.shape.height, need, [&](std::size_t y, Scratch scratch) {
-      auto* taps = scratch.take<kernels::Tap<float>>(runs.max_taps());
-      runs.for_each_run(out.shape.width, [&](std::size_t x, std::size_t pixels) {
-        const std::size_t count = runs.taps(y, x, in.data, channels, taps);
-        const float divisor = static_cast<float>(count_include_pad_ ? window_.taps() : count);
-        execution.kernels->average_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, divisor,
-                                        out.pixel(y, x));
-      });
-    });
+    detail::pool_rows(detail::pool_runs(in.shape, window_, where), in.data, channels, first_row, out.shape, execution, where,
+                      [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
+                        const float divisor = static_cast<float>(count_include_pad_ ? window_.taps() : count);
+                        execution.kernels->average_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr},
+                                                        divisor, out.pixel(y, x));
+                      });
   }
 
  private:

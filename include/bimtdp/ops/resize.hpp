@@ -54,7 +54,13 @@ class ResizeBilinear {
   }
 
   void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
-    check_equal(out.shape, output_shape(in.shape, out.shape.height, out.shape.width), where, "output shape");
+    run_rows(in, out.shape.height, 0, out, execution);
+  }
+
+  /// Rows first_row, first_row + 1, ... of an output of `height` rows: `out` holds these rows alone, `in` is the whole map.
+  void run_rows(const TensorView<const float>& in, std::size_t height, std::size_t first_row, const TensorView<float>& out,
+                const Execution& execution) const {
+    check_rows(out.shape, first_row, output_shape(in.shape, height, out.shape.width), where);
     check_execution(execution, need(out.shape), where);
     const std::size_t width = out.shape.width;
     Scratch scratch(execution.scratch);
@@ -66,7 +72,7 @@ class ResizeBilinear {
       left[x] = static_cast<std::uint32_t>(n.first), right[x] = static_cast<std::uint32_t>(n.second), fraction[x] = n.fraction;
     }
     for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
-      const detail::Neighbours n = detail::bilinear_neighbours(y, in.shape.height, out.shape.height);
+      const detail::Neighbours n = detail::bilinear_neighbours(first_row + y, in.shape.height, height);
       execution.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, left, right, fraction, width,
                                     in.shape.channels, out.pixel(y, 0));
     });
@@ -87,24 +93,35 @@ class ResizeNearest {
   [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t, std::size_t, std::size_t) const { return 0; }
 
   void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
-    copy_pixels(in.data, in.shape.channels, in.shape, out.data, out.shape, execution);
+    run_rows(in, out.shape.height, 0, out, execution);
   }
   template <class Word>
   void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const {
+    run_rows(in, out.shape.height, 0, out, execution);
+  }
+
+  /// Rows first_row, first_row + 1, ... of an output of `height` rows: `out` holds these rows alone, `in` is the whole map.
+  void run_rows(const TensorView<const float>& in, std::size_t height, std::size_t first_row, const TensorView<float>& out,
+                const Execution& execution) const {
+    copy_pixels(in.data, in.shape.channels, in.shape, height, first_row, out.data, out.shape, execution);
+  }
+  template <class Word>
+  void run_rows(const std::type_identity_t<BitView<const Word>>& in, std::size_t height, std::size_t first_row,
+                const BitView<Word>& out, const Execution& execution) const {
     debug_check_tail(in, where);
-    copy_pixels(in.data, in.words(), in.shape, out.data, out.shape, execution);
+    copy_pixels(in.data, in.words(), in.shape, height, first_row, out.data, out.shape, execution);
   }
 
  private:
   static constexpr std::string_view where = "resize_nearest";
 
   template <class T>
-  void copy_pixels(const T* in, std::size_t values, const Shape& input, T* out, const Shape& output,
-                   const Execution& execution) const {
-    check_equal(output, output_shape(input, output.height, output.width), where, "output shape");
+  void copy_pixels(const T* in, std::size_t values, const Shape& input, std::size_t height, std::size_t first_row, T* out,
+                   const Shape& output, const Execution& execution) const {
+    check_rows(output, first_row, output_shape(input, height, output.width), where);
     check_execution(execution, {}, where);
     for_each_row(execution, output.height, {}, [&](std::size_t y, const Scratch&) {
-      const T* row = in + detail::nearest_neighbour(y, input.height, output.height) * input.width * values;
+      const T* row = in + detail::nearest_neighbour(first_row + y, input.height, height) * input.width * values;
       for (std::size_t x = 0; x < output.width; ++x)
         std::copy_n(row + detail::nearest_neighbour(x, input.width, output.width) * values, values,
                     out + (y * output.width + x) * values);
