@@ -102,15 +102,19 @@ void check_case(const Case& test) {
       for (std::size_t x = 0; x < shape.width; ++x)
         for (std::size_t c = 0; c < shape.channels; ++c) sums(y, x, k * shape.channels + c) = element(test, k, y, x, c);
   const auto expect = [&](const auto& expected) {
-    testing::expect_everywhere(
-        expected, [&](const kernels::KernelTable& table) { return BinaryAttention(table, test.p); },
-        [&](const BinaryAttention& op, std::size_t threads) {
-          CHECK(op.output_shape(shape) == sums.shape());
-          return op.scratch_bytes(shape, threads);
-        },
-        [&](const BinaryAttention& op, const auto& out, const Execution& execution) {
-          op.run(test.source_views, test.identity_views, out, execution);
-        });
+    const auto make = [&](const kernels::KernelTable& table) { return BinaryAttention(table, test.p); };
+    const auto scratch = [&](const BinaryAttention& op, std::size_t threads) {
+      CHECK(op.output_shape(shape) == sums.shape());
+      return op.scratch_bytes(shape, threads);
+    };
+    testing::expect_everywhere(expected, make, scratch,
+                               [&](const BinaryAttention& op, const auto& out, const Execution& execution) {
+                                 op.run(test.source_views, test.identity_views, out, execution);
+                               });
+    testing::expect_rows_everywhere(expected, make, scratch,
+                                    [&](const BinaryAttention& op, std::size_t first, const auto& out, const Execution& execution) {
+                                      op.run_rows(test.source_views, test.identity_views, first, out, execution);
+                                    });
   };
   if (test.p.outer_sign)
     expect(pack<std::uint32_t>(sums));
@@ -200,6 +204,8 @@ TEST_CASE("binary_attention: errors") {
   const Execution execution{&table, 1, scratch};
   CHECK_NOTHROW(op.run(test.source_views, {}, out.view(), execution));
   CHECK_THROWS_AS(op.run(test.source_views, {}, floats.view(), execution), Error);
+  CHECK_THROWS_AS(op.run(test.source_views, {}, out.view().rows(0, 2), execution), Error);
+  CHECK_THROWS_AS(op.run_rows(test.source_views, {}, 2, out.view().rows(0, 2), execution), Error);
   CHECK_THROWS_AS(op.run(std::span(test.source_views).first(2), {}, out.view(), execution), Error);
   const TensorView<const float> identities[] = {floats.view(), floats.view()};
   CHECK_THROWS_AS(op.run(test.source_views, identities, out.view(), execution), Error);

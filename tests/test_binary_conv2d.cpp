@@ -75,15 +75,22 @@ BIMTDP_EXACT_END
 template <class Map>
 void expect(const Map& expected, const Bits& in, const BinaryConv2dParameters& p, BinaryOutput output,
             const TensorView<const float>& residual = {}) {
-  testing::expect_everywhere(
-      expected, [&](const kernels::KernelTable& table) { return BinaryConv2d(table, p, output); },
-      [&](const BinaryConv2d& conv, std::size_t threads) { return conv.scratch_bytes(in.shape(), threads); },
-      [&](const BinaryConv2d& conv, const auto& out, const Execution& execution) {
-        if constexpr (std::is_same_v<Map, Tensor<float>>)
-          conv.run(in, out, execution, residual);
-        else
-          conv.run(in, out, execution);
-      });
+  const auto make = [&](const kernels::KernelTable& table) { return BinaryConv2d(table, p, output); };
+  const auto scratch = [&](const BinaryConv2d& conv, std::size_t threads) { return conv.scratch_bytes(in.shape(), threads); };
+  const auto run = [&](const BinaryConv2d& conv, const auto& out, const Execution& execution) {
+    if constexpr (std::is_same_v<Map, Tensor<float>>)
+      conv.run(in, out, execution, residual);
+    else
+      conv.run(in, out, execution);
+  };
+  const auto run_rows = [&](const BinaryConv2d& conv, std::size_t first, const auto& out, const Execution& execution) {
+    if constexpr (std::is_same_v<Map, Tensor<float>>)
+      conv.run_rows(in, first, out, execution, residual.data ? residual.rows(first, out.shape.height) : residual);
+    else
+      conv.run_rows(in, first, out, execution);
+  };
+  testing::expect_everywhere(expected, make, scratch, run);
+  testing::expect_rows_everywhere(expected, make, scratch, run_rows);
 }
 
 /// Random affine parameters; about one scale in eight is 0, half of them are negative.
@@ -273,6 +280,10 @@ TEST_CASE("binary_conv2d: errors name the op, what came and what was expected") 
   CHECK_THROWS_AS(conv.run(in, out, {&table, 0, scratch}), Error);
   CHECK_THROWS_AS(conv.run(in, out, {nullptr, 1, scratch}), Error);
   CHECK_THROWS_AS(conv.output_shape({0, 5, 20}), Error);
+  CHECK_NOTHROW(conv.run_rows(in, 3, out.view().rows(0, 1), execution));
+  CHECK_THROWS_AS(conv.run_rows(in, 3, out.view().rows(0, 2), execution), Error);
+  CHECK_THROWS_AS(conv.run_rows(in, 0, wrong.view().rows(0, 1), execution), Error);
+  CHECK_THROWS_AS(conv.run_rows(in, 0, out.view().rows(0, 1), execution, std::as_const(out).view()), Error);
   kernels::KernelTable other = table;
   CHECK_THROWS_AS(conv.run(in, out, {&other, 1, scratch}), Error);
   try {

@@ -83,21 +83,34 @@ class BinaryAttention {
   /// `sources`: A maps; `identities`: T maps when the identity is real, else empty. The first overload belongs to outer_sign.
   void run(std::span<const Bits> sources, std::span<const Floats> identities, const BitView<std::uint32_t>& out,
            const Execution& execution) const {
-    check(outer_sign_, where, "bit output without the outer sign");
-    run_rows(sources, identities, out.shape, execution, [&](std::size_t k, std::size_t y, float* sum, std::uint32_t* bits) {
-      kernels_->binarize(sum, out.shape.width, channels_, nullptr, nullptr, bits);
-      const std::size_t words = words_for<std::uint32_t>(channels_);
-      for (std::size_t x = 0; x < out.shape.width; ++x) {
-        std::uint32_t* to = out.pixel(y, x);
-        if (k == 0) std::fill_n(to, out.words(), 0U);
-        copy_bits<std::uint32_t>(bits + x * words, 0, channels_, to, k * channels_);
-      }
-    });
+    check_equal(out.shape, output_shape(check_inputs(sources, identities)), where, "output shape");
+    run_rows(sources, identities, 0, out, execution);
   }
   void run(std::span<const Bits> sources, std::span<const Floats> identities, const TensorView<float>& out,
            const Execution& execution) const {
+    check_equal(out.shape, output_shape(check_inputs(sources, identities)), where, "output shape");
+    run_rows(sources, identities, 0, out, execution);
+  }
+
+  /// Output rows first_row, first_row + 1, ... out.shape.height of them: `out` holds these rows alone, the inputs are whole maps.
+  void run_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row,
+                const BitView<std::uint32_t>& out, const Execution& execution) const {
+    check(outer_sign_, where, "bit output without the outer sign");
+    for_rows(sources, identities, first_row, out.shape, execution,
+             [&](std::size_t k, std::size_t y, float* sum, std::uint32_t* bits) {
+               kernels_->binarize(sum, out.shape.width, channels_, nullptr, nullptr, bits);
+               const std::size_t words = words_for<std::uint32_t>(channels_);
+               for (std::size_t x = 0; x < out.shape.width; ++x) {
+                 std::uint32_t* to = out.pixel(y, x);
+                 if (k == 0) std::fill_n(to, out.words(), 0U);
+                 copy_bits<std::uint32_t>(bits + x * words, 0, channels_, to, k * channels_);
+               }
+             });
+  }
+  void run_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row,
+                const TensorView<float>& out, const Execution& execution) const {
     check(!outer_sign_, where, "float output with the outer sign");
-    run_rows(sources, identities, out.shape, execution, [&](std::size_t k, std::size_t y, float* sum, std::uint32_t*) {
+    for_rows(sources, identities, first_row, out.shape, execution, [&](std::size_t k, std::size_t y, float* sum, std::uint32_t*) {
       for (std::size_t x = 0; x < out.shape.width; ++x)
         std::copy_n(sum + x * channels_, channels_, out.pixel(y, x) + k * channels_);
     });
@@ -165,22 +178,22 @@ class BinaryAttention {
     return row;
   }
 
-  /// finish(target, y, S_k, bit row) for every target of every row.
+  /// finish(target, row of `out`, S_k, bit row) for every target of every row.
   template <class Finish>
-  void run_rows(std::span<const Bits> sources, std::span<const Floats> identities, const Shape& out, const Execution& execution,
-                Finish&& finish) const {
+  void for_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row, const Shape& out,
+                const Execution& execution, Finish&& finish) const {
     const Shape source = check_inputs(sources, identities);
     const WindowRuns runs = this->runs(source);
-    check_equal(out, output_shape(source), where, "output shape");
+    check_rows(out, first_row, output_shape(source), where);
     const ScratchNeed need = this->need(runs);
     check_execution(execution, need, where);
     check(execution.kernels == kernels_, where, "weights were packed for other kernels");
-    for_each_row(execution, source.height, need, [&](std::size_t y, const Scratch& scratch) {
+    for_each_row(execution, out.height, need, [&](std::size_t y, const Scratch& scratch) {
       const Row row = take_row(scratch, runs);
       std::uint64_t ready = 0;  // per_source: messages of this row that are in their buffer
       for (std::size_t k = 0; k < targets_.size(); ++k) {
-        sum_messages(k, sources, runs, y, row, ready);
-        add_identity(k, sources, identities, y, row);
+        sum_messages(k, sources, runs, first_row + y, row, ready);
+        add_identity(k, sources, identities, first_row + y, row);
         finish(k, y, row.sum, row.bits);
       }
     });

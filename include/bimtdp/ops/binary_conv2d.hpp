@@ -53,28 +53,34 @@ class BinaryConv2d {
 
   /// Each overload belongs to one BinaryOutput. execution.kernels must be the table of the constructor.
   void run(const Input& in, const TensorView<std::int32_t>& out, const Execution& execution) const {
-    run_rows(BinaryOutput::integer, in, out.shape, execution,
-             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
-               sums_.row(source, runs, y, scratch,
-                         [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
-                           sums_.table().dot_integer(counts, stride, valid(taps), pixels, sums_.out_channels(), out.pixel(y, x));
-                         });
-             });
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    run_part(in, 0, out, execution);
   }
   /// `residual` is added before the activation; it has the shape of `out` and may be `out`; null data where there is none.
   void run(const Input& in, const TensorView<float>& out, const Execution& execution,
            const TensorView<const float>& residual = {}) const {
-    if (residual.data) check_equal(residual.shape, out.shape, where, "residual shape");
-    run_rows(BinaryOutput::floats, in, out.shape, execution,
-             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
-               float_row(source, runs, y, scratch, residual.data ? residual.pixel(y, 0) : nullptr, out.pixel(y, 0));
-             });
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    run_part(in, 0, out, execution, residual);
   }
   void run(const Input& in, const BitView<std::uint32_t>& out, const Execution& execution) const {
-    run_rows(BinaryOutput::bits, in, out.shape, execution,
-             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
-               bit_row(source, runs, y, scratch, out.pixel(y, 0));
-             });
+    check_equal(out.shape, output_shape(in.shape), where, "output shape");
+    run_part(in, 0, out, execution);
+  }
+
+  /// Output rows first_row, first_row + 1, ... out.shape.height of them: `out` and `residual` hold these rows alone, `in` is the
+  /// whole map.
+  void run_rows(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Execution& execution) const {
+    check_rows(out.shape, first_row, output_shape(in.shape), where);
+    run_part(in, first_row, out, execution);
+  }
+  void run_rows(const Input& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
+                const TensorView<const float>& residual = {}) const {
+    check_rows(out.shape, first_row, output_shape(in.shape), where);
+    run_part(in, first_row, out, execution, residual);
+  }
+  void run_rows(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Execution& execution) const {
+    check_rows(out.shape, first_row, output_shape(in.shape), where);
+    run_part(in, first_row, out, execution);
   }
 
   // -- rows, for ops that are made of several convolutions ----------------------------------------------------------------
@@ -124,17 +130,40 @@ class BinaryConv2d {
     });
   }
 
+  void run_part(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Execution& execution) const {
+    for_rows(BinaryOutput::integer, in, out.shape.height, execution,
+             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
+               sums_.row(source, runs, first_row + y, scratch,
+                         [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
+                           sums_.table().dot_integer(counts, stride, valid(taps), pixels, sums_.out_channels(), out.pixel(y, x));
+                         });
+             });
+  }
+  void run_part(const Input& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
+                const TensorView<const float>& residual) const {
+    if (residual.data) check_equal(residual.shape, out.shape, where, "residual shape");
+    for_rows(BinaryOutput::floats, in, out.shape.height, execution,
+             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
+               float_row(source, runs, first_row + y, scratch, residual.data ? residual.pixel(y, 0) : nullptr, out.pixel(y, 0));
+             });
+  }
+  void run_part(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Execution& execution) const {
+    for_rows(BinaryOutput::bits, in, out.shape.height, execution,
+             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
+               bit_row(source, runs, first_row + y, scratch, out.pixel(y, 0));
+             });
+  }
+
   template <class Row>
-  void run_rows(BinaryOutput output, const Input& in, const Shape& out, const Execution& execution, Row&& row) const {
-    check(output == output_, where, "output type of run() is not that of the constructor");
+  void for_rows(BinaryOutput output, const Input& in, std::size_t rows, const Execution& execution, Row&& row) const {
+    check(output == output_, where, "output type is not that of the constructor");
     const WindowRuns runs = sums_.runs(in.shape);
-    check_equal(out, runs.output(sums_.out_channels()), where, "output shape");
     const ScratchNeed need = sums_.scratch(runs);
     check_execution(execution, need, where);
     check(execution.kernels == &sums_.table(), where, "weights were packed for other kernels");
     debug_check_tail(in, where);
     const Sums::Source source = sums_.source(in.data, runs, execution);
-    for_each_row(execution, out.height, need, [&](std::size_t y, const Scratch& scratch) { row(source, runs, y, scratch); });
+    for_each_row(execution, rows, need, [&](std::size_t y, const Scratch& scratch) { row(source, runs, y, scratch); });
   }
 
   BinaryOutput output_;
