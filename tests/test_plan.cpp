@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans: aligned, without overlap of living values, smaller than the sum of all values, and refused above the limits.
+// Plans: steps and stages keep the order of dependence and cover every row once; values that live at the same time have bytes
+// of their own, in the arena and in the bands; costs above the limits are refused.
 #include <bimtdp/graph/plan.hpp>
 
 #include "catch.hpp"
@@ -16,63 +17,187 @@ using test::holds;
 
 namespace {
 
-std::vector<NodeId> last_uses(const Graph& graph) {
-  std::vector<NodeId> last(graph.nodes().size());
-  for (NodeId id = 0; id < last.size(); ++id) {
-    last[id] = id;
-    for (const NodeId input : graph.nodes()[id].inputs) last[input] = id;
-  }
-  for (const Output& output : graph.outputs()) last[output.node] = last.size();
-  return last;
+struct Turn {
+  std::size_t stage = 0, step = 0, position = 0;
+};
+
+/// When each node runs; fails unless every node but the input runs in exactly one step and stage.
+std::vector<Turn> times(const Plan& plan) {
+  std::vector<std::size_t> stage_of(plan.steps().size(), plan.stages().size());
+  for (std::size_t stage = 0; stage < plan.stages().size(); ++stage)
+    for (const std::size_t step : plan.stages()[stage].steps) {
+      CHECK(stage_of[step] == plan.stages().size());
+      stage_of[step] = stage;
+    }
+  std::vector<Turn> result(plan.values().size());
+  std::size_t nodes = 0;
+  for (std::size_t step = 0; step < plan.steps().size(); ++step)
+    for (std::size_t i = 0; i < plan.steps()[step].nodes.size(); ++i, ++nodes)
+      result[plan.steps()[step].nodes[i]] = {stage_of[step], step, i};
+  CHECK(nodes == plan.values().size() - 1);
+  return result;
 }
 
-/// Values that live at the same time must not share bytes; a result may lie exactly on its dying first input.
-void check_plan(const Graph& graph, const Plan& plan) {
-  const std::vector<NodeId> last = last_uses(graph);
-  for (NodeId b = 0; b < last.size(); ++b) {
-    const PlannedValue& vb = plan.values()[b];
-    CHECK(vb.offset % 64 == 0);
-    CHECK(vb.offset + vb.bytes <= plan.scratch_offset());
-    for (NodeId a = 0; a < b; ++a) {
-      if (last[a] < b) continue;
-      const PlannedValue& va = plan.values()[a];
-      const bool apart = va.offset + va.bytes <= vb.offset || vb.offset + vb.bytes <= va.offset;
-      const bool overwritten = va.offset == vb.offset && va.bytes == vb.bytes && last[a] == b && graph.nodes()[b].inputs[0] == a;
-      INFO(describe(a, graph.nodes()[a]) << " and " << describe(b, graph.nodes()[b]));
-      CHECK((apart || overwritten));
+void check_order(const Graph& graph, const Plan& plan) {
+  const std::vector<Turn> time = times(plan);
+  for (NodeId id = 1; id < time.size(); ++id) {
+    CHECK(plan.values()[id].shape.height == plan.steps()[time[id].step].rows);
+    for (std::size_t i = 0; i < graph.nodes()[id].inputs.size(); ++i) {
+      const NodeId input = graph.nodes()[id].inputs[i];
+      if (input == 0 || plan.uses(id)[i] == RowUse::none) continue;
+      INFO(describe(input, graph.nodes()[input]) << " before " << describe(id, graph.nodes()[id]));
+      if (time[input].step != time[id].step) {
+        CHECK(time[input].stage < time[id].stage);
+        CHECK(plan.values()[input].place != Place::band);
+      } else {
+        CHECK(plan.uses(id)[i] == RowUse::same);
+        CHECK(time[input].position < time[id].position);
+      }
     }
   }
+}
+
+/// Every row of every step belongs to one piece of its stage; what cannot be split is not.
+void check_pieces(const Plan& plan) {
+  for (const Stage& stage : plan.stages()) {
+    CHECK(stage.pieces.size() <= plan.threads());
+    for (const std::size_t step : stage.steps) {
+      std::vector<int> runs(plan.steps()[step].rows, 0);
+      for (const std::vector<Piece>& list : stage.pieces)
+        for (const Piece& piece : list) {
+          if (piece.step != step) continue;
+          CHECK((plan.steps()[step].by_rows || (piece.begin == 0 && piece.end == runs.size())));
+          for (std::size_t row = piece.begin; row < piece.end; ++row) ++runs.at(row);
+        }
+      CHECK(std::count(runs.begin(), runs.end(), 1) == static_cast<std::ptrdiff_t>(runs.size()));
+    }
+  }
+}
+
+/// A value and the time, in stages or in positions within a step, from which and until which it lives.
+struct Living {
+  NodeId id;
+  std::size_t first, last;
+};
+
+void check_apart(const Graph& graph, const Plan& plan, const std::vector<Living>& living, bool may_overwrite) {
+  for (const Living& b : living)
+    for (const Living& a : living) {
+      if (a.id >= b.id || a.last < b.first || b.last < a.first) continue;
+      const PlannedValue &va = plan.values()[a.id], &vb = plan.values()[b.id];
+      const bool apart = va.offset + va.bytes <= vb.offset || vb.offset + vb.bytes <= va.offset;
+      const bool overwritten = may_overwrite && va.offset == vb.offset && va.bytes == vb.bytes && a.last == b.first &&
+                               graph.nodes()[b.id].inputs[0] == a.id;
+      INFO(describe(a.id, graph.nodes()[a.id]) << " and " << describe(b.id, graph.nodes()[b.id]));
+      CHECK((apart || overwritten));
+    }
+}
+
+void check_memory(const Graph& graph, const Plan& plan) {
+  const std::vector<Turn> time = times(plan);
+  std::vector<Living> arena;
+  std::vector<std::vector<Living>> bands(plan.steps().size());
+  for (NodeId id = 0; id < time.size(); ++id) {
+    const PlannedValue& value = plan.values()[id];
+    CHECK(value.offset % 64 == 0);
+    Living in_stages{id, time[id].stage, time[id].stage}, in_step{id, time[id].position, time[id].position};
+    for (NodeId reader = id + 1; reader < time.size(); ++reader)
+      for (std::size_t i = 0; i < graph.nodes()[reader].inputs.size(); ++i) {
+        if (graph.nodes()[reader].inputs[i] != id || plan.uses(reader)[i] == RowUse::none) continue;
+        in_stages.last = std::max(in_stages.last, time[reader].stage);
+        in_step.last = std::max(in_step.last, time[reader].position);
+      }
+    for (const Output& output : graph.outputs())
+      if (output.node == id) in_stages.last = plan.stages().size();
+    CHECK(value.offset + value.bytes <= (value.place == Place::band ? plan.band_bytes() : plan.scratch_offset()));
+    (value.place == Place::band ? bands[time[id].step] : arena).push_back(value.place == Place::band ? in_step : in_stages);
+  }
+  check_apart(graph, plan, arena, true);
+  for (const std::vector<Living>& band : bands) check_apart(graph, plan, band, false);
 }
 
 }  // namespace
 
-TEST_CASE("living values never share bytes") {
+TEST_CASE("order, rows and memory of a plan") {
   for (const Graph& graph : {test::small_network(), test::every_operation()}) {
     const Program program(graph, kernels::reference_table());
-    for (const auto& [height, width] : {std::pair<std::size_t, std::size_t>{8, 8}, {32, 64}, {100, 36}}) {
-      const Plan plan(program, height, width);
-      check_plan(graph, plan);
-      std::size_t sum = 0;
-      for (const PlannedValue& value : plan.values()) sum += value.bytes;
-      CHECK(plan.scratch_offset() < sum);
-      CHECK(plan.arena_bytes() == plan.scratch_offset() + plan.scratch_bytes());
-    }
+    for (const std::size_t threads : {1u, 2u, 5u})
+      for (const auto& [height, width] : {std::pair<std::size_t, std::size_t>{8, 8}, {32, 64}, {100, 36}, {256, 320}}) {
+        const Plan plan(program, height, width, {.threads = threads});
+        check_order(graph, plan);
+        check_pieces(plan);
+        check_memory(graph, plan);
+        CHECK(plan.arena_bytes() == plan.scratch_offset() + plan.scratch_bytes());
+        CHECK(plan.steps().size() < graph.nodes().size() - 1);
+      }
   }
 }
 
-TEST_CASE("a chain needs two buffers, or one where the op overwrites") {
-  const auto arena = [](auto&& op) {
+TEST_CASE("much work is split, little is not") {
+  GraphBuilder g;
+  NodeId last = g.input(64);
+  last = g.add("pool", MaxPool2dNode{square_window(3)}, {last});
+  g.output({.task = "a", .node = last});
+  const Program program(g.build(), kernels::reference_table());
+  CHECK(Plan(program, 4, 4, {.threads = 4}).stages().at(0).pieces.size() == 1);
+  const Plan large(program, 480, 640, {.threads = 4});
+  REQUIRE(large.stages().at(0).pieces.size() == 4);
+  for (const std::vector<Piece>& list : large.stages()[0].pieces) {
+    REQUIRE(list.size() == 1);
+    CHECK(list[0].end - list[0].begin == 120);
+  }
+}
+
+TEST_CASE("a chain of pixel by pixel operations is one step; windows begin a new one") {
+  const auto plan = [](auto&& op) {
     GraphBuilder g;
     NodeId last = g.input(16);
     for (int i = 0; i < 10; ++i) last = g.add("n", op, {last});
     g.output({.task = "a", .node = last});
     const Program program(g.build(), kernels::reference_table());
-    const Plan plan(program, 8, 8);
-    return plan.scratch_offset();
+    return Plan(program, 8, 8);
   };
   constexpr std::size_t map = 8 * 8 * 16 * 4;
-  CHECK(arena(L2NormalizeNode{}) == map);
-  CHECK(arena(MaxPool2dNode{square_window(3)}) == 2 * map);
+  CHECK(plan(L2NormalizeNode{}).steps().size() == 1);
+  CHECK(plan(L2NormalizeNode{}).scratch_offset() == 2 * map);  // the input and the output
+  CHECK(plan(MaxPool2dNode{square_window(3)}).steps().size() == 10);
+  CHECK(plan(MaxPool2dNode{square_window(3)}).scratch_offset() == 2 * map);
+}
+
+TEST_CASE("an operation overwrites its dying input") {
+  GraphBuilder g;
+  const NodeId pooled = g.add("pool", MaxPool2dNode{square_window(3)}, {g.input(16)});
+  const NodeId halved = g.add("half", MaxPool2dNode{square_window(3, 2)}, {pooled});
+  const NodeId doubled = g.add("double", ResizeNode{.factor = 2}, {halved});
+  g.output({.task = "a", .node = g.add("sum", AddNode{}, {pooled, doubled})});
+  const Program program(g.build(), kernels::reference_table());
+  const Plan plan(program, 8, 8);
+  CHECK(plan.values()[4].offset == plan.values()[1].offset);  // 1 is read for the last time, row by row, where 4 is made
+  CHECK(plan.values()[3].place == Place::band);
+}
+
+TEST_CASE("a map made just before it is read never exists as a whole") {
+  GraphBuilder g;
+  const NodeId in = g.input(16);
+  const NodeId narrow = g.add("narrow", MaxPool2dNode{square_window(3)}, {in});
+  const NodeId wide = g.add("wide", ConcatNode{}, {narrow, narrow, narrow});
+  const NodeId other = g.add("other", MaxPool2dNode{square_window(3)}, {narrow});
+  const NodeId deep = g.add("deep", MaxPool2dNode{square_window(3)}, {other});
+  const NodeId tripled = g.add("tripled", ConcatNode{}, {deep, deep, deep});
+  g.output({.task = "a", .node = g.add("sum", AddNode{}, {wide, tripled})});
+  const Program program(g.build(), kernels::reference_table());
+  const Plan plan(program, 8, 8);
+  CHECK(plan.values()[wide].place == Place::band);  // moved behind `deep`, though `narrow` alone decides its step
+  CHECK(plan.values()[narrow].place == Place::arena);
+}
+
+TEST_CASE("outputs in the caller's memory") {
+  const Program program(test::small_network(), kernels::reference_table());
+  const Plan plan(program, 16, 16, {.outputs_apart = true});
+  AlignedVector<std::byte> arena(plan.arena_bytes());
+  const NodeId output = program.graph().outputs()[0].node;
+  CHECK(plan.values()[output].place == Place::caller);
+  CHECK(holds(error_of([&] { (void)plan.value(output, arena); }), {"no memory for output"}));
 }
 
 TEST_CASE("kept values all have their own place") {

@@ -93,7 +93,27 @@ TEST_CASE("every operation gives the same bits on every table and thread count")
   }
 }
 
-TEST_CASE("shared buffers change nothing") {
+TEST_CASE("steps, bands, threads and shared buffers change nothing") {
+  const Graph graph = test::every_operation();
+  const Tensor<float> input = noise({36, 32, 3});
+  for (const kernels::KernelTable* table : kernels::tables()) {
+    const Program program(graph, *table);
+    KeptRun kept(program, input);
+    for (std::size_t threads = 1; threads <= 5; ++threads)
+      for (const std::size_t band_bytes : {std::size_t{1}, std::size_t{3000}, std::size_t{1} << 30}) {
+        const Plan plan(program, 36, 32, {.threads = threads, .band_bytes = band_bytes});
+        AlignedVector<std::byte> arena(plan.arena_bytes(), std::byte{0xff});
+        std::copy_n(input.data(), input.span().size(), plan.value(0, arena).floats().data);
+        run(program, plan, arena);
+        for (const Output& output : graph.outputs()) {
+          INFO(table->name << ", " << threads << " threads, bands of " << band_bytes << " bytes, " << output.task);
+          CHECK(digest(plan.value(output.node, arena).bytes()) == digest(kept.value(output.node).bytes()));
+        }
+      }
+  }
+}
+
+TEST_CASE("a runner that keeps all values gives the same maps") {
   const Model model(test::every_operation());
   const Tensor<float> input = noise({24, 32, 3});
   Runner sharing(model, {.threads = 2}), keeping(model, {.threads = 1, .keep_all = true});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bimtdp/graph/prepare.hpp>
+#include <bimtdp/graph/rows.hpp>
 #include <bimtdp/graph/value.hpp>
 #include <bimtdp/ops/execution.hpp>
 
@@ -78,6 +79,12 @@ struct OpRunner {
   void operator()(const ops::Binarize& op) const { op.run(in[0].floats(), out.bits(), execution); }
   void operator()(const ops::Unpack& op) const { op.run(bits_in(), out.floats(), execution); }
   void operator()(const ops::BinaryAttention& op) const {
+    attention(
+        [&](const auto& sources, const auto& identities, const auto& result) { op.run(sources, identities, result, execution); });
+  }
+  /// Calls call(sources, identities, out) with an attention's inputs.
+  template <class Call>
+  void attention(Call&& call) const {
     std::size_t sources = 0;
     while (sources < in.size() && in[sources].type == ValueType::bits) ++sources;
     BitViews bits;
@@ -86,8 +93,8 @@ struct OpRunner {
     fill(identities, sources);
     const auto bit_span = std::span<const BitView<const std::uint32_t>>(bits).first(sources);
     const auto identity_span = std::span<const TensorView<const float>>(identities).first(in.size() - sources);
-    if (out.type == ValueType::bits) return op.run(bit_span, identity_span, out.bits(), execution);
-    op.run(bit_span, identity_span, out.floats(), execution);
+    if (out.type == ValueType::bits) return call(bit_span, identity_span, out.bits());
+    call(bit_span, identity_span, out.floats());
   }
   void operator()(const ops::Add& op) const {
     FloatViews views;
@@ -117,6 +124,49 @@ struct OpRunner {
   template <class Op>
   void operator()(const Op& op) const {
     op.run(in[0].floats(), out.floats(), execution);
+  }
+};
+
+/// Runs rows first_row, first_row + 1, ... of a node: `op.out` and inputs of RowUse::same hold these rows alone. Ops whose
+/// rows need other rows of the input take them from the whole map; all others are run on the rows as on a small map.
+struct RowsRunner {
+  const OpRunner& op;
+  RowUse first_input;
+  std::size_t first_row;
+  const Shape& whole;  // shape of the node's value
+
+  void operator()(const ops::Conv2d& conv) const {
+    if (first_input == RowUse::same) return op(conv);
+    conv.run_rows(op.in[0].floats(), first_row, op.out.floats(), op.execution, op.residual());
+  }
+  void operator()(const ops::BinaryConv2d& conv) const {
+    if (first_input == RowUse::same) return op(conv);
+    if (op.out.type == ValueType::integers) return conv.run_rows(op.bits_in(), first_row, op.out.integers(), op.execution);
+    if (op.out.type == ValueType::bits) return conv.run_rows(op.bits_in(), first_row, op.out.bits(), op.execution);
+    conv.run_rows(op.bits_in(), first_row, op.out.floats(), op.execution, op.residual());
+  }
+  void operator()(const ops::BinaryAttention& attention) const {
+    op.attention([&](const auto& sources, const auto& identities, const auto& out) {
+      attention.run_rows(sources, identities, first_row, out, op.execution);
+    });
+  }
+  void operator()(const ops::ResizeBilinear& resize) const {
+    resize.run_rows(op.in[0].floats(), whole.height, first_row, op.out.floats(), op.execution);
+  }
+  void operator()(const ops::ResizeNearest& resize) const {
+    if (op.out.type == ValueType::bits) return resize.run_rows(op.bits_in(), whole.height, first_row, op.out.bits(), op.execution);
+    resize.run_rows(op.in[0].floats(), whole.height, first_row, op.out.floats(), op.execution);
+  }
+  void operator()(const ops::MaxPool2d& pool) const {
+    if (op.out.type == ValueType::bits) return pool.run_rows(op.bits_in(), first_row, op.out.bits(), op.execution);
+    pool.run_rows(op.in[0].floats(), first_row, op.out.floats(), op.execution);
+  }
+  void operator()(const ops::AveragePool2d& pool) const {
+    pool.run_rows(op.in[0].floats(), first_row, op.out.floats(), op.execution);
+  }
+  template <class Op>
+  void operator()(const Op& other) const {
+    op(other);
   }
 };
 

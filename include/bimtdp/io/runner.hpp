@@ -60,7 +60,10 @@ class Runner {
   explicit Runner(Model model, const RunnerOptions& options = {})
       : model_(std::move(model)),
         program_(model_.program(options.kernels ? *options.kernels : kernels::active())),
-        options_{options.threads == 0 ? default_threads() : options.threads, options.keep_all, options.limits} {
+        options_{.threads = options.threads == 0 ? default_threads() : options.threads,
+                 .keep_all = options.keep_all,
+                 .limits = options.limits,
+                 .outputs_apart = !options.keep_all} {
     for (const Output& output : model_.outputs()) predictions_.tasks_.push_back({output.task, output.kind, {}});
   }
 
@@ -91,7 +94,7 @@ class Runner {
   /// A node's value after the last run; nodes other than outputs need RunnerOptions::keep_all.
   [[nodiscard]] ValueRef value(NodeId id) {
     check(id < plan().values().size(), "runner", "node (got ", id, ", expected below ", plan().values().size(), ")");
-    return plan().value(id, arena_);
+    return plan().value(id, arena_, output_data_);
   }
   /// Runs one node on given inputs, apart from everything else; see bimtdp::run_node.
   [[nodiscard]] Value run_node(NodeId id, std::span<const Value> inputs) const {
@@ -130,12 +133,19 @@ class Runner {
   }
 
   const Predictions& finish() {
-    bimtdp::run(*program_, plans_.front(), arena_);
+    const Plan& plan = plans_.front();
+    output_data_.clear();
     for (std::size_t i = 0; i < predictions_.tasks_.size(); ++i) {
-      const ValueRef result = value(model_.outputs()[i].node);
+      const Shape& shape = plan.values()[model_.outputs()[i].node].shape;
       Tensor<float>& map = predictions_.tasks_[i].map;
-      if (map.shape() != result.shape) map = Tensor<float>(result.shape);
-      result.copy_to(map);
+      if (map.shape() != shape) map = Tensor<float>(shape);
+      output_data_.push_back(map.data());
+    }
+    bimtdp::run(*program_, plan, arena_, output_data_);
+    for (std::size_t i = 0; i < predictions_.tasks_.size(); ++i) {  // bits, integers, and a node that is an output twice
+      const PlannedValue& value = plan.values()[model_.outputs()[i].node];
+      if (value.place == Place::caller && value.offset == i) continue;
+      plan.value(model_.outputs()[i].node, arena_, output_data_).copy_to(predictions_.tasks_[i].map);
     }
     return predictions_;
   }
@@ -146,6 +156,7 @@ class Runner {
   std::list<Plan> plans_;  // the last used one first
   AlignedVector<std::byte> arena_;
   Predictions predictions_;
+  std::vector<float*> output_data_{};  // of predictions_, in order
 };
 
 inline Predictions Model::run(const ImageView& image) const { return Runner::run_once(*this, image); }

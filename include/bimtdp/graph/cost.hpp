@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a node costs: words of xor + popcount, multiply-adds of floats, bytes read and written.
+#pragma once
+
+#include <bimtdp/graph/graph.hpp>
+#include <bimtdp/graph/shapes.hpp>
+#include <bimtdp/graph/value.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <variant>
+
+namespace bimtdp {
+
+/// How fast a machine could go, one thread: what turns work into time. The defaults are the order of magnitude of an AVX2 or
+/// AVX-512 core and only balance threads; measure_rates() asks the machine.
+struct Rates {
+  double words = 3e10;    ///< xor + popcount of 32 bits, a second
+  double macs = 5e10;     ///< float multiply-adds a second
+  double bytes = 1.5e10;  ///< bytes read or written a second
+};
+
+/// Useful work: no padding of channels to words or lanes, taps outside the image counted as inside.
+struct Cost {
+  double words = 0.0;
+  double macs = 0.0;
+  double bytes = 0.0;  ///< every input and the output once
+
+  Cost& operator+=(const Cost& other) {
+    words += other.words, macs += other.macs, bytes += other.bytes;
+    return *this;
+  }
+  /// Seconds when arithmetic and memory overlap perfectly: no implementation is faster.
+  [[nodiscard]] double bound(const Rates& rates) const {
+    return std::max(words / rates.words + macs / rates.macs, bytes / rates.bytes);
+  }
+  /// Seconds when they do not overlap.
+  [[nodiscard]] double estimate(const Rates& rates) const { return words / rates.words + macs / rates.macs + bytes / rates.bytes; }
+};
+
+/// Cost of node `id` for one input size.
+[[nodiscard]] inline Cost node_cost(const Graph& graph, const ShapedGraph& shaped, NodeId id) {
+  const Node& node = graph.nodes()[id];
+  const auto bytes = [&](NodeId value) {
+    return static_cast<double>(value_bytes(graph.values()[value].type, shaped.shapes[value]));
+  };
+  Cost cost;
+  cost.bytes = bytes(id);
+  for (const NodeId input : node.inputs) cost.bytes += bytes(input);
+  const auto work = static_cast<double>(shaped.work[id]);
+  if (std::holds_alternative<BinaryConv2dNode>(node.op) || std::holds_alternative<BinaryAttentionNode>(node.op))
+    cost.words = work / 32.0;
+  if (std::holds_alternative<Conv2dNode>(node.op) || std::holds_alternative<LinearNode>(node.op)) cost.macs = work;
+  return cost;
+}
+
+}  // namespace bimtdp
