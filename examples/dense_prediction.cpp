@@ -7,9 +7,12 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <functional>
 #include <iomanip>
 #include <iostream>
 #include <optional>
@@ -29,6 +32,7 @@ struct Options {
   std::size_t threads = 0, repeat = 1;
   std::vector<std::size_t> size;  ///< height and width, or empty
   bool verify = false;
+  fs::path profile;  ///< trace file, or empty
 };
 
 /// Milliseconds of one stage.
@@ -53,7 +57,8 @@ std::pair<std::size_t, std::size_t> network_size(const Model& model, const Shape
   const double area = preferred.height > 0 ? static_cast<double>(preferred.height * preferred.width) : 240.0 * 320.0;
   const double scale = std::sqrt(area / static_cast<double>(photo.pixels()));
   const auto side = [&](std::size_t extent) {
-    return nearest_multiple(std::min(static_cast<std::size_t>(std::lround(static_cast<double>(extent) * scale)), max_extent / 2), stride);
+    return nearest_multiple(std::min(static_cast<std::size_t>(std::lround(static_cast<double>(extent) * scale)), max_extent / 2),
+                            stride);
   };
   return {side(photo.height), side(photo.width)};
 }
@@ -141,6 +146,26 @@ void predict(Runner& runner, const fs::path& path, const Options& options) {
             << milliseconds(post) << "\n  -> " << (folder / "panel.jpg").string() << '\n';
 }
 
+/// Profiles a run on the photo: a trace file, and the nodes that took most of the time as a table.
+void profile(Runner& runner, const fs::path& path, const Options& options) {
+  const Image photo = example::read_photo(path);
+  const auto [height, width] = network_size(runner.model(), photo.shape(), options.size);
+  Profile profile = runner.profile(resize_photo(photo, height, width), std::max<std::size_t>(options.repeat, 5));
+  std::ofstream file(options.profile);
+  write_trace(file, profile);
+  check(file.good(), options.profile.string(), "cannot be written");
+  const double busy = profile.busy();
+  std::cout << "profile of " << milliseconds(profile.seconds * 1e3) << ", " << std::fixed << std::setprecision(2)
+            << busy / profile.bound() << " times the sum of the nodes' bounds\n    time  share  bound  node\n";
+  std::ranges::stable_sort(profile.nodes, std::ranges::greater{}, &NodeProfile::seconds);
+  profile.nodes.resize(std::min<std::size_t>(profile.nodes.size(), 20));
+  for (const NodeProfile& node : profile.nodes)
+    std::cout << std::setw(8) << milliseconds(node.seconds * 1e3) << std::setw(6) << std::setprecision(1)
+              << 100.0 * node.seconds / busy << '%' << std::setw(6) << std::setprecision(0) << 100.0 * node.bound / node.seconds
+              << "%  " << node.description << '\n';
+  std::cout << "  -> " << options.profile.string() << " (open it in https://ui.perfetto.dev)\n";
+}
+
 int run_program(int count, char** arguments) {
   Options options;
   CLI::App app("Runs a multi-task model on photos: a picture and a raw map (.npy) per task, and a panel of all.");
@@ -152,6 +177,8 @@ int run_program(int count, char** arguments) {
       ->expected(2)
       ->check(CLI::Range(1, 8192));
   app.add_option("--repeat", options.repeat, "run so often and report the shortest time")->check(CLI::Range(1, 10000));
+  app.add_option("--profile", options.profile,
+                 "profile the first photo: where the time goes, as a table and a Perfetto trace file");
   app.add_flag("--verify", options.verify, "replay the model's self-test first");
   try {
     app.parse(count, arguments);
@@ -160,13 +187,12 @@ int run_program(int count, char** arguments) {
   }
 
   std::optional<Runner> runner;
-  const double load = timed([&] {
-    runner.emplace(Model::load(options.model), RunnerOptions{.threads = options.threads});
-  });
+  const double load = timed([&] { runner.emplace(Model::load(options.model), RunnerOptions{.threads = options.threads}); });
   std::cout << runner->model().name() << ": loaded in " << milliseconds(load) << "; tier " << kernels::active().name << ", "
             << runner->threads() << (runner->threads() == 1 ? " thread\n" : " threads\n");
   if (options.verify) verify(runner->model());
   for (const fs::path& photo : options.photos) predict(*runner, photo, options);
+  if (!options.profile.empty()) profile(*runner, options.photos.front(), options);
   return 0;
 }
 

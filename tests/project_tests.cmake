@@ -53,6 +53,11 @@ foreach(model IN LISTS models)
   endif()
 endforeach()
 
+list(GET models 0 model)
+add_test(NAME example/dense_prediction/profile COMMAND dense_prediction "${examples}/photos/office.jpg" --model "${model}"
+  --output "${CMAKE_CURRENT_BINARY_DIR}/pictures" --size 64 96 --profile "${CMAKE_CURRENT_BINARY_DIR}/trace.json")
+set_tests_properties(example/dense_prediction/profile PROPERTIES PASS_REGULAR_EXPRESSION "sum of the nodes' bounds.*trace.json")
+
 # Files that are no photo or no model: one message, exit status 1, no crash.
 foreach(case "no_photo;${examples}/photos/README.md;model" "no_model;${examples}/photos/office.jpg;${examples}/photos/README.md")
   list(GET case 0 name)

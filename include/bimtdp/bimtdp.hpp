@@ -37,10 +37,14 @@
 #include <bimtdp/image/preprocess.hpp>
 #include <bimtdp/image/resize.hpp>
 
+#include <bimtdp/graph/describe.hpp>
 #include <bimtdp/graph/graph.hpp>
 #include <bimtdp/graph/graph_builder.hpp>
 #include <bimtdp/graph/plan.hpp>
+#include <bimtdp/graph/profile.hpp>
+#include <bimtdp/graph/rates.hpp>
 #include <bimtdp/graph/run.hpp>
 
 #include <bimtdp/io/model.hpp>
 #include <bimtdp/io/runner.hpp>
+#include <bimtdp/io/trace.hpp>

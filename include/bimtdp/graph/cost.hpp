@@ -14,8 +14,8 @@
 
 namespace bimtdp {
 
-/// How fast a machine could go, one thread: what turns work into time. The defaults are the order of magnitude of an AVX2 or
-/// AVX-512 core and only balance threads; measure_rates() asks the machine.
+/// How fast one thread of a machine could go: what turns work into time. The defaults are the order of magnitude of a current
+/// core and only balance threads; measure_rates() (rates.hpp) asks the machine.
 struct Rates {
   double words = 3e10;    ///< xor + popcount of 32 bits, a second
   double macs = 5e10;     ///< float multiply-adds a second
@@ -24,7 +24,7 @@ struct Rates {
 
 /// Useful work: no padding of channels to words or lanes, taps outside the image counted as inside.
 struct Cost {
-  double words = 0.0;
+  double words = 0.0;  ///< of 32 bits
   double macs = 0.0;
   double bytes = 0.0;  ///< every input and the output once
 
@@ -32,11 +32,12 @@ struct Cost {
     words += other.words, macs += other.macs, bytes += other.bytes;
     return *this;
   }
-  /// Seconds when arithmetic and memory overlap perfectly: no implementation is faster.
+  /// Seconds at the arithmetic peak where there is arithmetic, at the speed of memory elsewhere.
   [[nodiscard]] double bound(const Rates& rates) const {
-    return std::max(words / rates.words + macs / rates.macs, bytes / rates.bytes);
+    const double arithmetic = words / rates.words + macs / rates.macs;
+    return arithmetic > 0.0 ? arithmetic : bytes / rates.bytes;
   }
-  /// Seconds when they do not overlap.
+  /// Seconds when arithmetic and memory do not overlap.
   [[nodiscard]] double estimate(const Rates& rates) const { return words / rates.words + macs / rates.macs + bytes / rates.bytes; }
 };
 
