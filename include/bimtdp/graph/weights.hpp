@@ -6,6 +6,7 @@
 #include <bimtdp/core/checked.hpp>
 #include <bimtdp/core/error.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -49,8 +50,8 @@ class Weights {
   /// Adds a float tensor. Throws Error for a bad or used name, a size other than the shape's, and values that are not finite.
   void add(const std::string& name, std::vector<std::size_t> shape, AlignedVector<float> values) {
     check_new(name, shape, values.size());
-    for (std::size_t i = 0; i < values.size(); ++i)
-      check(std::isfinite(values[i]), "weight '" + name + "'", "not finite: value ", i, " (got ", values[i], ")");
+    const auto bad = std::find_if_not(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+    if (bad != values.end()) fail("weight '" + name + "'", "not finite: value ", bad - values.begin(), " (got ", *bad, ")");
     tensors_.emplace(name, WeightTensor{std::move(shape), std::move(values)});
   }
   /// Adds packed signs; the last extent counts 64-bit words.
