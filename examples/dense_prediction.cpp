@@ -31,7 +31,7 @@ struct Options {
   fs::path model, output = "output";
   std::size_t threads = 0, repeat = 1;
   std::vector<std::size_t> size;  ///< height and width, or empty
-  bool verify = false;
+  bool verify = false, plan = false;
   fs::path profile;  ///< trace file, or empty
 };
 
@@ -177,6 +177,7 @@ int run_program(int count, char** arguments) {
       ->expected(2)
       ->check(CLI::Range(1, 8192));
   app.add_option("--repeat", options.repeat, "run so often and report the shortest time")->check(CLI::Range(1, 10000));
+  app.add_flag("--plan", options.plan, "print how the network runs at the last photo's size, one line a step");
   app.add_option("--profile", options.profile,
                  "profile the first photo: where the time goes, as a table and a Perfetto trace file");
   app.add_flag("--verify", options.verify, "replay the model's self-test first");
@@ -192,6 +193,7 @@ int run_program(int count, char** arguments) {
             << runner->threads() << (runner->threads() == 1 ? " thread\n" : " threads\n");
   if (options.verify) verify(runner->model());
   for (const fs::path& photo : options.photos) predict(*runner, photo, options);
+  if (options.plan) std::cout << runner->describe(measure_rates(kernels::active()));
   if (!options.profile.empty()) profile(*runner, options.photos.front(), options);
   return 0;
 }

@@ -79,6 +79,10 @@ TEST_CASE("a description names every node and what it costs") {
   for (NodeId id = 1; id < graph.nodes().size(); ++id) CHECK(text.find(graph.nodes()[id].name) != std::string::npos);
   CHECK(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) == plan.steps().size() + 2);
   CHECK(holds(text, {"64x96x3", "2 threads", "Mwords"}));
+  Runner runner(Model(graph), {.threads = 2});
+  CHECK_THROWS_AS((void)runner.describe(), Error);
+  (void)runner.plan_for(64, 96);
+  CHECK(holds(runner.describe(), {"64x96x3", "2 threads"}));
 }
 
 TEST_CASE("costs count what the arithmetic needs") {

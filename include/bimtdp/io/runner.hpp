@@ -2,6 +2,7 @@
 // Runner: runs a model repeatedly, one Runner per thread of work. After the first run of an input size it allocates nothing.
 #pragma once
 
+#include <bimtdp/graph/describe.hpp>
 #include <bimtdp/graph/plan.hpp>
 #include <bimtdp/graph/profile.hpp>
 #include <bimtdp/graph/rates.hpp>
@@ -104,6 +105,8 @@ class Runner {
     check(!plans_.empty(), "runner", "nothing was run yet");
     return plans_.front();
   }
+  /// That plan as a table, one line a step; see bimtdp::describe.
+  [[nodiscard]] std::string describe(const Rates& rates = {}) const { return bimtdp::describe(*program_, plan(), rates); }
   /// Plans a size without running it.
   const Plan& plan_for(std::size_t height, std::size_t width) {
     prepare_size({height, width, model_.graph().values()[0].channels});
