@@ -91,7 +91,7 @@ class ValuePlacer {
         const std::vector<NodeId>& inputs = graph_.nodes()[step.nodes[j]].inputs;
         if (std::find(inputs.begin(), inputs.end(), id) != inputs.end()) last = j;
       }
-      blocks.push_back({(Checked(values_[id].row_bytes) * step.band).size(), i, last, 0});
+      blocks.push_back({(Checked(values_[id].row_bytes) * values_[id].rows_per(step) * step.band).size(), i, last, 0});
       owner.push_back(id);
     }
     const std::size_t bytes = place(blocks).size();

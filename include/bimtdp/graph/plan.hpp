@@ -97,7 +97,7 @@ class Plan {
       std::size_t row_bytes = 0;
       for (const NodeId id : step.nodes) {
         planned.costs.push_back(node_cost(graph, shaped, id));
-        row_bytes += values_[id].row_bytes;
+        row_bytes += values_[id].row_bytes * values_[id].rows_per(step);
       }
       if (step.nodes.size() > 1) planned.band = std::clamp<std::size_t>(band_bytes / row_bytes, 1, step.rows);
       seconds.push_back(planned.cost().estimate(Rates{}));

@@ -32,6 +32,9 @@ struct PlannedValue {
   std::size_t row_bytes = 0;   ///< of one row
   std::size_t bytes = 0;       ///< of all rows, or of a band
   std::vector<RowUse> uses{};  ///< how the node that makes it uses the rows of its inputs
+
+  /// How many of its rows count as one row of the step.
+  [[nodiscard]] std::size_t rows_per(const Step& step) const { return shape.height / step.rows; }
 };
 
 struct PlannedStep : Step {

@@ -5,6 +5,7 @@
 #include <bimtdp/core/shape.hpp>
 #include <bimtdp/graph/graph.hpp>
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <type_traits>
@@ -14,7 +15,7 @@ namespace bimtdp {
 
 enum class RowUse {
   none,  ///< only the input's shape
-  same,  ///< the row of the same index
+  same,  ///< the row of the same index; where the input has n times as many rows, its n rows at the same place
   whole  ///< any row
 };
 
@@ -39,8 +40,15 @@ struct RowUseRule {
   [[nodiscard]] RowUse operator()(const MultiplyNode&) const {
     return shapes[input].height == shapes[0].height ? RowUse::same : RowUse::whole;
   }
-  [[nodiscard]] RowUse operator()(const MaxPool2dNode&) const { return RowUse::whole; }
-  [[nodiscard]] RowUse operator()(const AvgPool2dNode&) const { return RowUse::whole; }
+  /// Windows that lie side by side need nothing of their neighbours.
+  [[nodiscard]] RowUse pool(const std::array<std::size_t, 2>& kernel, const std::array<std::size_t, 2>& stride,
+                            const Padding& padding) const {
+    return kernel == stride && padding == Padding{} && shapes[0].height % stride[0] == 0 ? RowUse::same : RowUse::whole;
+  }
+  [[nodiscard]] RowUse operator()(const MaxPool2dNode& n) const {
+    return n.window.dilation[0] == 1 ? pool(n.window.kernel, n.window.stride, n.window.padding) : RowUse::whole;
+  }
+  [[nodiscard]] RowUse operator()(const AvgPool2dNode& n) const { return pool(n.kernel, n.stride, n.padding); }
   [[nodiscard]] RowUse operator()(const AdaptiveAvgPool2dNode&) const { return RowUse::whole; }
   [[nodiscard]] RowUse operator()(const ResizeNode&) const { return input == 0 ? RowUse::whole : RowUse::none; }
   [[nodiscard]] RowUse operator()(const LinearNode&) const { return RowUse::whole; }

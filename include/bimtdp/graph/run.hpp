@@ -44,30 +44,33 @@ class PieceRunner {
       const std::size_t rows = std::min(step.band, piece.end - row);
       for (const NodeId id : step.nodes) {
         observer.begin(thread);
-        run_node(id, row, rows);
+        run_node(id, step, row, rows);
         observer.end(thread, id);
       }
     }
   }
 
  private:
-  void run_node(NodeId id, std::size_t row, std::size_t rows) const {
+  void run_node(NodeId id, const Step& step, std::size_t row, std::size_t rows) const {
     const std::vector<NodeId>& ids = program_.graph().nodes()[id].inputs;
     const std::span<const RowUse> uses = plan_.uses(id);
     std::array<ValueRef, max_inputs> inputs;
     for (std::size_t i = 0; i < ids.size(); ++i)
-      inputs[i] = uses[i] == RowUse::same    ? rows_of(ids[i], row, rows)
+      inputs[i] = uses[i] == RowUse::same    ? rows_of(ids[i], step, row, rows)
                   : uses[i] == RowUse::whole ? plan_.value(ids[i], arena_, outputs_)
                                              : ValueRef{plan_.values()[ids[i]].type, plan_.values()[ids[i]].shape, nullptr};
-    const ValueRef out = rows_of(id, row, rows);
+    const PlannedValue& value = plan_.values()[id];
+    const ValueRef out = rows_of(id, step, row, rows);
     const OpRunner op{std::span<const ValueRef>(inputs).first(ids.size()), out, execution_};
-    std::visit(RowsRunner{op, uses.empty() ? RowUse::none : uses[0], row, plan_.values()[id].shape}, program_.op(id));
+    std::visit(RowsRunner{op, uses.empty() ? RowUse::none : uses[0], row * value.rows_per(step), value.shape}, program_.op(id));
   }
-  [[nodiscard]] ValueRef rows_of(NodeId id, std::size_t row, std::size_t rows) const {
+  /// The rows of a value that belong to rows `row`, row + 1, ... of the step.
+  [[nodiscard]] ValueRef rows_of(NodeId id, const Step& step, std::size_t row, std::size_t rows) const {
     const PlannedValue& v = plan_.values()[id];
-    const Shape shape{rows, v.shape.width, v.shape.channels};
+    const std::size_t each = v.rows_per(step);
+    const Shape shape{rows * each, v.shape.width, v.shape.channels};
     if (v.place == Place::band) return {v.type, shape, band_.data() + v.offset};
-    return {v.type, shape, plan_.value(id, arena_, outputs_).data + row * v.row_bytes};
+    return {v.type, shape, plan_.value(id, arena_, outputs_).data + row * each * v.row_bytes};
   }
 
   const Program& program_;

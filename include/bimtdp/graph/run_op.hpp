@@ -158,10 +158,12 @@ struct RowsRunner {
     resize.run_rows(op.in[0].floats(), whole.height, first_row, op.out.floats(), op.execution);
   }
   void operator()(const ops::MaxPool2d& pool) const {
+    if (first_input == RowUse::same) return op(pool);
     if (op.out.type == ValueType::bits) return pool.run_rows(op.bits_in(), first_row, op.out.bits(), op.execution);
     pool.run_rows(op.in[0].floats(), first_row, op.out.floats(), op.execution);
   }
   void operator()(const ops::AveragePool2d& pool) const {
+    if (first_input == RowUse::same) return op(pool);
     pool.run_rows(op.in[0].floats(), first_row, op.out.floats(), op.execution);
   }
   template <class Op>

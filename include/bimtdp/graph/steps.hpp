@@ -23,7 +23,7 @@ namespace bimtdp {
 struct Step {
   std::vector<NodeId> nodes{};  ///< in the order in which they run
   bool by_rows = false;         ///< false: one node that needs its inputs whole and gives its output whole
-  std::size_t rows = 0;         ///< of every node's output
+  std::size_t rows = 0;         ///< every node's output has so many rows, or a multiple: then several of its rows count as one
 };
 
 namespace detail {
@@ -73,7 +73,13 @@ class StepMaker {
   }
   void put(NodeId id, std::size_t step) {
     steps_[step].nodes.push_back(id);
+    steps_[step].rows = std::min(steps_[step].rows, shapes_[id].height);
     step_of_[id] = step;
+  }
+  /// Whether nodes of so many rows can share a step: its rows are the fewer. Few rows would leave nothing to split.
+  [[nodiscard]] static bool compatible(std::size_t a, std::size_t b) {
+    constexpr std::size_t most = 4;
+    return std::max(a, b) % std::min(a, b) == 0 && std::max(a, b) / std::min(a, b) <= most;
   }
   /// The latest step that makes an input, or none.
   [[nodiscard]] std::size_t latest_input(NodeId id) const {
@@ -85,7 +91,8 @@ class StepMaker {
     return latest;
   }
   [[nodiscard]] bool joins(NodeId id, std::size_t step) const {
-    if (!steps_[step].by_rows || !runs_by_rows(graph_.nodes()[id].op) || shapes_[id].height != steps_[step].rows) return false;
+    if (!steps_[step].by_rows || !runs_by_rows(graph_.nodes()[id].op) || !compatible(steps_[step].rows, shapes_[id].height))
+      return false;
     const std::vector<NodeId>& inputs = graph_.nodes()[id].inputs;
     for (std::size_t i = 0; i < inputs.size(); ++i)
       if (step_of_[inputs[i]] == step && use(id, i) == RowUse::whole) return false;
@@ -108,7 +115,7 @@ class StepMaker {
     return true;
   }
   [[nodiscard]] bool fits(std::size_t s, std::size_t reader) const {
-    return reader != none && steps_[s].by_rows && steps_[reader].by_rows && steps_[s].rows == steps_[reader].rows;
+    return reader != none && steps_[s].by_rows && steps_[reader].by_rows && compatible(steps_[s].rows, steps_[reader].rows);
   }
   void move_to_reader(std::size_t s) {
     std::size_t reader = none;
@@ -119,6 +126,7 @@ class StepMaker {
     for (const NodeId id : nodes) step_of_[id] = reader;
     nodes.insert(nodes.end(), steps_[reader].nodes.begin(), steps_[reader].nodes.end());
     steps_[reader].nodes = std::move(nodes);
+    steps_[reader].rows = std::min(steps_[s].rows, steps_[reader].rows);
     nodes.clear();
   }
   /// Worth it where the value is larger than those of its step that it would make outlive that step.
@@ -135,6 +143,7 @@ class StepMaker {
     if (outliving >= bytes(id)) return;
     std::erase(steps_[s].nodes, id);
     steps_[reader].nodes.insert(steps_[reader].nodes.begin(), id);
+    steps_[reader].rows = std::min(steps_[reader].rows, shapes_[id].height);
     step_of_[id] = reader;
   }
   [[nodiscard]] std::size_t bytes(NodeId id) const { return value_bytes(graph_.values()[id].type, shapes_[id]); }
