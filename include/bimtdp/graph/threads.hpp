@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
+#include <istream>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -25,18 +28,37 @@ namespace detail {
   return std::max<std::size_t>(1, std::thread::hardware_concurrency());
 }
 
-/// CPUs of the cgroup's quota, rounded up; `otherwise` where there is none.
-[[nodiscard]] inline std::size_t quota_threads(std::size_t otherwise) {
+/// Whole CPUs of one quota, rounded up, or `otherwise` where the file has none ("max 100000") or cannot be read.
+[[nodiscard]] inline std::size_t quota_in(std::istream& quota_and_period, std::size_t otherwise) {
   long long quota = -1, period = 0;
-  std::string text;
-  if (std::ifstream unified("/sys/fs/cgroup/cpu.max"); unified >> text >> period) {  // "max 100000" or "150000 100000"
-    if (text.find_first_not_of("0123456789") == std::string::npos && text.size() < 18) quota = std::stoll(text);
-  } else {
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
-  }
-  if (quota <= 0 || period <= 0) return otherwise;
+  if (!(quota_and_period >> quota >> period) || quota <= 0 || period <= 0) return otherwise;
   return static_cast<std::size_t>((quota + period - 1) / period);
+}
+
+/// CPUs of this process's cgroup and of all cgroups around it, the least of them; `otherwise` where none has a quota.
+/// `membership` is /proc/self/cgroup, `root` the file system of cgroup v2.
+[[nodiscard]] inline std::size_t quota_threads(const std::filesystem::path& membership, const std::filesystem::path& root,
+                                               std::size_t otherwise) {
+  std::size_t least = otherwise;
+  std::filesystem::path group = "/";
+  std::ifstream lines(membership);
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("0::/")) group = line.substr(3);  // the line of cgroup v2: "0::/path"
+  for (;; group = group.parent_path()) {
+    std::ifstream limit(root / group.relative_path() / "cpu.max");
+    least = std::min(least, quota_in(limit, otherwise));
+    if (!group.has_relative_path()) break;
+  }
+  return least;
+}
+
+/// The quota of cgroup v2, or that of v1 where the container mounts its own.
+[[nodiscard]] inline std::size_t quota_threads(std::size_t otherwise) {
+  const std::size_t unified = quota_threads("/proc/self/cgroup", "/sys/fs/cgroup", otherwise);
+  std::ifstream quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  std::stringstream both;
+  both << quota.rdbuf() << ' ' << period.rdbuf();
+  return std::min(unified, quota_in(both, otherwise));
 }
 
 }  // namespace detail
