@@ -24,21 +24,16 @@ from bimtdp_torch.export.pipeline import round_weights_to_half
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIZE = (480, 640)
 _STATISTICS_SIZE = (192, 256)
-_BACKBONES = {"w18": "hrnet_w18", "w48": "hrnet_w48", "lite0": "efficientnet_lite0"}
+_BACKBONES = {"w18": "hrnet_w18", "w32": "hrnet_w32", "w48": "hrnet_w48", "lite0": "efficientnet_lite0"}
 
 # name -> network section of a configuration; all have the four tasks of NYUD.
 NETWORKS: Dict[str, dict] = {
     **{f"mti_net_{b}": {"name": "mti_net", "backbone": _BACKBONES[b]} for b in _BACKBONES},
-    **{f"bi_mtdp_{b}": {"name": "bi_mtdp", "backbone": _BACKBONES[b], "mask_binary": True} for b in ("w18", "w48")},
+    **{f"bi_mtdp_{b}": {"name": "bi_mtdp", "backbone": _BACKBONES[b], "mask_binary": True} for b in ("w18", "w32", "w48")},
     **{f"bi_mtdp_c_{b}_mmd": {"name": "bi_mtdp_c", "backbone": _BACKBONES[b], "c_scope": "mmd"} for b in ("lite0", "w18")},
     **{f"bi_mtdp_c_{b}_decoder": {"name": "bi_mtdp_c", "backbone": _BACKBONES[b], "c_scope": "decoder", "head_binary": True}
        for b in ("lite0", "w18")},
 }
-
-
-def twin(name: str) -> str:
-    """The full-precision network of the same structure."""
-    return next(f"mti_net_{b}" for b in _BACKBONES if b in name)
 
 
 def photos(size: Tuple[int, int] = SIZE) -> List[np.ndarray]:
@@ -147,3 +142,7 @@ def ensure(folder: Path, name: str, kind: str) -> Path:
         (export_model if kind == "model" else export_onnx)(name, draft)
     draft.rename(path)
     return path
+
+
+if __name__ == "__main__":
+    ensure(Path(sys.argv[1]), *sys.argv[2:4])

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Markdown tables of a run, and how they get between the markers of a document:
+
+    <!-- benchmark:kernels -->
+    <!-- /benchmark:kernels -->
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Sequence
+
+from .results import Results, get, time_us
+
+LAYERS = ("3x3/256x256/56x56", "3x3/128x128/56x56", "3x3/64x64/56x56", "1x1/256x256/56x56", "3x3/18x18/120x160",
+          "3x3/36x36/60x80", "3x3/72x72/30x40", "3x3/144x144/15x20", "3x3/256x256/56x56/stride2", "3x3/256x256/56x56/dilation4",
+          "5x5/64x64/56x56", "7x7/64x64/56x56", "3x3/256x256/56x56/groups4", "3x3/256x256/56x56/depthwise")
+_KINDS = {"fp32": ("fp32_direct", "fp32_winograd"), "int8": ("int8_direct", "int8_winograd")}
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown; the first column is text, the others are numbers."""
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def insert(document: Path, tables: Mapping[str, str]) -> List[str]:
+    """Puts tables between their markers; returns the names of those whose markers the document has."""
+    text, placed = document.read_text(), []
+    for name, content in tables.items():
+        pattern = rf"(<!-- benchmark:{re.escape(name)} -->\n).*?(<!-- /benchmark:{re.escape(name)} -->)"
+        text, count = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
+        placed += [name] * count
+    document.write_text(text)
+    return placed
+
+
+def number(value: Optional[float]) -> str:
+    """Three digits, or a dash."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def with_ratio(value: Optional[float], ours: Optional[float], unit: float = 1.0) -> str:
+    """A peer's time and, in brackets, how many times ours it is."""
+    if value is None:
+        return "-"
+    return number(value / unit) + (f" ({number(value / ours)}x)" if ours else "")
+
+
+def best(results: Results, engine: str, kind: str, layer: str) -> Optional[float]:
+    """The faster of an engine's direct and Winograd convolutions."""
+    times = [time_us(results, f"{engine}/{k}/{layer}") for k in _KINDS[kind]]
+    return min((t for t in times if t is not None), default=None)
+
+
+def title(layer: str) -> str:
+    kernel, channels, size, *options = layer.split("/")
+    return " ".join([kernel, channels.replace("x", "->") + ",", size, *options])
+
+
+def kernels(results: Results) -> str:
+    """Every layer of the issue on the highest tier, in microseconds, beside its peers."""
+    rows = []
+    for layer in LAYERS:
+        name = f"binary_conv2d/avx512/{layer}"
+        ours = time_us(results, name)
+        if ours is None:
+            continue
+        rows.append([title(layer), number(ours), number(get(results, name, "share_of_peak", statistic="median")),
+                     number(time_us(results, f"binary_conv2d_bits/avx512/{layer}")),
+                     with_ratio(time_us(results, f"openvino_binary/{layer}"), ours),
+                     *(with_ratio(best(results, engine, kind, layer), ours) for engine, kind in
+                       (("onednn", "fp32"), ("onednn", "int8"), ("onednn_no_amx", "int8"), ("ncnn", "fp32"), ("ncnn", "int8")))])
+    return table(["layer, AVX-512, us", "to floats", "share of peak", "to bits", "OpenVINO binary", "oneDNN fp32", "oneDNN int8",
+                  "oneDNN int8, no AMX", "ncnn fp32", "ncnn int8"], rows)
+
+
+def kernels_avx2(results: Results) -> str:
+    rows = []
+    for layer in LAYERS:
+        name = f"binary_conv2d/avx2/{layer}"
+        ours = time_us(results, name)
+        if ours is not None:
+            rows.append([title(layer), number(ours), number(get(results, name, "share_of_peak", statistic="median")),
+                         number(time_us(results, f"binary_conv2d_bits/avx2/{layer}")),
+                         *(with_ratio(best(results, "onednn_avx2", kind, layer), ours) for kind in ("fp32", "int8"))])
+    return table(["layer, AVX2, us", "to floats", "share of peak", "to bits", "oneDNN fp32", "oneDNN int8"], rows)
+
+
+def float_layers(results: Results) -> str:
+    """Float convolutions, and what is bound by memory."""
+    rows = []
+    for name in sorted(n for n in results if n.startswith("conv2d/avx512/")):
+        layer = name.split("/", 2)[2]
+        ours = time_us(results, name)
+        rows.append([title(layer), number(ours), number(get(results, name, "share_of_peak", statistic="median")),
+                     with_ratio(time_us(results, f"onednn/fp32_direct/{layer}"), ours),
+                     with_ratio(time_us(results, f"onnxruntime/fp32/{layer}"), ours)])
+    return table(["float layer, AVX-512, us", "ours", "share of peak", "oneDNN fp32 direct", "onnxruntime"], rows)
+
+
+def copies(results: Results) -> str:
+    rows = [[name.replace("/avx512", ""), number(time_us(results, name)), number(fields["share_of_copy"]["median"])]
+            for name, fields in results.items() if "/avx512/" in name and "share_of_copy" in fields]
+    return table(["AVX-512, us", "ours", "share of a copy"], rows)
+
+
+def chains(results: Results) -> str:
+    rows = []
+    for name in (n for n in results if n.startswith("chain/avx512/")):
+        chain = name.split("/", 2)[2]
+        ours, peer = time_us(results, name), f"openvino_binary/{chain}"
+        rows.append([chain, number(ours), with_ratio(get(results, peer, "best_us"), ours),
+                     with_ratio(get(results, peer, "cpu_us"), ours), number(time_us(results, f"chain/avx2/{chain}"))])
+    return table(["four layers, us", "AVX-512", "OpenVINO, nodes", "OpenVINO, request", "AVX2"], rows)
+
+
+def _network_row(results: Results, text: str, prefix: str, ours: str, file: str) -> List[str]:
+    def at(threads: int, start: str = prefix) -> Optional[float]:
+        return time_us(results, f"{start}/480x640/threads{threads}")
+
+    one = f"{prefix}/480x640/threads1"
+    load, first = get(results, one, "load_us"), get(results, one, "first_us")
+    resident, size = get(results, one, "rss_bytes", statistic="median"), get(results, f"file/{file}", "file_bytes")
+    return [text, with_ratio(at(1), at(1, ours), 1e3), with_ratio(at(2), at(2, ours), 1e3),
+            number(None if load is None or first is None else (load + first) / 1e3),
+            number(resident and resident / 1e6), number(size and size / 1e6)]
+
+
+def networks(results: Results, width: str) -> str:
+    """One width: ours, the same binary network in OpenVINO, and the full-precision twin in every engine."""
+    binary, twin = f"bi_mtdp_{width}", f"mti_net_{width}"
+    ours = f"network/avx512/{binary}"
+    rows = [("binary, bimtdp AVX-512", ours, f"{binary}.safetensors"),
+            ("binary, bimtdp AVX2", f"network/avx2/{binary}", f"{binary}.safetensors"),
+            ("binary, OpenVINO", f"openvino_binary/{binary}", ""),
+            ("fp32, bimtdp", f"network/avx512/{twin}", f"{twin}.safetensors"),
+            ("fp32, onnxruntime", f"onnxruntime/{twin}.fp32", f"{twin}.fp32.onnx"),
+            ("fp32, OpenVINO", f"openvino/{twin}.fp32", f"{twin}.fp32.onnx"),
+            ("bf16, OpenVINO's default", f"openvino_default/{twin}.fp32", f"{twin}.fp32.onnx"),
+            ("int8, onnxruntime", f"onnxruntime/{twin}.int8", f"{twin}.int8.onnx"),
+            ("int8, OpenVINO", f"openvino/{twin}.int8", f"{twin}.int8.onnx")]
+    return table([f"{width.upper()}, 480x640, ms", "1 thread", "2 threads", "load + first run", "resident, MB", "file, MB"],
+                 [_network_row(results, text, prefix, ours, file) for text, prefix, file in rows])
+
+
+def backbones(results: Results) -> str:
+    """Bi-MTDP-C against its full-precision twin, one thread."""
+    rows = []
+    for backbone in ("lite0", "w18"):
+        twin = f"mti_net_{backbone}"
+        times = [time_us(results, f"{p}/480x640/threads1") for p in
+                 (f"network/avx512/{twin}", f"onnxruntime/{twin}.fp32", f"openvino/{twin}.fp32")]
+        for scope in ("mmd", "decoder"):
+            ours = time_us(results, f"network/avx512/bi_mtdp_c_{backbone}_{scope}/480x640/threads1")
+            rows.append([f"{backbone}, {scope}", number(ours and ours / 1e3), *(with_ratio(t, ours, 1e3) for t in times)])
+    return table(["Bi-MTDP-C, 480x640, ms, 1 thread", "ours", "full precision, ours", "fp32, onnxruntime", "fp32, OpenVINO"], rows)
+
+
+def bounds(results: Results) -> str:
+    """Time over the sum of the operations' bounds, one thread."""
+    rows = []
+    for name in results:
+        bound, time = get(results, name, "bound_us"), time_us(results, name)
+        if name.startswith("network/avx512/") and name.endswith("/480x640/threads1") and bound and time:
+            rows.append([name.split("/")[2], number(time / 1e3), number(bound / 1e3), number(time / bound)])
+    return table(["network, ms, 1 thread", "time", "sum of bounds", "ratio"], rows)
+
+
+def environment(stored: Mapping) -> str:
+    e = stored["environment"]
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(e["versions"].items()))
+    return f"{e['cpu']}, {e['cpus']} cores; {' '.join(e['compiler'])}; Linux {e['kernel']}; {packages}; commit {e['commit']}."
+
+
+def all_tables(stored: Mapping) -> Dict[str, str]:
+    """Marker's name -> Markdown."""
+    results = stored["results"]
+    return {"environment": environment(stored), "kernels": kernels(results), "kernels_avx2": kernels_avx2(results),
+            "float_layers": float_layers(results), "copies": copies(results), "chains": chains(results),
+            "network_w18": networks(results, "w18"), "network_w48": networks(results, "w48"), "bi_mtdp_c": backbones(results),
+            "bounds": bounds(results)}
