@@ -19,10 +19,12 @@
 namespace cases {
 
 using bimtdp::AlignedVector;
+using bimtdp::kernels::BinaryGemm;
 using bimtdp::kernels::Depthwise;
 using bimtdp::kernels::Epilogue;
 using bimtdp::kernels::Gemm;
 using bimtdp::kernels::KernelTable;
+using bimtdp::kernels::PackedWord;
 using bimtdp::kernels::Tap;
 
 inline std::mt19937& generator() {

@@ -2,58 +2,93 @@
 // Every binary kernel of every table against the reference, on odd sizes. Buffers have their exact size.
 #include "kernel_cases.hpp"
 
+#include <numeric>
+
 using namespace cases;
 using bimtdp::kernels::reference_table;
 using bimtdp::kernels::Thresholds;
 
 namespace {
 
-struct Counts {
-  std::vector<std::int32_t> values;  // [pixel][channel]
+struct GemmCase {
+  std::size_t channels, filter_words, used, pixels;  // channels of a pixel; words of a filter, and how many of them the run sees
 };
 
-Counts binary_gemm(const KernelTable& table, const Window<std::uint32_t>& window, const std::vector<std::uint32_t>& weights,
-                   std::size_t channels, std::size_t taps, std::size_t depth, std::size_t step, std::size_t pixels) {
-  const AlignedVector<std::uint32_t> laid = lay_out(weights, channels, taps, depth, table.binary_lanes);
-  const std::size_t blocks = (channels + table.binary_lanes - 1) / table.binary_lanes, stride = blocks * table.binary_lanes;
-  std::vector<std::int32_t> raw(pixels * stride, -7);
-  table.binary_gemm({window.taps.data(), window.taps.size(), taps, depth, step, pixels, laid.data(), blocks}, raw.data());
-  Counts counts;
-  for (std::size_t p = 0; p < pixels; ++p)
-    for (std::size_t c = 0; c < channels; ++c) counts.values.push_back(raw[p * stride + c]);
+/// The words of `count` filters or pixels as `table` stores them.
+std::vector<std::uint32_t> stored(const KernelTable& table, std::vector<std::uint32_t> halves, std::size_t filter_words) {
+  if (bimtdp::kernels::stored_as_pairs(table, filter_words))
+    for (std::size_t i = 0; i < halves.size(); i += 2) halves[i + 1] ^= halves[i];
+  return halves;
+}
+
+/// Weights [channel][word][half] as [block][word][half][lane], block after block of units of `unit` pixels.
+AlignedVector<std::uint32_t> lay_out_units(const std::vector<std::uint32_t>& weights, const GemmCase& c, std::size_t unit,
+                                           std::size_t lanes) {
+  const std::size_t blocks = (unit * c.channels + lanes - 1) / lanes, each = c.filter_words * 2;
+  AlignedVector<std::uint32_t> laid(blocks * each * lanes);
+  for (std::size_t o = 0; o < unit * c.channels; ++o)
+    for (std::size_t i = 0; i < each; ++i) laid[(o / lanes * each + i) * lanes + o % lanes] = weights[o % c.channels * each + i];
+  return laid;
+}
+
+/// Counts [pixel][channel] in units of `unit` pixels. `pixels` holds filter_words planes, `indices` the words that the run sees.
+std::vector<std::int32_t> binary_gemm(const KernelTable& table, const GemmCase& c, const std::vector<std::uint32_t>& pixels,
+                                      const std::vector<std::uint32_t>& weights, const std::vector<std::size_t>& indices,
+                                      std::size_t unit) {
+  const std::vector<std::uint32_t> x = stored(table, pixels, c.filter_words);
+  const AlignedVector<std::uint32_t> w = lay_out_units(stored(table, weights, c.filter_words), c, unit, table.binary_lanes);
+  std::vector<PackedWord> list;
+  for (const std::size_t i : indices) list.push_back({x.data() + i * (x.size() / c.filter_words), i});
+  const std::size_t units = (c.pixels + unit - 1) / unit, blocks = w.size() / (2 * c.filter_words * table.binary_lanes);
+  const std::size_t stride = blocks * table.binary_lanes + (unit == 1 ? below(5) : 0);
+  std::vector<std::int32_t> raw(units * stride, -7), counts;
+  table.binary_gemm({list.data(), list.size(), c.filter_words, w.data(), blocks, units, unit, c.channels, stride}, raw.data());
+  for (std::size_t p = 0; p < c.pixels; ++p)
+    for (std::size_t o = 0; o < c.channels; ++o) counts.push_back(raw[p / unit * stride + p % unit * c.channels + o]);
   return counts;
 }
 
-void check_gemm(std::size_t channels, std::size_t taps, std::size_t used, std::size_t depth, std::size_t pixels) {
-  const std::size_t step = depth * (1 + below(2)) + below(2);
-  const Window<std::uint32_t> window(words(pixels * step + depth + 9), pixels, step, depth, used, taps);
-  const std::vector<std::uint32_t> weights = words(channels * taps * depth);
-  const Counts expected = binary_gemm(reference_table(), window, weights, channels, taps, depth, step, pixels);
+/// Every table against the reference, a pixel a unit and, where it can, units without idle lanes.
+void check_gemm(const GemmCase& c) {
+  const std::vector<std::uint32_t> pixels = words(c.filter_words * (c.pixels + 12) * 2),
+                                   weights = words(c.channels * c.filter_words * 2);
+  std::vector<std::size_t> indices;
+  for (std::size_t i = 0; i < c.filter_words && indices.size() < c.used; ++i)
+    if (c.filter_words - i <= c.used - indices.size() || below(2) == 0) indices.push_back(i);
+  const auto expected = binary_gemm(reference_table(), c, pixels, weights, indices, 1);
+  CHECK(binary_gemm(reference_table(), c, pixels, weights, indices, 3) == expected);
   for_each_table([&](const KernelTable& table) {
-    INFO(table.name << ": channels " << channels << ", taps " << used << " of " << taps << ", depth " << depth << ", pixels "
-                    << pixels);
-    const Counts got = binary_gemm(table, window, weights, channels, taps, depth, step, pixels);
-    REQUIRE(first_difference(got.values, expected.values) == expected.values.size());
+    INFO(table.name << ": channels " << c.channels << ", words " << c.used << " of " << c.filter_words << ", pixels " << c.pixels);
+    REQUIRE(binary_gemm(table, c, pixels, weights, indices, 1) == expected);
+    const std::size_t lanes = table.binary_lanes, unit = lanes / std::gcd(lanes, c.channels);
+    if (table.binary_splits && c.channels >= lanes) REQUIRE(binary_gemm(table, c, pixels, weights, indices, unit) == expected);
   });
 }
 
 }  // namespace
 
 TEST_CASE("binary_gemm: every number of channels and of pixels") {
-  for (std::size_t channels = 1; channels <= 70; ++channels) check_gemm(channels, 9, 9 - below(6), 1 + below(3), 1 + below(40));
-  for (std::size_t pixels = 0; pixels <= 40; ++pixels) check_gemm(1 + below(150), 9, below(10), 1 + below(9), pixels);
+  for (std::size_t channels = 1; channels <= 70; ++channels) check_gemm({channels, 9, 9 - below(6), 1 + below(40)});
+  for (std::size_t channels = 1; channels <= 70; ++channels) check_gemm({channels, 3, 3 - below(2), 1 + below(40)});
+  for (std::size_t pixels = 0; pixels <= 40; ++pixels) check_gemm({1 + below(150), 1 + below(20), below(2), pixels});
+  for (std::size_t pixels = 1; pixels <= 40; ++pixels) check_gemm({1 + below(150), 18, 18, pixels});
 }
 
-TEST_CASE("binary_gemm: taps from none to 49, deep pixels, all words different") {
-  for (std::size_t used = 0; used <= 49; used += 1 + below(3)) check_gemm(33, 49, used, 1 + below(2), 5);
-  for (const std::size_t depth : {8u, 30u, 31u, 32u, 33u, 62u, 63u, 100u}) check_gemm(130, 9, 9, depth, 9);
-  // All bits differ: byte sums must not overflow.
-  const std::vector<std::uint32_t> ones(64 * 17 * 80, ~0u);
-  const Window<std::uint32_t> window(std::vector<std::uint32_t>(80, 0u), 1, 80, 80, 17, 17);
-  for_each_table([&](const KernelTable& table) {
-    const Counts got = binary_gemm(table, window, ones, 64, 17, 80, 80, 1);
-    CHECK(std::all_of(got.values.begin(), got.values.end(), [](std::int32_t n) { return n == 17 * 80 * 32; }));
-  });
+TEST_CASE("binary_gemm: words from none to 200, all bits different") {
+  for (std::size_t used = 0; used <= 49; used += 1 + below(3)) check_gemm({33, 49, used, 5});
+  for (const std::size_t words : {7u, 8u, 15u, 16u, 17u, 30u, 31u, 32u, 61u, 62u, 63u, 64u, 124u, 125u, 200u})
+    check_gemm({130, words, words, 9});
+  for (const std::size_t words : {1u, 7u, 8u, 16u, 17u, 31u, 32u, 62u, 63u, 200u}) {  // byte sums must not overflow
+    const GemmCase c{20, words, words, 1};
+    std::vector<std::size_t> indices(words);
+    std::iota(indices.begin(), indices.end(), std::size_t{0});
+    for_each_table([&](const KernelTable& table) {
+      INFO(table.name << ": " << words);
+      const auto counts = binary_gemm(table, c, std::vector<std::uint32_t>(words * 26, 0u),
+                                      std::vector<std::uint32_t>(20 * words * 2, ~0u), indices, 1);
+      CHECK(counts == std::vector<std::int32_t>(20, static_cast<std::int32_t>(words * 64)));
+    });
+  }
 }
 
 TEST_CASE("binary_depthwise") {

@@ -26,19 +26,18 @@ bool is_positive_zero(float x) { return std::bit_cast<std::uint32_t>(x) == 0; }
 }  // namespace
 
 TEST_CASE("valid - 2*count is the dot product of +-1 values") {
-  constexpr std::size_t channels = 50, words_each = 2, taps = 3, pixels = 4, outputs = 5;
-  const std::vector<std::uint32_t> x = packed(pixels + taps, channels), w = packed(outputs * taps, channels);
-  std::vector<Tap<std::uint32_t>> list;
-  for (std::size_t t = 0; t < taps; ++t) list.push_back({x.data() + t * words_each, t});
+  constexpr std::size_t channels = 50, rows = 3, pixels = 4, outputs = 5;  // 50 channels: one word, the filter has one a row
+  const std::vector<std::uint32_t> x = packed(pixels * rows, channels), w = packed(outputs * rows, channels);
+  std::vector<PackedWord> list;
+  for (std::size_t r = 0; r < rows; ++r) list.push_back({x.data() + r * pixels * 2, r});
   std::vector<std::int32_t> counts(pixels * outputs), dots(counts.size());
-  reference_table().binary_gemm({list.data(), taps, taps, words_each, words_each, pixels, w.data(), outputs}, counts.data());
-  reference_table().dot_integer(counts.data(), outputs, taps * channels, pixels, outputs, dots.data());
+  reference_table().binary_gemm({list.data(), rows, rows, w.data(), outputs, pixels, 1, outputs, outputs}, counts.data());
+  reference_table().dot_integer(counts.data(), outputs, rows * channels, pixels, outputs, dots.data());
   for (std::size_t p = 0; p < pixels; ++p)
     for (std::size_t o = 0; o < outputs; ++o) {
       float dot = 0.0f;
-      for (std::size_t t = 0; t < taps; ++t)
-        for (std::size_t c = 0; c < channels; ++c)
-          dot += value(&x[(p + t) * words_each], c) * value(&w[(o * taps + t) * words_each], c);
+      for (std::size_t r = 0; r < rows; ++r)
+        for (std::size_t c = 0; c < channels; ++c) dot += value(&x[(r * pixels + p) * 2], c) * value(&w[(o * rows + r) * 2], c);
       CHECK(static_cast<float>(dots[p * outputs + o]) == dot);
     }
 }

@@ -7,6 +7,7 @@
 #include <bimtdp/kernels/table.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -28,15 +29,27 @@ template <class Work>
   return best;
 }
 
-/// One long tap of `depth` values over `pixels` pixels and two blocks: operations a second.
-template <class T, class Sum>
-[[nodiscard]] double gemm_rate(void (*gemm)(const kernels::Gemm<T>&, Sum*) noexcept, std::size_t lanes, std::size_t depth) {
-  constexpr std::size_t pixels = 56, blocks = 2;
-  const AlignedVector<T> x(pixels * depth), weights(blocks * depth * lanes);
-  AlignedVector<Sum> sums(pixels * blocks * lanes);
-  const kernels::Tap<T> tap{x.data(), 0};
-  const kernels::Gemm<T> problem{&tap, 1, 1, depth, depth, pixels, weights.data(), blocks};
-  return static_cast<double>(pixels * blocks * lanes * depth) / shortest([&] { gemm(problem, sums.data()); });
+/// One long tap of 96 channels over 56 pixels and two blocks: multiply-adds a second.
+[[nodiscard]] inline double float_rate(const kernels::KernelTable& table) {
+  constexpr std::size_t pixels = 56, blocks = 2, depth = 96;
+  const std::size_t lanes = table.float_lanes;
+  const AlignedVector<float> x(pixels * depth), weights(blocks * depth * lanes);
+  AlignedVector<float> sums(pixels * blocks * lanes);
+  const kernels::Tap<float> tap{x.data(), 0};
+  const kernels::Gemm<float> problem{&tap, 1, 1, depth, depth, pixels, weights.data(), blocks};
+  return static_cast<double>(pixels * blocks * lanes * depth) / shortest([&] { table.float_gemm(problem, sums.data()); });
+}
+
+/// Filters of 48 64-bit words over 56 pixels and two blocks: 32-bit words a second.
+[[nodiscard]] inline double binary_rate(const kernels::KernelTable& table) {
+  constexpr std::size_t pixels = 56, blocks = 2, words = 48;
+  const std::size_t lanes = table.binary_lanes, channels = blocks * lanes;
+  const AlignedVector<std::uint32_t> x(words * pixels * 2), weights(channels * words * 2);
+  AlignedVector<std::int32_t> sums(pixels * channels);
+  std::array<kernels::PackedWord, words> list{};
+  for (std::size_t i = 0; i < words; ++i) list[i] = {x.data() + i * pixels * 2, i};
+  const kernels::BinaryGemm problem{list.data(), words, words, weights.data(), blocks, pixels, 1, channels, channels};
+  return static_cast<double>(pixels * channels * words * 2) / shortest([&] { table.binary_gemm(problem, sums.data()); });
 }
 
 }  // namespace detail
@@ -46,8 +59,8 @@ template <class T, class Sum>
   constexpr std::size_t copied = std::size_t{1} << 18;
   const AlignedVector<std::byte> from(copied);
   AlignedVector<std::byte> to(copied);
-  return {.words = detail::gemm_rate(table.binary_gemm, table.binary_lanes, 96),
-          .macs = detail::gemm_rate(table.float_gemm, table.float_lanes, 96),
+  return {.words = detail::binary_rate(table),
+          .macs = detail::float_rate(table),
           .bytes = 2.0 * static_cast<double>(copied) / detail::shortest([&] { std::memcpy(to.data(), from.data(), copied); })};
 }
 

@@ -66,16 +66,16 @@ inline void set_bit(std::uint32_t* words, std::size_t channel, bool value) noexc
 
 // -- bits --------------------------------------------------------------------------------------------------------------
 
-inline void binary_gemm(const Gemm<std::uint32_t>& g, std::int32_t* counts) noexcept {
-  for (std::size_t p = 0; p < g.pixels; ++p)
+inline void binary_gemm(const BinaryGemm& g, std::int32_t* counts) noexcept {
+  for (std::size_t u = 0; u < g.units; ++u)
     for (std::size_t c = 0; c < g.blocks; ++c) {
       std::int32_t count = 0;
-      for (std::size_t t = 0; t < g.tap_count; ++t)
-        for (std::size_t k = 0; k < g.depth; ++k) {
-          const std::uint32_t weight = g.weights[(c * g.kernel_taps + g.taps[t].index) * g.depth + k];
-          count += std::popcount(g.taps[t].pixel[p * g.pixel_step + k] ^ weight);
-        }
-      counts[p * g.blocks + c] = count;
+      for (std::size_t i = 0; i < g.count; ++i) {
+        const std::uint32_t* weight = g.weights + (c * g.filter_words + g.words[i].index) * 2;
+        const std::uint32_t* pixel = g.words[i].pixels + (u * g.unit_pixels + c / g.channels) * 2;
+        count += std::popcount(pixel[0] ^ weight[0]) + std::popcount(pixel[1] ^ weight[1]);
+      }
+      counts[u * g.stride + c] = count;
     }
 }
 
@@ -231,10 +231,28 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
 /// The plain C++ table: slow, and the definition of every result.
 [[nodiscard]] inline const KernelTable& reference_table() noexcept {
   namespace k = reference;
-  static constexpr KernelTable table{
-      "reference", 1,           1,           k::binary_gemm,  k::binary_depthwise, k::dot_integer,     k::dot_float,
-      k::dot_bits, k::binarize, k::unpack,   k::gate,         k::float_gemm,       k::float_depthwise, k::epilogue,
-      k::add,      k::multiply, k::max_pool, k::average_pool, k::resize_row,       k::softmax};
+  static constexpr KernelTable table{"reference",
+                                     1,
+                                     ~std::size_t{0},
+                                     true,
+                                     1,
+                                     k::binary_gemm,
+                                     k::binary_depthwise,
+                                     k::dot_integer,
+                                     k::dot_float,
+                                     k::dot_bits,
+                                     k::binarize,
+                                     k::unpack,
+                                     k::gate,
+                                     k::float_gemm,
+                                     k::float_depthwise,
+                                     k::epilogue,
+                                     k::add,
+                                     k::multiply,
+                                     k::max_pool,
+                                     k::average_pool,
+                                     k::resize_row,
+                                     k::softmax};
   return table;
 }
 

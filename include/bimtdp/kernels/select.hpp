@@ -30,8 +30,6 @@ using namespace simd::baseline;
 #if defined(__aarch64__)
 namespace bimtdp::kernels::inline BIMTDP_ABI::neon {
 using namespace simd::neon;
-#include <bimtdp/kernels/body/tiles.inl>
-
 #include <bimtdp/kernels/body/binary_gemm.inl>
 }  // namespace bimtdp::kernels::inline BIMTDP_ABI::neon
 #endif
@@ -62,11 +60,12 @@ BIMTDP_TARGET_END
 
 namespace bimtdp::kernels::inline BIMTDP_ABI {
 
-#define BIMTDP_TABLE(tier)                                                                                                         \
-  KernelTable {                                                                                                                    \
-#tier, tier::Words::width, tier::Floats::width, tier::binary_gemm, tier::binary_depthwise, tier::dot_integer, tier::dot_float, \
-        tier::dot_bits, tier::binarize, tier::unpack, tier::gate, tier::float_gemm, tier::float_depthwise, tier::epilogue,         \
-        tier::add, tier::multiply, tier::max_pool, tier::average_pool, tier::resize_row, tier::softmax                             \
+#define BIMTDP_TABLE(tier)                                                                                                      \
+  KernelTable {                                                                                                                 \
+#tier, tier::Words::width, tier::TileShape::pair_words, tier::TileShape::splits, tier::Floats::width, tier::binary_gemm,    \
+        tier::binary_depthwise, tier::dot_integer, tier::dot_float, tier::dot_bits, tier::binarize, tier::unpack, tier::gate,   \
+        tier::float_gemm, tier::float_depthwise, tier::epilogue, tier::add, tier::multiply, tier::max_pool, tier::average_pool, \
+        tier::resize_row, tier::softmax                                                                                         \
   }
 
 /// The table of a tier. Only the tiers of the compiler's architecture exist; the others give the baseline.
@@ -78,6 +77,8 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
     KernelTable table = baseline_table;  // its floats are the baseline's
     table.name = "sse42";
     table.binary_lanes = 1;
+    table.pair_words = ~std::size_t{0};
+    table.binary_splits = false;
     table.binary_gemm = sse42::binary_gemm;
     return table;
   }();
@@ -89,6 +90,8 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
     KernelTable table = baseline_table;
     table.name = "neon";
     table.binary_lanes = neon::Words::width;
+    table.pair_words = neon::TileShape::pair_words;
+    table.binary_splits = neon::TileShape::splits;
     table.binary_gemm = neon::binary_gemm;
     return table;
   }();

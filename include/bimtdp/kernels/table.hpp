@@ -20,19 +20,42 @@ struct Tap {
   std::size_t index = 0;
 };
 
-/// A convolution over one run. Weights lie as [block][tap index][k][lane], blocks of table.binary_lanes or
-/// table.float_lanes channels; channels beyond the last are zero weights, their results are written but unused.
-/// Output pixel p reads tap.pixel + p*pixel_step.
+/// A convolution over one run. Weights lie as [block][tap index][k][lane], blocks of table.float_lanes channels; channels beyond
+/// the last are zero weights, their results are written but unused. Output pixel p reads tap.pixel + p*pixel_step.
 template <class T>
 struct Gemm {
   const Tap<T>* taps = nullptr;
   std::size_t tap_count = 0;    ///< taps inside the image (may be 0)
   std::size_t kernel_taps = 0;  ///< all taps of the window: stride of the weights
-  std::size_t depth = 0;        ///< words (binary) or channels (float) a tap
+  std::size_t depth = 0;        ///< channels a tap
   std::size_t pixel_step = 0;   ///< elements of T between the inputs of neighbouring output pixels
   std::size_t pixels = 0;       ///< length of the run
   const T* weights = nullptr;   ///< 64-byte aligned
   std::size_t blocks = 0;
+};
+
+/// One 64-bit word of a filter and what meets it: halves pixels[2p] and pixels[2p + 1] belong to output pixel p of the run.
+struct PackedWord {
+  const std::uint32_t* pixels = nullptr;
+  std::size_t index = 0;  ///< among the filter's words
+};
+
+/// A binary convolution over one run of packed rows. Weights lie as [block][word index][half][lane] of table.binary_lanes channels;
+/// in words and weights alike the upper half of a word holds x0 ^ x1 where stored_as_pairs() says so, else x1.
+/// A *unit* is one pixel or several neighbouring ones whose channels fill whole blocks together: lane l of block b is channel
+/// i % channels of the unit's pixel i / channels, i = b*lanes + l.
+/// A unit of several pixels needs table.binary_splits and channels >= lanes, and words that are readable up to four pixels behind
+/// its end.
+struct BinaryGemm {
+  const PackedWord* words = nullptr;
+  std::size_t count = 0;         ///< words that the run sees (may be 0)
+  std::size_t filter_words = 0;  ///< all words of a filter: stride of the weights
+  const std::uint32_t* weights = nullptr;
+  std::size_t blocks = 0;  ///< of a unit
+  std::size_t units = 0;   ///< length of the run
+  std::size_t unit_pixels = 1;
+  std::size_t channels = 0;  ///< of a pixel
+  std::size_t stride = 0;    ///< counts between units
 };
 
 /// A convolution with one input channel per output channel. Weights lie as [tap index][k]; k counts words (binary)
@@ -73,22 +96,24 @@ struct Thresholds {
 struct KernelTable {
   const char* name;          ///< "reference", "baseline", "sse42", "avx2", "avx512", "neon"
   std::size_t binary_lanes;  ///< output channels a block of binary weights
+  std::size_t pair_words;    ///< filters of at least so many words are stored as pairs
+  bool binary_splits;        ///< binary_gemm takes units of several pixels
   std::size_t float_lanes;   ///< output channels a block of float weights
 
   // -- bits ----------------------------------------------------------------------------------------------------------
-  /// counts[p*blocks*binary_lanes + c] = sum over taps and words of popcount(activation xor weight).
-  void (*binary_gemm)(const Gemm<std::uint32_t>&, std::int32_t* counts) noexcept;
+  /// counts[u*stride + b*binary_lanes + l] = sum over the words of popcount(activation xor weight).
+  void (*binary_gemm)(const BinaryGemm&, std::int32_t* counts) noexcept;
   /// counts[p*depth*32 + c] = number of taps whose activation bit c differs from the weight bit. At most 2^16 taps.
   void (*binary_depthwise)(const Depthwise<std::uint32_t>&, std::int32_t* counts) noexcept;
   /// out[p*channels + c] = valid - 2*counts[p*stride + c]: the dot product of +-1 values over `valid` pairs.
-  void (*dot_integer)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
-                      std::size_t channels, std::int32_t* out) noexcept;
+  void (*dot_integer)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
+                      std::int32_t* out) noexcept;
   /// out[p*channels + c] = epilogue(float(valid - 2*counts[p*stride + c])).
-  void (*dot_float)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
-                    std::size_t channels, const Epilogue&, float* out) noexcept;
+  void (*dot_float)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
+                    const Epilogue&, float* out) noexcept;
   /// Packs thresholds(valid - 2*counts[p*stride + c]) into out[p*words + c/32], words = ceil(channels/32).
-  void (*dot_bits)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
-                   std::size_t channels, const Thresholds&, std::uint32_t* out) noexcept;
+  void (*dot_bits)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
+                   const Thresholds&, std::uint32_t* out) noexcept;
   /// Packs signs: bit = (y >= 0), y = scale ? fma(x, scale[c], shift[c]) : shift ? x + shift[c] : x. NaN gives 0, -0.0 gives 1.
   void (*binarize)(const float* x, std::size_t pixels, std::size_t channels, const float* scale, const float* shift,
                    std::uint32_t* out) noexcept;
@@ -108,12 +133,13 @@ struct KernelTable {
   /// out[i] = a[i] + b[i], out[i] = a[i] * b[i]; out may be a or b.
   void (*add)(const float* a, const float* b, std::size_t count, float* out) noexcept;
   void (*multiply)(const float* a, const float* b, std::size_t count, float* out) noexcept;
-  /// Maximum over the taps, in list order from the first: m = x > m || isnan(x) ? x : m (PyTorch). depth = channels; weights unused; tap_count >= 1.
+  /// Maximum over the taps, in list order from the first: m = x > m || isnan(x) ? x : m (PyTorch). depth = channels; weights
+  /// unused; tap_count >= 1.
   void (*max_pool)(const Depthwise<float>&, float* out) noexcept;
   /// (sum over the taps in list order, from +0) / divisor. depth = channels; weights unused.
   void (*average_pool)(const Depthwise<float>&, float divisor, float* out) noexcept;
-  /// One output row of a bilinear resize. left and right hold pixel indices: top[l] stands for channel c of pixel l, top[l*channels + c].
-  /// For output pixel x: l = left[x], r = right[x], f = fraction[x], with plain products and sums
+  /// One output row of a bilinear resize. left and right hold pixel indices: top[l] stands for channel c of pixel l, top[l*channels
+  /// + c]. For output pixel x: l = left[x], r = right[x], f = fraction[x], with plain products and sums
   ///   t = fma(f, top[r] - top[l], top[l]); u likewise of bottom; out = fma(row_fraction, u - t, t).
   void (*resize_row)(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
                      const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
@@ -121,5 +147,10 @@ struct KernelTable {
   /// Softmax over each run of `group` consecutive values: exp(x - max) / sum, sum from the first in order.
   void (*softmax)(const float* x, std::size_t groups, std::size_t group, float* out) noexcept;
 };
+
+/// Whether binary_gemm wants the words of such a filter, and those of the pixels, as pairs.
+[[nodiscard]] inline bool stored_as_pairs(const KernelTable& table, std::size_t filter_words) noexcept {
+  return filter_words >= table.pair_words;
+}
 
 }  // namespace bimtdp::kernels

@@ -128,8 +128,9 @@ class BinaryAttention {
     float* sum;           ///< M_k, then S_k
     float* identity;      ///< F_k as +-1
     std::uint32_t* bits;  ///< gates, then the output of one target
-    std::span<std::byte> conv;
+    Scratch conv;
   };
+  using SourceRows = std::array<PackedRows, max_sources>;  ///< every source is packed once for all its convolutions
 
   void prepare(Conv& conv, const AttentionConv& c, BinaryOutput output) const {
     if (!conv)
@@ -163,19 +164,18 @@ class BinaryAttention {
   [[nodiscard]] ScratchNeed need(const WindowRuns& runs) const {
     const std::size_t width = runs.columns().output;
     const BinaryConv2d* conv = any_conv();
-    const std::size_t conv_bytes = conv ? conv->sums().scratch(runs).each : 0;  // the same for all: they differ in values alone
+    // The convolutions differ in values alone.
+    const std::size_t conv_bytes = conv ? sources_ * conv->sums().row_bytes(runs) + conv->sums().sum_bytes(runs) : 0;
     return {0, (kept_messages() + 2) * scratch_size<float>(width * channels_) +
                    scratch_size<std::uint32_t>(width * words_for<std::uint32_t>(channels_)) + conv_bytes};
   }
-  [[nodiscard]] Row take_row(Scratch scratch, const WindowRuns& runs) const noexcept {
+  [[nodiscard]] Row take_row(Scratch& scratch, const WindowRuns& runs) const noexcept {
     const std::size_t count = runs.columns().output * channels_, stride = scratch_size<float>(count) / sizeof(float);
-    Row row{};
-    row.messages = scratch.take<float>(kept_messages() * stride);
-    row.sum = scratch.take<float>(count);
-    row.identity = scratch.take<float>(count);
-    row.bits = scratch.take<std::uint32_t>(runs.columns().output * words_for<std::uint32_t>(channels_));
-    row.conv = scratch.rest();
-    return row;
+    float* messages = scratch.take<float>(kept_messages() * stride);
+    float* sum = scratch.take<float>(count);
+    float* identity = scratch.take<float>(count);
+    return {messages, sum, identity, scratch.take<std::uint32_t>(runs.columns().output * words_for<std::uint32_t>(channels_)),
+            scratch};
   }
 
   /// finish(target, row of `out`, S_k, bit row) for every target of every row.
@@ -188,13 +188,18 @@ class BinaryAttention {
     const ScratchNeed need = this->need(runs);
     check_execution(execution, need, where);
     check(execution.kernels == kernels_, where, "weights were packed for other kernels");
-    for_each_row(execution, out.height, need, [&](std::size_t y, const Scratch& scratch) {
+    for_each_part(execution, out.height, need, [&](std::size_t begin, std::size_t end, Scratch scratch) {
+      SourceRows rows;
+      if (const BinaryConv2d* conv = any_conv())
+        for (std::size_t s = 0; s < sources_; ++s) rows[s] = conv->sums().rows(sources[s].data, runs, scratch);
       const Row row = take_row(scratch, runs);
-      std::uint64_t ready = 0;  // per_source: messages of this row that are in their buffer
-      for (std::size_t k = 0; k < targets_.size(); ++k) {
-        sum_messages(k, sources, runs, first_row + y, row, ready);
-        add_identity(k, sources, identities, first_row + y, row);
-        finish(k, y, row.sum, row.bits);
+      for (std::size_t y = begin; y < end; ++y) {
+        std::uint64_t ready = 0;  // per_source: messages of this row that are in their buffer
+        for (std::size_t k = 0; k < targets_.size(); ++k) {
+          sum_messages(k, rows, out.width, first_row + y, row, ready);
+          add_identity(k, sources, identities, first_row + y, row);
+          finish(k, y, row.sum, row.bits);
+        }
       }
     });
   }
@@ -211,16 +216,16 @@ class BinaryAttention {
   }
 
   /// row.sum = M_k of row y: the messages in order, gated. Nothing where there is no other source.
-  void sum_messages(std::size_t k, std::span<const Bits> sources, const WindowRuns& runs, std::size_t y, const Row& row,
+  void sum_messages(std::size_t k, SourceRows& rows, std::size_t width, std::size_t y, const Row& row,
                     std::uint64_t& ready) const noexcept {
-    const std::size_t width = runs.columns().output, count = width * channels_, stride = scratch_size<float>(count) / sizeof(float);
+    const std::size_t count = width * channels_, stride = scratch_size<float>(count) / sizeof(float);
     bool first = true;
     for_each_message(k, [&](std::size_t s, std::size_t index) {
       const bool keep = weights_ == MessageWeights::per_source;
       float* message = row.messages + (keep ? s : 0) * stride;
       if (!keep || (ready >> s & 1U) == 0) {
-        messages_[index]->float_row(view(sources[s], *messages_[index], runs), runs, y, Scratch(row.conv), nullptr, message);
-        if (gate_source_ == GateSource::source) mask(*gates_[index], sources[s], runs, y, row, message);
+        messages_[index]->float_row(rows[s], y, row.conv, nullptr, message);
+        if (gate_source_ == GateSource::source) mask(*gates_[index], rows[s], width, y, row, message);
         ready |= std::uint64_t{1} << s;
       }
       if (first)
@@ -229,18 +234,14 @@ class BinaryAttention {
         kernels_->add(row.sum, message, count, row.sum);
       first = false;
     });
-    if (!first && gate_source_ == GateSource::target) mask(*gates_[k], sources[targets_[k]], runs, y, row, row.sum);
+    if (!first && gate_source_ == GateSource::target) mask(*gates_[k], rows[targets_[k]], width, y, row, row.sum);
   }
 
   /// values = gate bit ? values : 0.
-  void mask(const BinaryConv2d& gate, const Bits& source, const WindowRuns& runs, std::size_t y, const Row& row,
+  void mask(const BinaryConv2d& gate, PackedRows& source, std::size_t width, std::size_t y, const Row& row,
             float* values) const noexcept {
-    gate.bit_row(view(source, gate, runs), runs, y, Scratch(row.conv), row.bits);
-    kernels_->gate(row.bits, runs.columns().output, channels_, values);
-  }
-  /// One group: the map is read where it lies, and no scratch is used.
-  static BinaryConv2d::Sums::Source view(const Bits& bits, const BinaryConv2d& conv, const WindowRuns& runs) noexcept {
-    return conv.sums().source(bits.data, runs, {});
+    gate.bit_row(source, y, row.conv, row.bits);
+    kernels_->gate(row.bits, width, channels_, values);
   }
 
   /// row.sum = identity + M_k, or the identity alone.

@@ -5,10 +5,10 @@
 
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
+#include <bimtdp/ops/binary_sums.hpp>
 #include <bimtdp/ops/epilogue.hpp>
 #include <bimtdp/ops/execution.hpp>
 #include <bimtdp/ops/thresholds.hpp>
-#include <bimtdp/ops/window_sums.hpp>
 
 namespace bimtdp::ops {
 
@@ -27,16 +27,15 @@ enum class BinaryOutput : std::uint8_t { integer, floats, bits };
 class BinaryConv2d {
  public:
   using Input = BitView<const std::uint32_t>;
-  using Sums = WindowSums<BitSums>;
 
   /// Throws Error for parameters that do not fit together, more than 2^24 pairs a dot product, or non-finite values.
   BinaryConv2d(const kernels::KernelTable& kernels, const BinaryConv2dParameters& p, BinaryOutput output)
       : output_(output),
-        sums_(kernels, p.window, p.groups, p.in_channels, p.out_channels, where),
-        epilogue_(p.epilogue, p.out_channels, where) {
+        sums_(kernels, p.window, p.groups, p.in_channels, p.out_channels, p.weights, where),
+        epilogue_(p.epilogue, p.out_channels, where, sums_.unit()) {
     const std::uint64_t pairs = (Checked(sums_.group_channels()) * p.window.taps()).value();
     check(pairs <= (std::uint64_t{1} << 24), where, "pairs of a dot product (got ", pairs, ", expected at most 2^24)");
-    pack(p);
+    check_tails(p);
     if (output == BinaryOutput::bits)
       thresholds_ = find_thresholds(kernels, epilogue_, p.out_channels, static_cast<std::int32_t>(pairs), where);
     if (output == BinaryOutput::integer) {
@@ -48,7 +47,7 @@ class BinaryConv2d {
 
   [[nodiscard]] Shape output_shape(const Shape& input) const { return sums_.runs(input).output(sums_.out_channels()); }
   [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
-    return sums_.scratch(sums_.runs(input)).total(threads);
+    return need(sums_.runs(input)).total(threads);
   }
 
   /// Each overload belongs to one BinaryOutput. execution.kernels must be the table of the constructor.
@@ -85,89 +84,78 @@ class BinaryConv2d {
 
   // -- rows, for ops that are made of several convolutions ----------------------------------------------------------------
 
-  [[nodiscard]] const Sums& sums() const noexcept { return sums_; }
-  /// Output row y as floats; `residual` is the row's first pixel or null.
-  void float_row(const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch, const float* residual,
-                 float* out) const noexcept {
-    const std::size_t channels = sums_.out_channels();
-    sums_.row(source, runs, y, scratch,
-              [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
-                const kernels::Epilogue epilogue = epilogue_.at(residual ? residual + x * channels : nullptr);
-                sums_.table().dot_float(counts, stride, valid(taps), pixels, channels, epilogue, out + x * channels);
+  [[nodiscard]] const BinarySums& sums() const noexcept { return sums_; }
+  /// Output row y as floats; `residual` is the row's first pixel or null. Uses sums().sum_bytes() of `scratch`.
+  void float_row(PackedRows& rows, std::size_t y, const Scratch& scratch, const float* residual, float* out) const noexcept {
+    const std::size_t channels = sums_.out_channels(), unit = sums_.unit();
+    sums_.row(rows, y, scratch,
+              [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
+                const auto finish = [&](std::size_t first, std::size_t count, std::size_t each) {  // pixels first, ... by `each`
+                  const std::size_t at = (x + first) * channels;
+                  sums_.table().dot_float(sums + first * stride, each * stride, valid, count, each * channels,
+                                          epilogue_.at(residual ? residual + at : nullptr), out + at);
+                };
+                const std::size_t rest = pixels % unit;
+                if (pixels > rest) finish(0, pixels / unit, unit);
+                if (rest > 0) finish(pixels - rest, 1, rest);
               });
   }
   /// Output row y as bits.
-  void bit_row(const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch,
-               std::uint32_t* out) const noexcept {
+  void bit_row(PackedRows& rows, std::size_t y, const Scratch& scratch, std::uint32_t* out) const noexcept {
     const std::size_t channels = sums_.out_channels(), words = words_for<std::uint32_t>(channels);
-    sums_.row(source, runs, y, scratch,
-              [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
-                sums_.table().dot_bits(counts, stride, valid(taps), pixels, channels, thresholds_.at(), out + x * words);
+    sums_.row(rows, y, scratch,
+              [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
+                sums_.table().dot_bits(sums, stride, valid, pixels, channels, thresholds_.at(), out + x * words);
               });
   }
 
  private:
   static constexpr std::string_view where = "binary_conv2d";
 
-  [[nodiscard]] std::int32_t valid(std::size_t taps) const noexcept {
-    return static_cast<std::int32_t>(taps * sums_.group_channels());
-  }
-
-  /// Splits the 64-bit words of the parameters into the 32-bit words of the kernels.
-  void pack(const BinaryConv2dParameters& p) {
-    const std::size_t taps = p.window.taps(), words = words_for<std::uint64_t>(sums_.group_channels());
-    check_equal(p.weights.size(), (Checked(p.out_channels) * taps * words).size(), where, "weight words");
-    const std::size_t used = sums_.group_channels() % 64;
+  static void check_tails(const BinaryConv2dParameters& p) {
+    const std::size_t channels = p.in_channels / p.groups, words = words_for<std::uint64_t>(channels), used = channels % 64;
     for (std::size_t last = words - 1; used != 0 && last < p.weights.size(); last += words)
-      check((p.weights[last] & ~low_bits<std::uint64_t>(used)) == 0, where, "tail bits of weight word ", last, " are not 0");
-    const auto word = [&](std::size_t o, std::size_t tap, std::size_t k) {
-      return static_cast<std::uint32_t>(p.weights[(o * taps + tap) * words + k / 2] >> (k % 2 * 32));
-    };
-    sums_.pack(word, [&](std::size_t tap, std::size_t k) {
-      std::uint32_t bits = 0;
-      for (std::size_t c = k * 32; c < std::min(p.out_channels, k * 32 + 32); ++c) bits |= (word(c, tap, 0) & 1U) << (c % 32);
-      return bits;
-    });
+      if ((p.weights[last] & ~low_bits<std::uint64_t>(used)) != 0) fail(where, "tail bits of weight word ", last, " are not 0");
   }
+  [[nodiscard]] ScratchNeed need(const WindowRuns& runs) const { return {0, sums_.row_bytes(runs) + sums_.sum_bytes(runs)}; }
 
   void run_part(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Execution& execution) const {
-    for_rows(BinaryOutput::integer, in, out.shape.height, execution,
-             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
-               sums_.row(source, runs, first_row + y, scratch,
-                         [&](std::size_t x, std::size_t pixels, std::size_t taps, const std::int32_t* counts, std::size_t stride) {
-                           sums_.table().dot_integer(counts, stride, valid(taps), pixels, sums_.out_channels(), out.pixel(y, x));
-                         });
-             });
+    for_rows(BinaryOutput::integer, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
+      sums_.row(rows, first_row + y, scratch,
+                [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
+                  sums_.table().dot_integer(sums, stride, valid, pixels, sums_.out_channels(), out.pixel(y, x));
+                });
+    });
   }
   void run_part(const Input& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
                 const TensorView<const float>& residual) const {
     if (residual.data) check_equal(residual.shape, out.shape, where, "residual shape");
-    for_rows(BinaryOutput::floats, in, out.shape.height, execution,
-             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
-               float_row(source, runs, first_row + y, scratch, residual.data ? residual.pixel(y, 0) : nullptr, out.pixel(y, 0));
-             });
+    for_rows(BinaryOutput::floats, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
+      float_row(rows, first_row + y, scratch, residual.data ? residual.pixel(y, 0) : nullptr, out.pixel(y, 0));
+    });
   }
   void run_part(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Execution& execution) const {
-    for_rows(BinaryOutput::bits, in, out.shape.height, execution,
-             [&](const Sums::Source& source, const WindowRuns& runs, std::size_t y, const Scratch& scratch) {
-               bit_row(source, runs, first_row + y, scratch, out.pixel(y, 0));
-             });
+    for_rows(BinaryOutput::bits, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
+      bit_row(rows, first_row + y, scratch, out.pixel(y, 0));
+    });
   }
 
   template <class Row>
   void for_rows(BinaryOutput output, const Input& in, std::size_t rows, const Execution& execution, Row&& row) const {
     check(output == output_, where, "output type is not that of the constructor");
     const WindowRuns runs = sums_.runs(in.shape);
-    const ScratchNeed need = sums_.scratch(runs);
+    const ScratchNeed need = this->need(runs);
     check_execution(execution, need, where);
     check(execution.kernels == &sums_.table(), where, "weights were packed for other kernels");
     debug_check_tail(in, where);
-    const Sums::Source source = sums_.source(in.data, runs, execution);
-    for_each_row(execution, rows, need, [&](std::size_t y, const Scratch& scratch) { row(source, runs, y, scratch); });
+    for_each_part(execution, rows, need, [&](std::size_t begin, std::size_t end, Scratch scratch) {
+      PackedRows packed = sums_.rows(in.data, runs, scratch);
+      for (std::size_t y = begin; y < end; ++y) row(packed, y, scratch);
+    });
   }
 
   BinaryOutput output_;
-  Sums sums_;
+  BinarySums sums_;
   PreparedEpilogue epilogue_;
   ThresholdTable thresholds_;
 };

@@ -29,25 +29,30 @@ struct EpilogueParameters {
   ActivationParameters activation{};
 };
 
-/// Copies one value a channel; throws Error unless there are none or `channels` values, all of them finite.
+/// Copies one value a channel, `repeat` times in a row; throws Error unless there are none or `channels` values, all of them
+/// finite.
 [[nodiscard]] inline AlignedVector<float> channel_values(std::span<const float> values, std::size_t channels,
-                                                         std::string_view where, std::string_view name) {
+                                                         std::string_view where, std::string_view name, std::size_t repeat = 1) {
   if (!values.empty()) check_equal(values.size(), channels, where, name);
   for (const float value : values) check(std::isfinite(value), where, name, " holds ", value);
-  return {values.begin(), values.end()};
+  AlignedVector<float> copy;
+  copy.reserve(repeat * values.size());
+  for (std::size_t i = 0; i < repeat; ++i) copy.insert(copy.end(), values.begin(), values.end());
+  return copy;
 }
 
 class PreparedEpilogue {
  public:
   PreparedEpilogue() = default;
-  PreparedEpilogue(const EpilogueParameters& p, std::size_t channels, std::string_view where)
-      : alpha_(channel_values(p.alpha, channels, where, "alpha")),
-        scale_(channel_values(p.scale, channels, where, "scale")),
-        bias_(channel_values(p.bias, channels, where, "bias")),
+  /// With `repeat` the kernels may take so many neighbouring pixels as one of repeat*channels.
+  PreparedEpilogue(const EpilogueParameters& p, std::size_t channels, std::string_view where, std::size_t repeat = 1)
+      : alpha_(channel_values(p.alpha, channels, where, "alpha", repeat)),
+        scale_(channel_values(p.scale, channels, where, "scale", repeat)),
+        bias_(channel_values(p.bias, channels, where, "bias", repeat)),
         activation_(p.activation.kind),
-        slope_(channel_values(p.activation.slope, channels, where, "slope")),
-        shift_in_(channel_values(p.activation.shift_in, channels, where, "shift_in")),
-        shift_out_(channel_values(p.activation.shift_out, channels, where, "shift_out")) {
+        slope_(channel_values(p.activation.slope, channels, where, "slope", repeat)),
+        shift_in_(channel_values(p.activation.shift_in, channels, where, "shift_in", repeat)),
+        shift_out_(channel_values(p.activation.shift_out, channels, where, "shift_out", repeat)) {
     check(scale_.empty() || !bias_.empty(), where, "a scale needs a bias");
     const bool has_slope = activation_ == kernels::ActivationKind::prelu || activation_ == kernels::ActivationKind::rprelu;
     const bool has_shifts = activation_ == kernels::ActivationKind::rprelu;

@@ -11,18 +11,6 @@
 
 namespace bimtdp::ops {
 
-/// 32 channels a value; a sum is the number of differing bits.
-struct BitSums {
-  using Value = std::uint32_t;
-  using Sum = std::int32_t;
-  static constexpr std::size_t channels_per_value = 32;
-  static std::size_t lanes(const kernels::KernelTable& t) noexcept { return t.binary_lanes; }
-  static void gemm(const kernels::KernelTable& t, const kernels::Gemm<Value>& g, Sum* sums) noexcept { t.binary_gemm(g, sums); }
-  static void depthwise(const kernels::KernelTable& t, const kernels::Depthwise<Value>& d, Sum* sums) noexcept {
-    t.binary_depthwise(d, sums);
-  }
-};
-
 struct FloatSums {
   using Value = float;
   using Sum = float;

@@ -101,6 +101,12 @@ template <int n>
   return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(picked, lane))};
 }
 
+struct Split {
+  __m256i index;
+  [[nodiscard]] static Split at(std::size_t lane) noexcept {
+    return {_mm256_andnot_si256(Part::first(lane).mask, _mm256_set1_epi32(2))};
+  }
+};
 struct Words {
   __m256i r;
   static constexpr std::size_t width = 8;
@@ -108,10 +114,18 @@ struct Words {
     return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
   }
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+  [[nodiscard]] static Words set_two(const std::uint32_t* p, Split split) noexcept {
+    const __m256 both = _mm256_castpd_ps(_mm256_broadcast_pd(reinterpret_cast<const __m128d*>(p)));
+    return {_mm256_castps_si256(_mm256_permutevar_ps(both, split.index))};
+  }
 };
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {_mm256_xor_si256(a.r, b.r)}; }
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {_mm256_or_si256(a.r, b.r)}; }
+[[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return a ^ b ^ c; }
+[[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept {
+  return Words{_mm256_andnot_si256(sum.r, (a | b).r)} | (a & b);
+}
 
 /// Popcounts of nibbles by table look-up, summed per byte: at most 31 words of 8 a byte.
 struct BitCount {
@@ -135,8 +149,9 @@ struct BitCount {
 
 /// Sixteen vector registers.
 struct TileShape {
-  static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 4 : vectors == 2 ? 4 : 2; }
-  static constexpr int quad_pixels(int vectors) noexcept { return vectors == 4 ? 1 : 2; }
+  static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 2;
+  static constexpr std::size_t pair_words = ~std::size_t{0};  // never
+  static constexpr bool splits = true;
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : 3; }
 };
 

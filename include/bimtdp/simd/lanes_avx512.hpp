@@ -86,15 +86,26 @@ template <unsigned n>
 [[nodiscard]] inline std::uint32_t to_bits(Mask m, Part part) noexcept { return static_cast<std::uint32_t>(m.r & part.mask); }
 [[nodiscard]] inline Mask mask_of(std::uint32_t bits) noexcept { return {static_cast<__mmask16>(bits & 0xffffu)}; }
 
+struct Split {
+  __mmask16 second;
+  [[nodiscard]] static Split at(std::size_t lane) noexcept { return {static_cast<__mmask16>(0xffffu << lane)}; }
+};
 struct Words {
   __m512i r;
   static constexpr std::size_t width = 16;
   [[nodiscard]] static Words load(const std::uint32_t* p) noexcept { return {_mm512_loadu_si512(p)}; }
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+  [[nodiscard]] static Words set_two(const std::uint32_t* p, Split split) noexcept {
+    return {_mm512_mask_broadcastd_epi32(set(p[0]).r, split.second, _mm_cvtsi32_si128(static_cast<int>(p[2])))};
+  }
 };
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {_mm512_xor_si512(a.r, b.r)}; }
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {_mm512_and_si512(a.r, b.r)}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {_mm512_or_si512(a.r, b.r)}; }
+[[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return {_mm512_ternarylogic_epi32(a.r, b.r, c.r, 0x96)}; }
+[[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept {
+  return {_mm512_ternarylogic_epi32(a.r, b.r, sum.r, 0xd4)};
+}
 
 struct BitCount {
   __m512i sum;
@@ -110,8 +121,9 @@ struct BitCount {
 
 /// Thirty-two vector registers.
 struct TileShape {
-  static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 7 : 4; }
-  static constexpr int quad_pixels(int) noexcept { return 0; }
+  static constexpr int single_pixels = 12, pair_pixels = 8, quad_pixels = 0;
+  static constexpr std::size_t pair_words = 8;
+  static constexpr bool splits = true;
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 12 : 6; }
 };
 

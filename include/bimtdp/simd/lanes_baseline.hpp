@@ -10,11 +10,16 @@
 //                   Comparisons with NaN are false.
 //   to_bits(mask[, part])   lane i in bit i, lanes outside the part 0.    mask_of(bits)   the reverse.
 //   to_float(Ints), as_ints(Floats), as_floats(Ints), shift_left<n>(Ints), shift_right<n>(Ints) (arithmetic).
-//   Words           `width` lanes of 32 bits: load, set, ^ & |.  One lane is one output channel.
+//   Words           `width` lanes of 32 bits: load, set, ^ & |, xor3(a, b, c), and carry_of(a, b, sum), the carry of adding a, b
+//   and
+//                   a third whose bitwise sum is `sum`.  One lane is one output channel.
+//                   set_two(p, Split::at(n)): p[0] in the first n lanes, p[2] in the others; reads p[0] to p[3].
 //   BitCount        popcounts summed per lane: zero(), add(word), and take(), which gives the sums since the last take as
 //                   Ints. It takes at most `capacity` words in between.
-//   TileShape       tile sizes that fit the registers: pixels of a tile of one, two and four vectors; quad_pixels is 0 where
-//                   carry-save adders do not pay.
+//   TileShape       tile sizes that fit the registers. Bits: pixels of a tile that counts word by word, in carry-save pairs
+//   (filters
+//                   of pair_words 64-bit words and more) and in fours; 0 where that does not pay; splits: there is set_two.
+//                   Floats: pixels of a tile of one, two and four vectors.
 #pragma once
 
 #include <bimtdp/simd/registers.hpp>
@@ -193,15 +198,21 @@ template <class M>
 
 // -- binary words ------------------------------------------------------------------------------------------------------
 
+struct Split {
+  [[nodiscard]] static Split at(std::size_t) noexcept { return {}; }
+};
 struct Words {
   WordBatch r;
   static constexpr std::size_t width = WordBatch::size;
   [[nodiscard]] static Words load(const std::uint32_t* p) noexcept { return {WordBatch::load_unaligned(p)}; }
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {WordBatch(x)}; }
+  [[nodiscard]] static Words set_two(const std::uint32_t* p, Split) noexcept { return set(*p); }  // never split
 };
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {a.r ^ b.r}; }
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {a.r & b.r}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {a.r | b.r}; }
+[[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return a ^ b ^ c; }
+[[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept { return {(a.r & b.r) | ((a.r | b.r) & ~sum.r)}; }
 
 /// Popcounts of bytes by partial sums, summed per byte: at most 31 words of 8 a byte.
 struct BitCount {
@@ -227,8 +238,9 @@ struct BitCount {
 
 /// Sixteen vector registers, most of them needed by the popcount and the emulated fma; thirty-two and no emulation on Arm.
 struct TileShape {
-  static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 4 : vectors == 2 ? 2 : 1; }
-  static constexpr int quad_pixels(int vectors) noexcept { return vectors == 4 ? 1 : 2; }
+  static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 2;
+  static constexpr std::size_t pair_words = ~std::size_t{0};  // never
+  static constexpr bool splits = false;
 #if defined(__aarch64__)
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 8 : 6; }
 #else

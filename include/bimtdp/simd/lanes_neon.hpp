@@ -23,15 +23,21 @@ template <int n>
   return {vshlq_n_s32(a.r, n)};
 }
 
+struct Split {
+  [[nodiscard]] static Split at(std::size_t) noexcept { return {}; }
+};
 struct Words {
   uint32x4_t r;
   static constexpr std::size_t width = 4;
   [[nodiscard]] static Words load(const std::uint32_t* p) noexcept { return {vld1q_u32(p)}; }
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {vdupq_n_u32(x)}; }
+  [[nodiscard]] static Words set_two(const std::uint32_t* p, Split) noexcept { return set(*p); }  // never split
 };
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {veorq_u32(a.r, b.r)}; }
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {vandq_u32(a.r, b.r)}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {vorrq_u32(a.r, b.r)}; }
+[[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return a ^ b ^ c; }
+[[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept { return Words{vbicq_u32((a | b).r, sum.r)} | (a & b); }
 
 /// Popcounts of bytes, summed per byte: at most 31 words of 8 a byte.
 struct BitCount {
@@ -48,8 +54,9 @@ struct BitCount {
 
 /// Thirty-two vector registers.
 struct TileShape {
-  static constexpr int binary_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 7 : 4; }
-  static constexpr int quad_pixels(int) noexcept { return 0; }
+  static constexpr int single_pixels = 12, pair_pixels = 0, quad_pixels = 0;
+  static constexpr std::size_t pair_words = ~std::size_t{0};  // never
+  static constexpr bool splits = false;
 };
 
 }  // namespace bimtdp::simd::inline BIMTDP_ABI::neon

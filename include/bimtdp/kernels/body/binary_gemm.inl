@@ -1,26 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-// Binary convolution over a run: weights lie across the lanes, activations are broadcast, no horizontal sums.
+// Binary convolution over packed rows: weights lie across the lanes, a pixel's word is broadcast, no horizontal sums.
 //
-// Where a popcount is dear, four words a step go through carry-save adders first: only every fourth plane is counted,
+// Carry-save adders let a popcount serve two or four 32-bit words. Where a popcount is dear (a table look-up), four words go
+// through three adders and only every fourth plane is counted,
 //   sum of popcounts = popcount(ones) + 2 popcount(twos) + 4 sum of popcount(carries out of twos).
+// Where it is one instruction, pairs stored as (x0, x0 ^ x1) need five operations for two words instead of six,
+//   s = ones ^ X ^ W,  carry = majority(ones, x0 ^ w0, not s),  sum of popcounts = popcount(ones) + 2 sum of popcount(carry).
+// Measured on a Sapphire Rapids: 1.07 of the plain loop's peak for long filters, less than the plain loop (0.7 against 0.78)
+// below eight 64-bit words, because a pair takes two registers a pixel and the sums are put together once a tile.
 
-/// One word a step.
+/// One 64-bit word a step.
 struct SingleCount {
   BitCount count;
-  static constexpr std::size_t words = 1, capacity = BitCount::capacity;
+  static constexpr std::size_t words = 1, capacity = BitCount::capacity / 2;
+  static constexpr int pixels = TileShape::single_pixels;
   [[nodiscard]] static SingleCount zero() noexcept { return {BitCount::zero()}; }
-  [[nodiscard]] static constexpr int pixels(int vectors) noexcept { return TileShape::binary_pixels(vectors); }
-  void add(const Words (&x)[1]) noexcept { count.add(x[0]); }
+  void add(const Words (&x)[2], const Words (&w)[2]) noexcept {
+    count.add(x[0] ^ w[0]);
+    count.add(x[1] ^ w[1]);
+  }
   [[nodiscard]] Ints take() noexcept { return count.take(); }
 };
 
-/// Four words a step.
+/// One 64-bit word a step, its halves stored as (x0, x0 ^ x1).
+struct PairCount {
+  Words ones;
+  BitCount twos;
+  static constexpr std::size_t words = 1, capacity = BitCount::capacity;
+  static constexpr int pixels = TileShape::pair_pixels;
+  [[nodiscard]] static PairCount zero() noexcept { return {Words::set(0), BitCount::zero()}; }
+  void add(const Words (&x)[2], const Words (&w)[2]) noexcept {
+    const Words low = x[0] ^ w[0];
+    const Words sum = xor3(x[1], w[1], ones);
+    twos.add(carry_of(ones, low, sum));
+    ones = sum;
+  }
+  [[nodiscard]] Ints take() noexcept {
+    BitCount one = BitCount::zero();
+    one.add(ones);
+    ones = Words::set(0);
+    return shift_left<1>(twos.take()) + one.take();
+  }
+};
+
+/// Two 64-bit words a step; the last one may be single.
 struct QuadCount {
   BitCount fours;
   Words ones, twos;
-  static constexpr std::size_t words = 4, capacity = 4 * BitCount::capacity;
+  static constexpr std::size_t words = 2, capacity = 2 * BitCount::capacity;
+  static constexpr int pixels = TileShape::quad_pixels;
   [[nodiscard]] static QuadCount zero() noexcept { return {BitCount::zero(), Words::set(0), Words::set(0)}; }
-  [[nodiscard]] static constexpr int pixels(int vectors) noexcept { return TileShape::quad_pixels(vectors); }
 
   /// sum = sum + a + b bitwise; returns the carry.
   [[nodiscard]] static Words carry_save(Words& sum, Words a, Words b) noexcept {
@@ -29,10 +58,15 @@ struct QuadCount {
     sum = differ ^ b;
     return carry;
   }
-  void add(const Words (&x)[4]) noexcept {
-    const Words low = carry_save(ones, x[0], x[1]);
-    const Words high = carry_save(ones, x[2], x[3]);
+  void add(const Words (&x)[4], const Words (&w)[4]) noexcept {
+    const Words low = carry_save(ones, x[0] ^ w[0], x[1] ^ w[1]);
+    const Words high = carry_save(ones, x[2] ^ w[2], x[3] ^ w[3]);
     fours.add(carry_save(twos, low, high));
+  }
+  void add(const Words (&x)[2], const Words (&w)[2]) noexcept {
+    const Words low = carry_save(ones, x[0] ^ w[0], x[1] ^ w[1]);
+    fours.add(twos & low);
+    twos = twos ^ low;
   }
   [[nodiscard]] Ints take() noexcept {
     BitCount one = BitCount::zero(), two = BitCount::zero();
@@ -42,101 +76,125 @@ struct QuadCount {
   }
 };
 
-template <class Count>
+/// Which pixel the lanes of a block read, and how many halves units lie apart: units are pixels,
+struct OnePixel {
+  static constexpr std::size_t step = 2;
+  [[nodiscard]] Words half(const std::uint32_t* x) const noexcept { return Words::set(*x); }
+};
+/// or several pixels, of which this block sees one
+struct PixelOfUnit {
+  std::size_t step;
+  [[nodiscard]] Words half(const std::uint32_t* x) const noexcept { return Words::set(*x); }
+};
+/// or two: from some lane on the next one.
+struct TwoPixels {
+  std::size_t step;
+  Split split;
+  [[nodiscard]] Words half(const std::uint32_t* x) const noexcept { return Words::set_two(x, split); }
+};
+
+/// P units against one block.
+template <class Count, class Read>
 struct BinaryTile {
-  static constexpr int pixels(int vectors) noexcept { return Count::pixels(vectors); }
+  const BinaryGemm& g;
+  const std::uint32_t* weights;  // of the block
+  std::size_t block;
+  Read read;
 
-  /// The xors and popcounts of `depth` words of one tap; word k of vector v is at weights + v*block_size + k*lanes.
-  template <int P, int V>
-  static void tap(const std::uint32_t* pixel, std::size_t step, const std::uint32_t* weights, std::size_t block_size,
-                  std::size_t depth, Count (&count)[P][V]) noexcept {
-    constexpr std::size_t n = Count::words;
-    const std::uint32_t* row[P];
+  /// The xors and popcounts of words t to t + n - 1 of the list.
+  template <int P, std::size_t n>
+  void add(std::size_t t, std::size_t first, Count (&count)[P]) const noexcept {
+    const std::uint32_t* x[n];
+    Words weight[2 * n];
     BIMTDP_UNROLL
-    for (int p = 0; p < P; ++p) row[p] = pixel + static_cast<std::size_t>(p) * step;
-    for (std::size_t k = 0; k < depth; k += n, weights += n * Words::width) {
-      Words weight[V][n];
+    for (std::size_t i = 0; i < n; ++i) {
+      x[i] = g.words[t + i].pixels + first;
+      const std::uint32_t* w = weights + g.words[t + i].index * 2 * Words::width;
+      weight[2 * i] = Words::load(w);
+      weight[2 * i + 1] = Words::load(w + Words::width);
+    }
+    BIMTDP_UNROLL
+    for (int p = 0; p < P; ++p) {
+      Words pixel[2 * n];
       BIMTDP_UNROLL
-      for (int v = 0; v < V; ++v) {
-        BIMTDP_UNROLL
-        for (std::size_t i = 0; i < n; ++i)
-          weight[v][i] = Words::load(weights + static_cast<std::size_t>(v) * block_size + i * Words::width);
+      for (std::size_t i = 0; i < n; ++i) {
+        pixel[2 * i] = read.half(x[i] + static_cast<std::size_t>(p) * read.step);
+        pixel[2 * i + 1] = read.half(x[i] + static_cast<std::size_t>(p) * read.step + 1);
       }
-      BIMTDP_UNROLL
-      for (int p = 0; p < P; ++p) {
-        Words x[n];
-        BIMTDP_UNROLL
-        for (std::size_t i = 0; i < n; ++i) x[i] = Words::set(row[p][k + i]);
-        BIMTDP_UNROLL
-        for (int v = 0; v < V; ++v) {
-          Words differ[n];
-          BIMTDP_UNROLL
-          for (std::size_t i = 0; i < n; ++i) differ[i] = x[i] ^ weight[v][i];
-          count[p][v].add(differ);
-        }
-      }
+      count[p].add(pixel, weight);
     }
   }
 
-  template <int P, int V>
-  static void run(const Gemm<std::uint32_t>& g, std::size_t pixel, std::size_t block, std::int32_t* out) noexcept {
-    const std::size_t block_size = g.kernel_taps * g.depth * Words::width;
-    const std::uint32_t* weights = g.weights + block * block_size;
-    Count count[P][V];
-    Ints sum[P][V];
+  template <int P>
+  void run(std::size_t unit, std::int32_t* counts) const noexcept {
+    Count count[P];
     BIMTDP_UNROLL
-    for (int p = 0; p < P; ++p) {
+    for (int p = 0; p < P; ++p) count[p] = Count::zero();
+    const std::size_t first = unit * read.step + 2 * (block * Words::width / g.channels);
+    counts += unit * g.stride + block * Words::width;
+    if constexpr (Count::capacity > 255) {
+      add_all<P>(0, g.count, first, count);
       BIMTDP_UNROLL
-      for (int v = 0; v < V; ++v) count[p][v] = Count::zero(), sum[p][v] = Ints::set(0);
-    }
-    std::size_t room = Count::capacity;
-    for (std::size_t t = 0; t < g.tap_count; ++t) {
-      const std::uint32_t* x = g.taps[t].pixel + pixel * g.pixel_step;
-      const std::uint32_t* w = weights + g.taps[t].index * g.depth * Words::width;
-      if constexpr (Count::capacity > 255) {
-        tap<P, V>(x, g.pixel_step, w, block_size, g.depth, count);
-      } else {
-        tap_in_pieces<P, V>(x, g.pixel_step, w, block_size, g.depth, count, sum, room);
+      for (int p = 0; p < P; ++p) count[p].take().store(counts + static_cast<std::size_t>(p) * g.stride);
+    } else {
+      Ints sum[P];
+      BIMTDP_UNROLL
+      for (int p = 0; p < P; ++p) sum[p] = Ints::set(0);
+      for (std::size_t t = 0; t < g.count; t += Count::capacity) {  // the byte sums are emptied before they are full
+        add_all<P>(t, std::min(g.count, t + Count::capacity), first, count);
+        BIMTDP_UNROLL
+        for (int p = 0; p < P; ++p) sum[p] = sum[p] + count[p].take();
       }
-    }
-    take<P, V>(count, sum);
-    out += (pixel * g.blocks + block) * Words::width;
-    BIMTDP_UNROLL
-    for (int p = 0; p < P; ++p) {
       BIMTDP_UNROLL
-      for (int v = 0; v < V; ++v)
-        sum[p][v].store(out + (static_cast<std::size_t>(p) * g.blocks + static_cast<std::size_t>(v)) * Words::width);
+      for (int p = 0; p < P; ++p) sum[p].store(counts + static_cast<std::size_t>(p) * g.stride);
     }
   }
-
-  /// The same as tap, moving the counts to the sums before they are full; `room` is the number of words they still take.
-  template <int P, int V>
-  static void tap_in_pieces(const std::uint32_t* x, std::size_t step, const std::uint32_t* w, std::size_t block_size,
-                            std::size_t depth, Count (&count)[P][V], Ints (&sum)[P][V], std::size_t& room) noexcept {
-    for (std::size_t k = 0; k < depth;) {
-      const std::size_t words = std::min(depth - k, room);
-      tap<P, V>(x + k, step, w + k * Words::width, block_size, words, count);
-      k += words;
-      room -= words;
-      if (room > 0) continue;
-      take<P, V>(count, sum);
-      room = Count::capacity;
-    }
+  template <int P>
+  void add_all(std::size_t t, std::size_t end, std::size_t first, Count (&count)[P]) const noexcept {
+    for (; t + Count::words <= end; t += Count::words) add<P, Count::words>(t, first, count);
+    if constexpr (Count::words > 1)
+      if (t < end) add<P, 1>(t, first, count);
   }
 
-  template <int P, int V>
-  static void take(Count (&count)[P][V], Ints (&sum)[P][V]) noexcept {
-    BIMTDP_UNROLL
-    for (int p = 0; p < P; ++p) {
-      BIMTDP_UNROLL
-      for (int v = 0; v < V; ++v) sum[p][v] = sum[p][v] + count[p][v].take();
+  /// All units, in tiles whose sizes differ by at most one.
+  void run_all(std::int32_t* counts) const noexcept {
+    using Run = void (BinaryTile::*)(std::size_t, std::int32_t*) const noexcept;
+    static constexpr auto runs = []<std::size_t... P>(std::index_sequence<P...>) {
+      return std::array<Run, sizeof...(P)>{&BinaryTile::template run<static_cast<int>(P) + 1>...};
+    }
+    (std::make_index_sequence<Count::pixels>{});
+    std::size_t left = g.units;
+    for (std::size_t tiles = (left + Count::pixels - 1) / Count::pixels; tiles > 0; --tiles) {
+      const std::size_t units = (left + tiles - 1) / tiles;
+      (this->*runs[units - 1])(g.units - left, counts);
+      left -= units;
     }
   }
 };
 
-inline void binary_gemm(const Gemm<std::uint32_t>& g, std::int32_t* counts) noexcept {
-  constexpr std::size_t worth_it = 32;  // words; the adders are emptied once a tile
-  if constexpr (TileShape::quad_pixels(1) > 0)
-    if (g.depth % QuadCount::words == 0 && g.tap_count * g.depth >= worth_it) return tile_blocks<BinaryTile<QuadCount>>(g, counts);
-  tile_blocks<BinaryTile<SingleCount>>(g, counts);
+template <class Count>
+inline void binary_blocks(const BinaryGemm& g, std::int32_t* counts) noexcept {
+  for (std::size_t b = 0; b < g.blocks; ++b) {
+    const std::uint32_t* weights = g.weights + b * g.filter_words * 2 * Words::width;
+    const std::size_t used = b * Words::width % g.channels;
+    if constexpr (TileShape::splits)
+      if (g.unit_pixels > 1) {
+        const std::size_t step = 2 * g.unit_pixels;
+        if (used + Words::width > g.channels)
+          BinaryTile<Count, TwoPixels>{g, weights, b, {step, Split::at(g.channels - used)}}.run_all(counts);
+        else
+          BinaryTile<Count, PixelOfUnit>{g, weights, b, {step}}.run_all(counts);
+        continue;
+      }
+    BinaryTile<Count, OnePixel>{g, weights, b, {}}.run_all(counts);
+  }
+}
+
+inline void binary_gemm(const BinaryGemm& g, std::int32_t* counts) noexcept {
+  constexpr std::size_t worth_it = 16;  // words: the adders are emptied once a tile
+  if constexpr (TileShape::quad_pixels > 0)
+    if (g.count >= worth_it) return binary_blocks<QuadCount>(g, counts);
+  if constexpr (TileShape::pair_pixels > 0)
+    if (g.filter_words >= TileShape::pair_words) return binary_blocks<PairCount>(g, counts);
+  binary_blocks<SingleCount>(g, counts);
 }
