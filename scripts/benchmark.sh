@@ -34,7 +34,6 @@ if ((${#mode[@]} > 1)); then usage >&2; exit 2; fi
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/packages.sh
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"  # waiting threads sleep: other processes may need the cores
 cache=build/benchmark
 python=python3
 
@@ -56,8 +55,9 @@ if [[ ${mode[*]:-} != --smoke ]]; then
     make_environment
   fi
   python=$cache/venv/bin/python
-elif ((install)); then
-  install_packages "${build_packages[@]}" libbenchmark-dev
+else
+  if ((install)); then install_packages "${build_packages[@]}" libbenchmark-dev; fi
+  export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"  # waiting threads sleep: other processes may need the cores
 fi
 
 step "Building the benchmarks in $cache/release"

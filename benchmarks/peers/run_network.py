@@ -26,7 +26,6 @@ def load_onnxruntime(path: str, threads: int, x: np.ndarray) -> Callable[[], Any
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads == 1 else "0")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda: session.run(None, {"image": x})
 

@@ -50,7 +50,7 @@ class Runner:
 
 def measure(build: Path, cache: Path, quick: bool) -> results.Results:
     """The suite: a quick run has one network, one round of each job."""
-    p = jobs.Programs(build, cache / "models", 0.05 if quick else 0.25)
+    p = jobs.Programs(build, cache / "models", 0.05 if quick else 0.15)
     runner = Runner()
     if quick:
         return runner.rounds(jobs.layer_jobs(p) + jobs.network_jobs(p, ["w18"]), 1)

@@ -35,8 +35,7 @@ class Job:
 
     def run(self) -> List[dict]:
         self.prepare()
-        variables = {**os.environ, "OMP_WAIT_POLICY": "passive", **self.environment}
-        done = subprocess.run(self.command, capture_output=True, text=True, env=variables)
+        done = subprocess.run(self.command, capture_output=True, text=True, env={**os.environ, **self.environment})
         if done.returncode != 0:
             last = (done.stderr.strip() or "no message").splitlines()[-1]
             raise RuntimeError(f"{Path(self.command[0]).name} {' '.join(self.command[1:3])}: {last}")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the benchmark suite that measure nothing: rounds, comparison, tables, the schema of results."""
+
+import json
+
+import pytest
+
+from bimtdp_bench import results, tables
+
+LAYER = results.REFERENCE_LAYER
+BINARY = f"binary_conv2d/avx512/{LAYER}"
+
+
+def run_of(chain_us: float, layer_us: float = 1000.0, share: float = 0.5) -> results.Results:
+    """One reference layer and one chain."""
+    return results.collate([[{"name": BINARY, "best_us": layer_us, "share_of_peak": share},
+                             {"name": "chain/avx512/bn_sign/64/56x56", "cpu_us": chain_us}]])
+
+
+def test_collate_takes_minimum_and_median_of_each_field():
+    rounds = [[{"name": "a", "best_us": t, "iterations": 9}] for t in (5.0, 1.0, 3.0)]
+    assert results.collate(rounds) == {"a": {"best_us": {"min": 1.0, "median": 3.0}}}
+
+
+def test_collate_leaves_out_errors():
+    assert results.collate([[{"name": "a", "error": "no groups"}]]) == {}
+
+
+def test_google_benchmark_output_without_errors_and_suffixes():
+    text = json.dumps({"benchmarks": [
+        {"name": "network/avx512/w18/480x640/threads1/process_time/real_time", "real_time": 7.0, "cpu_us": 3.0, "macs": 8},
+        {"name": "onednn/int8_winograd/1x1", "error_occurred": True, "error_message": "none", "best_us": 0.0}]})
+    assert results.from_google_benchmark(text) == [{"name": "network/avx512/w18/480x640/threads1", "cpu_us": 3.0, "macs": 8}]
+
+
+def test_time_of_several_threads_is_the_clock():
+    fields = {"wall_us": {"min": 1.0, "median": 1.0}, "cpu_us": {"min": 2.0, "median": 2.0}}
+    found = {"network/avx512/w18/480x640/threads1": fields, "network/avx512/w18/480x640/threads2": fields}
+    assert [results.time_us(found, name) for name in found] == [2.0, 1.0]
+
+
+def test_slower_names_what_became_slower():
+    assert results.slower(run_of(100.0), run_of(114.0)) == []
+    lines = results.slower(run_of(100.0), run_of(130.0))
+    assert len(lines) == 1 and lines[0].startswith("chain/avx512/bn_sign/64/56x56: 1.30x")
+
+
+def test_slower_ignores_a_slower_clock():
+    # Twice the time at the same share of the peak: the machine, not the code.
+    assert results.slower(run_of(100.0, 1000.0), run_of(200.0, 2000.0)) == []
+
+
+def test_slower_sees_a_share_of_peak_that_fell():
+    lines = results.slower(run_of(100.0, 1000.0, 0.9), run_of(100.0, 1500.0, 0.6))
+    assert [line.split(":")[0] for line in lines] == [BINARY]
+
+
+def test_merge_keeps_the_better_of_two_runs():
+    merged = results.merge(run_of(100.0, 900.0, 0.6), run_of(90.0, 1000.0, 0.5))
+    assert merged["chain/avx512/bn_sign/64/56x56"]["cpu_us"]["min"] == 90.0
+    assert merged[BINARY]["best_us"]["min"] == 900.0 and merged[BINARY]["share_of_peak"]["median"] == 0.6
+
+
+def test_results_survive_the_file(tmp_path):
+    path = tmp_path / "results" / "cpu.json"
+    results.save(path, {"cpu": "a CPU"}, run_of(123.456))
+    stored = results.load(path)
+    assert stored["environment"] == {"cpu": "a CPU"} and stored["results"] == results.rounded(run_of(123.456))
+    path.write_text('{"schema": 0}')
+    with pytest.raises(ValueError, match="schema 0, expected 1"):
+        results.load(path)
+
+
+def test_insert_writes_between_the_markers_alone(tmp_path):
+    document = tmp_path / "README.md"
+    document.write_text("before\n<!-- benchmark:chains -->\nold\n<!-- /benchmark:chains -->\nafter\n")
+    assert tables.insert(document, {"chains": "new", "kernels": "nowhere"}) == ["chains"]
+    text = "before\n<!-- benchmark:chains -->\nnew\n<!-- /benchmark:chains -->\nafter\n"
+    assert document.read_text() == text
+    tables.insert(document, {"chains": "new"})
+    assert document.read_text() == text
+
+
+def test_kernel_table_takes_the_faster_algorithm_of_a_peer():
+    found = run_of(1.0)
+    found.update(results.collate([[{"name": f"onednn/{kind}/{LAYER}", "best_us": t} for kind, t in
+                                   (("fp32_direct", 9000.0), ("fp32_winograd", 7000.0))]]))
+    assert tables.kernels(found).splitlines()[2] == (
+        "| 3x3 256->256, 56x56 | 1000 | 0.50 | - | - | 7000 (7.00x) | - | - | - | - |")
+
+
+def test_tables_without_figures_are_left_out():
+    stored = {"environment": {"cpu": "a CPU", "cpus": 2, "compiler": [], "kernel": "6", "versions": {}, "commit": "c"},
+              "results": run_of(1.0)}
+    assert set(tables.all_tables(stored)) == {"environment", "kernels", "chains"}
