@@ -58,6 +58,17 @@ TEST_CASE("resize_bilinear: near the formula in double, same bits everywhere") {
   }
 }
 
+TEST_CASE("resize_bilinear: a map too large for the caches is the same on every tier") {
+  Random random(124);
+  const Tensor<float> in = random.floats({64, 63, 17});
+  const Tensor<float> expected = resize_bilinear(in, 256, 252, kernels::reference_table());
+  REQUIRE(expected.shape().elements() > (std::size_t{1} << 20));
+  for (const kernels::KernelTable* table : kernels::tables()) {
+    INFO(table->name);
+    CHECK(testing::same(resize_bilinear(in, 256, 252, *table), expected));
+  }
+}
+
 TEST_CASE("resize_nearest on floats and bits") {
   Random random(122);
   for (int round = 0; round < 50; ++round) {

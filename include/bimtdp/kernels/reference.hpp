@@ -197,17 +197,31 @@ inline void average_pool(const Depthwise<float>& d, float divisor, float* out) n
     }
 }
 
+inline void resize_rows(const float* top, const float* bottom, float fraction, std::size_t count, bool, float* out) noexcept {
+  for (std::size_t i = 0; i < count; ++i) out[i] = std::fma(fraction, bottom[i] - top[i], top[i]);
+}
+
+inline void resize_columns(const float* row, const std::uint32_t* left, const std::uint32_t* right, const float* fraction,
+                           std::size_t pixels, std::size_t channels, float* out) noexcept {
+  for (std::size_t x = 0; x < pixels; ++x)
+    for (std::size_t c = 0; c < channels; ++c) {
+      const float l = row[left[x] * channels + c], r = row[right[x] * channels + c];
+      out[x * channels + c] = std::fma(fraction[x], r - l, l);
+    }
+}
+
 inline void resize_row(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
                        const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
                        float* out) noexcept {
-  for (std::size_t x = 0; x < pixels; ++x)
+  for (std::size_t x = 0; x < pixels; ++x, out += channels) {
+    float t = 0.0f, u = 0.0f;
     for (std::size_t c = 0; c < channels; ++c) {
-      const std::size_t l = left[x] * channels + c;
-      const std::size_t r = right[x] * channels + c;
-      const float t = std::fma(fraction[x], top[r] - top[l], top[l]);
-      const float u = std::fma(fraction[x], bottom[r] - bottom[l], bottom[l]);
-      out[x * channels + c] = std::fma(row_fraction, u - t, t);
+      const std::uint32_t l = left[x] * static_cast<std::uint32_t>(channels), r = right[x] * static_cast<std::uint32_t>(channels);
+      resize_columns(top + c, &l, &r, fraction + x, 1, 1, &t);
+      resize_columns(bottom + c, &l, &r, fraction + x, 1, 1, &u);
+      resize_rows(&t, &u, row_fraction, 1, false, out + c);
     }
+  }
 }
 
 inline void softmax(const float* x, std::size_t groups, std::size_t group, float* out) noexcept {
@@ -251,6 +265,8 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
                                      k::multiply,
                                      k::max_pool,
                                      k::average_pool,
+                                     k::resize_rows,
+                                     k::resize_columns,
                                      k::resize_row,
                                      k::softmax};
   return table;

@@ -65,7 +65,7 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
 #tier, tier::Words::width, tier::TileShape::pair_words, tier::TileShape::splits, tier::Floats::width, tier::binary_gemm,    \
         tier::binary_depthwise, tier::dot_integer, tier::dot_float, tier::dot_bits, tier::binarize, tier::unpack, tier::gate,   \
         tier::float_gemm, tier::float_depthwise, tier::epilogue, tier::add, tier::multiply, tier::max_pool, tier::average_pool, \
-        tier::resize_row, tier::softmax                                                                                         \
+        tier::resize_rows, tier::resize_columns, tier::resize_row, tier::softmax                                                \
   }
 
 /// The table of a tier. Only the tiers of the compiler's architecture exist; the others give the baseline.

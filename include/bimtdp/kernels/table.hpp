@@ -138,9 +138,14 @@ struct KernelTable {
   void (*max_pool)(const Depthwise<float>&, float* out) noexcept;
   /// (sum over the taps in list order, from +0) / divisor. depth = channels; weights unused.
   void (*average_pool)(const Depthwise<float>&, float divisor, float* out) noexcept;
-  /// One output row of a bilinear resize. left and right hold pixel indices: top[l] stands for channel c of pixel l, top[l*channels
-  /// + c]. For output pixel x: l = left[x], r = right[x], f = fraction[x], with plain products and sums
-  ///   t = fma(f, top[r] - top[l], top[l]); u likewise of bottom; out = fma(row_fraction, u - t, t).
+  /// A row between two rows: out[i] = fma(fraction, bottom[i] - top[i], top[i]). `stream`: nobody reads `out` soon, so it is
+  /// written past the caches where the tier can.
+  void (*resize_rows)(const float* top, const float* bottom, float fraction, std::size_t count, bool stream, float* out) noexcept;
+  /// Pixels between two pixels of a row: pixel x, channel c lies between l = row[left[x]*channels + c] and r, likewise of right:
+  /// out[x*channels + c] = fma(fraction[x], r - l, l).
+  void (*resize_columns)(const float* row, const std::uint32_t* left, const std::uint32_t* right, const float* fraction,
+                         std::size_t pixels, std::size_t channels, float* out) noexcept;
+  /// Both at once: resize_rows(row_fraction) of resize_columns of `top` and of `bottom`.
   void (*resize_row)(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
                      const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
                      float* out) noexcept;

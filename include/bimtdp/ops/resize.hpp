@@ -61,27 +61,84 @@ class ResizeBilinear {
   void run_rows(const TensorView<const float>& in, std::size_t height, std::size_t first_row, const TensorView<float>& out,
                 const Execution& execution) const {
     check_rows(out.shape, first_row, output_shape(in.shape, height, out.shape.width), where);
-    check_execution(execution, need(out.shape), where);
-    const std::size_t width = out.shape.width;
-    Scratch scratch(execution.scratch);
-    std::uint32_t* left = scratch.take<std::uint32_t>(width);
-    std::uint32_t* right = scratch.take<std::uint32_t>(width);
-    float* fraction = scratch.take<float>(width);
-    for (std::size_t x = 0; x < width; ++x) {
-      const detail::Neighbours n = detail::bilinear_neighbours(x, in.shape.width, width);
-      left[x] = static_cast<std::uint32_t>(n.first), right[x] = static_cast<std::uint32_t>(n.second), fraction[x] = n.fraction;
-    }
-    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
-      const detail::Neighbours n = detail::bilinear_neighbours(first_row + y, in.shape.height, height);
-      execution.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, left, right, fraction, width,
-                                    in.shape.channels, out.pixel(y, 0));
+    const ScratchNeed need = this->need(out.shape);
+    check_execution(execution, need, where);
+    const Columns columns = make_columns(in.shape, out.shape, *execution.kernels, Scratch(execution.scratch));
+    for_each_part(execution, out.shape.height, need, [&](std::size_t begin, std::size_t end, const Scratch& scratch) {
+      const auto neighbours = [&](std::size_t y) { return detail::bilinear_neighbours(first_row + y, in.shape.height, height); };
+      const std::size_t sources = neighbours(end - 1).second - neighbours(begin).first + 1;
+      if (sources <= end - begin) return two_passes(in, columns, neighbours, begin, end, out, scratch);
+      for (std::size_t y = begin; y < end; ++y) {
+        const detail::Neighbours n = neighbours(y);
+        columns.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, columns.left, columns.right,
+                                    columns.fraction, columns.pixels, columns.channels, out.pixel(y, 0));
+      }
     });
   }
 
  private:
   static constexpr std::string_view where = "resize_bilinear";
+  static constexpr std::size_t most_lanes = 16;               // of float vectors
+  static constexpr std::size_t large = std::size_t{1} << 20;  // values: no cache of one core keeps so many until they are read
+
+  /// The horizontal neighbours of every pixel of a row. Where a pixel does not fill a vector, every value counts as a pixel of
+  /// one channel.
+  struct Columns {
+    const kernels::KernelTable* kernels;
+    std::uint32_t *left, *right;
+    float* fraction;
+    std::size_t pixels, channels;
+  };
+  [[nodiscard]] static Columns make_columns(const Shape& in, const Shape& out, const kernels::KernelTable& kernels,
+                                            Scratch scratch) noexcept {
+    const std::size_t repeat = out.channels < kernels.float_lanes ? out.channels : 1, pixels = out.width * repeat;
+    const Columns columns{&kernels,
+                          scratch.take<std::uint32_t>(pixels),
+                          scratch.take<std::uint32_t>(pixels),
+                          scratch.take<float>(pixels),
+                          pixels,
+                          out.channels / repeat};
+    for (std::size_t x = 0, i = 0; x < out.width; ++x) {
+      const detail::Neighbours n = detail::bilinear_neighbours(x, in.width, out.width);
+      for (std::size_t c = 0; c < repeat; ++c, ++i) {
+        columns.left[i] = static_cast<std::uint32_t>(n.first * repeat + c);
+        columns.right[i] = static_cast<std::uint32_t>(n.second * repeat + c);
+        columns.fraction[i] = n.fraction;
+      }
+    }
+    return columns;
+  }
+
+  /// Rows begin to end-1 where neighbouring rows share their source rows: each of those is resized horizontally once.
+  template <class NeighboursOf>
+  void two_passes(const TensorView<const float>& in, const Columns& columns, NeighboursOf&& neighbours, std::size_t begin,
+                  std::size_t end, const TensorView<float>& out, Scratch scratch) const noexcept {
+    const std::size_t count = out.shape.width * out.shape.channels, none = in.shape.height;
+    struct Source {
+      std::size_t row;
+      float* values;
+    } top{none, scratch.take<float>(count)}, bottom{none, scratch.take<float>(count)};
+    const auto fill = [&](Source& source, std::size_t row) {
+      if (source.row == row) return;
+      columns.kernels->resize_columns(in.pixel(row, 0), columns.left, columns.right, columns.fraction, columns.pixels,
+                                      columns.channels, source.values);
+      source.row = row;
+    };
+    const bool stream = out.shape.elements() >= large;
+    for (std::size_t y = begin; y < end; ++y) {
+      const detail::Neighbours n = neighbours(y);
+      if (bottom.row == n.first) std::swap(top, bottom);
+      fill(top, n.first);
+      if (n.second != n.first) fill(bottom, n.second);
+      columns.kernels->resize_rows(top.values, n.second == n.first ? top.values : bottom.values, n.fraction, count, stream,
+                                   out.pixel(y, 0));
+    }
+  }
+
   [[nodiscard]] static ScratchNeed need(const Shape& out) {
-    return {2 * scratch_size<std::uint32_t>(out.width) + scratch_size<float>(out.width), 0};
+    const std::size_t pixels = out.width * (out.channels < most_lanes ? out.channels : 1);
+    return {2 * scratch_size<std::uint32_t>(pixels) + scratch_size<float>(pixels),
+            2 * scratch_size<float>(out.width * out.channels)};
   }
 };
 

@@ -36,6 +36,8 @@ struct Floats {
   }
   void store(float* p, Whole = {}) const noexcept { _mm256_storeu_ps(p, r); }
   void store(float* p, Part part) const noexcept { _mm256_maskstore_ps(p, part.mask, r); }
+  void stream(float* p) const noexcept { _mm256_stream_ps(p, r); }
+  static void end_stream() noexcept { _mm_sfence(); }
   void scatter(float* p, std::size_t stride) const noexcept {
     alignas(32) float t[width];
     _mm256_store_ps(t, r);

@@ -31,6 +31,8 @@ struct Floats {
   }
   void store(float* p, Whole = {}) const noexcept { _mm512_storeu_ps(p, r); }
   void store(float* p, Part part) const noexcept { _mm512_mask_storeu_ps(p, part.mask, r); }
+  void stream(float* p) const noexcept { _mm512_stream_ps(p, r); }
+  static void end_stream() noexcept { _mm_sfence(); }
   void scatter(float* p, std::size_t stride) const noexcept { _mm512_i32scatter_ps(p, strides(stride), r, 4); }
 
  private:

@@ -5,6 +5,8 @@
 //   Whole, Part     which lanes a load or store touches: all, or the first ones. Part::first(n), 0 < n < width.
 //   Floats, Ints    `width` lanes of float or int32: load(p[, part]), set(value), store(p[, part]); Floats::gather(p, stride)
 //                   and scatter(p, stride), stride below 2^20. A partial load gives 0 in the other lanes.
+//                   stream(p): store past the caches where the tier can; p is a multiple of the vector's size, and
+//                   end_stream() comes before anybody else looks.
 //   + - * /, fma    one rounding each; fma is fused on every machine.
 //   greater, at_least, is_nan -> Mask;  at_least(Ints, Ints) -> IntMask;  |, & of masks;  select(mask, yes, no).
 //                   Comparisons with NaN are false.
@@ -65,6 +67,8 @@ struct Floats {
   }
   void store(float* p, Whole = {}) const noexcept { r.store_unaligned(p); }
   void store(float* p, Part part) const noexcept { store_first(p, 1, part.count); }
+  void stream(float* p) const noexcept { store(p); }
+  static void end_stream() noexcept {}
   void scatter(float* p, std::size_t stride) const noexcept { store_first(p, stride, width); }
 
  private:

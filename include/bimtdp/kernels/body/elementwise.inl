@@ -9,50 +9,69 @@ inline void multiply(const float* a, const float* b, std::size_t count, float* o
   for_lanes(count, [&](std::size_t i, auto part) { (Floats::load(a + i, part) * Floats::load(b + i, part)).store(out + i, part); });
 }
 
-/// The four corners of an output value and the place between them.
-inline Floats interpolate(Floats top_left, Floats top_right, Floats bottom_left, Floats bottom_right, Floats f,
-                          Floats row) noexcept {
-  const Floats t = fma(f, top_right - top_left, top_left);
-  const Floats u = fma(f, bottom_right - bottom_left, bottom_left);
-  return fma(row, u - t, t);
+/// Between a and b.
+inline Floats interpolate(Floats fraction, Floats a, Floats b) noexcept { return fma(fraction, b - a, a); }
+
+inline void resize_rows(const float* top, const float* bottom, float fraction, std::size_t count, bool stream, float* out) noexcept {
+  const Floats f = Floats::set(fraction);
+  const auto value = [=](std::size_t i, auto part) { return interpolate(f, Floats::load(top + i, part), Floats::load(bottom + i, part)); };
+  constexpr std::size_t size = sizeof(float) * Floats::width;
+  if (!stream || reinterpret_cast<std::uintptr_t>(out) % size != 0)
+    return for_lanes(count, [&](std::size_t i, auto part) { value(i, part).store(out + i, part); });
+  std::size_t i = 0;
+  for (; i + Floats::width <= count; i += Floats::width) value(i, Whole{}).stream(out + i);
+  if (i < count) value(i, Part::first(count - i)).store(out + i, Part::first(count - i));
+  Floats::end_stream();
 }
 
-/// Fewer channels than lanes: a vector holds several pixels, its corners are collected one by one.
-inline void resize_row_narrow(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
-                              const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
-                              float* out) noexcept {
-  const Floats row = Floats::set(row_fraction);
-  alignas(64) float corner[5][Floats::width] = {};
-  std::size_t x = 0, c = 0;
-  for_lanes(pixels * channels, [&](std::size_t i, auto part) {
-    const std::size_t lanes = std::min(Floats::width, pixels * channels - i);
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const std::size_t l = left[x] * channels + c, r = right[x] * channels + c;
-      corner[0][lane] = top[l];
-      corner[1][lane] = top[r];
-      corner[2][lane] = bottom[l];
-      corner[3][lane] = bottom[r];
-      corner[4][lane] = fraction[x];
-      if (++c == channels) c = 0, ++x;
-    }
-    interpolate(Floats::load(corner[0]), Floats::load(corner[1]), Floats::load(corner[2]), Floats::load(corner[3]),
-                Floats::load(corner[4]), row)
-        .store(out + i, part);
-  });
+/// The values of one channel at the places of a vector of pixels; the lanes behind the last pixel are undefined.
+inline Floats collect(const float* row, const std::uint32_t* index, std::size_t pixels) noexcept {
+  alignas(64) float values[Floats::width];
+  for (std::size_t lane = 0; lane < pixels; ++lane) values[lane] = row[index[lane]];
+  for (std::size_t lane = pixels; lane < Floats::width; ++lane) values[lane] = 0.0f;
+  return Floats::load(values);
+}
+
+inline void resize_columns(const float* row, const std::uint32_t* left, const std::uint32_t* right, const float* fraction,
+                           std::size_t pixels, std::size_t channels, float* out) noexcept {
+  if (channels == 1) {  // pixels across the lanes
+    for_lanes(pixels, [&](std::size_t x, auto part) {
+      const std::size_t count = std::min(Floats::width, pixels - x);
+      interpolate(Floats::load(fraction + x, part), collect(row, left + x, count), collect(row, right + x, count))
+          .store(out + x, part);
+    });
+    return;
+  }
+  for (std::size_t x = 0; x < pixels; ++x, out += channels) {
+    const float *const l = row + left[x] * channels, *const r = row + right[x] * channels;
+    const Floats f = Floats::set(fraction[x]);
+    for_lanes(channels, [&](std::size_t c, auto part) {
+      interpolate(f, Floats::load(l + c, part), Floats::load(r + c, part)).store(out + c, part);
+    });
+  }
 }
 
 inline void resize_row(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
                        const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
                        float* out) noexcept {
-  if (channels < Floats::width) return resize_row_narrow(top, bottom, row_fraction, left, right, fraction, pixels, channels, out);
   const Floats row = Floats::set(row_fraction);
-  for (std::size_t x = 0; x < pixels; ++x) {
+  if (channels == 1) {
+    for_lanes(pixels, [&](std::size_t x, auto part) {
+      const std::size_t count = std::min(Floats::width, pixels - x);
+      const Floats f = Floats::load(fraction + x, part);
+      const Floats t = interpolate(f, collect(top, left + x, count), collect(top, right + x, count));
+      const Floats u = interpolate(f, collect(bottom, left + x, count), collect(bottom, right + x, count));
+      interpolate(row, t, u).store(out + x, part);
+    });
+    return;
+  }
+  for (std::size_t x = 0; x < pixels; ++x, out += channels) {
     const std::size_t l = left[x] * channels, r = right[x] * channels;
     const Floats f = Floats::set(fraction[x]);
     for_lanes(channels, [&](std::size_t c, auto part) {
-      interpolate(Floats::load(top + l + c, part), Floats::load(top + r + c, part), Floats::load(bottom + l + c, part),
-                  Floats::load(bottom + r + c, part), f, row)
-          .store(out + x * channels + c, part);
+      const Floats t = interpolate(f, Floats::load(top + l + c, part), Floats::load(top + r + c, part));
+      const Floats u = interpolate(f, Floats::load(bottom + l + c, part), Floats::load(bottom + r + c, part));
+      interpolate(row, t, u).store(out + c, part);
     });
   }
 }
