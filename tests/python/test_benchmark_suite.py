@@ -2,10 +2,18 @@
 """The parts of the benchmark suite that measure nothing: rounds, comparison, tables, the schema of results."""
 
 import json
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bimtdp_bench import results, tables
+from bimtdp_torch.export.model_file import write_safetensors
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "peers"))
+import measuring  # noqa: E402
+import model_file  # noqa: E402
 
 LAYER = results.REFERENCE_LAYER
 BINARY = f"binary_conv2d/avx512/{LAYER}"
@@ -93,3 +101,30 @@ def test_tables_without_figures_are_left_out():
     stored = {"environment": {"cpu": "a CPU", "cpus": 2, "compiler": [], "kernel": "6", "versions": {}, "commit": "c"},
               "results": run_of(1.0)}
     assert set(tables.all_tables(stored)) == {"environment", "kernels", "chains"}
+
+
+def test_names_of_layers():
+    layer = measuring.parse_layer("3x3/96x48/120x160/stride2/dilation4")
+    assert (layer.kernel, layer.channels, layer.outputs, layer.height, layer.width) == (3, 96, 48, 120, 160)
+    assert (layer.stride, layer.dilation, layer.groups, layer.padding) == (2, 4, 1, 4)
+    assert measuring.parse_layer("5x5/144x144/60x80/depthwise").groups == 144
+    assert measuring.parse_layer("3x3/8x8/4x4/groups4").groups == 4
+    with pytest.raises(ValueError, match="no layer"):
+        measuring.parse_layer("3x5/8x8/4x4")
+
+
+def test_measure_repeats_and_reports_microseconds():
+    calls = []
+    found = measuring.measure(lambda: calls.append(1), seconds=0.0, least=4)
+    assert len(calls) == 5  # one to warm up
+    assert 0 <= found["wall_us"] <= found["wall_median_us"] < 1e5 and found["cpu_us"] <= found["cpu_median_us"]
+
+
+def test_model_files_are_read(tmp_path):
+    path = tmp_path / "model.safetensors"
+    tensors = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "h": np.ones((1, 2), np.float16),
+               "s": np.array([[[[0b101, 0b1]]]], np.uint8)}
+    write_safetensors(path, tensors, {"bimtdp": json.dumps({"nodes": [], "outputs": []})})
+    file = model_file.ModelFile(path)
+    assert (file.floats("w") == tensors["w"]).all() and file.floats("h").dtype == np.float32 and file.floats(None) is None
+    assert file.signs("s", 9)[0, 0, 0].tolist() == [True, False, True] + 5 * [False] + [True]
