@@ -23,6 +23,7 @@ using bimtdp::kernels::BinaryGemm;
 using bimtdp::kernels::Depthwise;
 using bimtdp::kernels::Epilogue;
 using bimtdp::kernels::Gemm;
+using bimtdp::kernels::JoinBits;
 using bimtdp::kernels::KernelTable;
 using bimtdp::kernels::PackedWord;
 using bimtdp::kernels::Tap;

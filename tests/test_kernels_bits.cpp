@@ -67,6 +67,31 @@ void check_gemm(const GemmCase& c) {
 
 }  // namespace
 
+TEST_CASE("join_bits") {
+  for (int round = 0; round < 300; ++round) {
+    JoinBits j;
+    j.first = below(32), j.bits = 1 + below(64 - j.first), j.shift = below(64), j.count = below(40), j.pairs = below(2) == 0;
+    const std::size_t used = (j.first + j.bits + 31) / 32;
+    j.step = used + below(4);
+    const std::vector<std::uint32_t> pixels = words(j.count == 0 ? 0 : (j.count - 1) * j.step + used), low = words(2 * j.count);
+    const bool spills = j.shift + j.bits > 64;
+    const auto run = [&](const KernelTable& table) {
+      std::vector<std::uint32_t> result = low;
+      result.resize(2 * low.size(), 7u);
+      JoinBits here = j;
+      here.pixels = pixels.data(), here.low = result.data(), here.high = spills ? result.data() + low.size() : nullptr;
+      table.join_bits(here);
+      return result;
+    };
+    const std::vector<std::uint32_t> expected = run(reference_table());
+    for_each_table([&](const KernelTable& table) {
+      INFO(table.name << ": first " << j.first << ", bits " << j.bits << ", shift " << j.shift << ", count " << j.count << ", step "
+                      << j.step);
+      REQUIRE(run(table) == expected);
+    });
+  }
+}
+
 TEST_CASE("binary_gemm: every number of channels and of pixels") {
   for (std::size_t channels = 1; channels <= 70; ++channels) check_gemm({channels, 9, 9 - below(6), 1 + below(40)});
   for (std::size_t channels = 1; channels <= 70; ++channels) check_gemm({channels, 3, 3 - below(2), 1 + below(40)});

@@ -66,6 +66,21 @@ inline void set_bit(std::uint32_t* words, std::size_t channel, bool value) noexc
 
 // -- bits --------------------------------------------------------------------------------------------------------------
 
+inline void join_bits(const JoinBits& j) noexcept {
+  const auto put = [&](std::uint32_t* halves, std::size_t bit) {
+    halves[bit / word_bits] ^= 1u << (bit % word_bits);
+    if (j.pairs && bit < word_bits) halves[1] ^= 1u << bit;
+  };
+  for (std::size_t p = 0; p < j.count; ++p) {
+    if (j.shift + j.bits > 64) j.high[2 * p] = j.high[2 * p + 1] = 0;
+    for (std::size_t i = 0; i < j.bits; ++i) {
+      if (!bit_of(j.pixels + p * j.step, j.first + i)) continue;
+      const std::size_t to = j.shift + i;
+      put(to < 64 ? j.low + 2 * p : j.high + 2 * p, to % 64);
+    }
+  }
+}
+
 inline void binary_gemm(const BinaryGemm& g, std::int32_t* counts) noexcept {
   for (std::size_t u = 0; u < g.units; ++u)
     for (std::size_t c = 0; c < g.blocks; ++c) {
@@ -250,6 +265,7 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
                                      ~std::size_t{0},
                                      true,
                                      1,
+                                     k::join_bits,
                                      k::binary_gemm,
                                      k::binary_depthwise,
                                      k::dot_integer,

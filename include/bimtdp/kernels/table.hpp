@@ -34,6 +34,18 @@ struct Gemm {
   std::size_t blocks = 0;
 };
 
+/// Bits first to first + bits - 1 of neighbouring pixels, 0 < bits <= 64 - first, first < 32, to bit `shift` < 64 and up of their
+/// words; words are two halves each, stored as pairs where `pairs`. Bits that do not fit go to the words `high`.
+struct JoinBits {
+  const std::uint32_t* pixels = nullptr;
+  std::size_t step = 0;  ///< 32-bit words between pixels
+  std::size_t count = 0;
+  std::size_t first = 0, bits = 0, shift = 0;
+  bool pairs = false;
+  std::uint32_t* low = nullptr;   ///< xor-ed with the bits
+  std::uint32_t* high = nullptr;  ///< set to the bits; only where shift + bits > 64
+};
+
 /// One 64-bit word of a filter and what meets it: halves pixels[2p] and pixels[2p + 1] belong to output pixel p of the run.
 struct PackedWord {
   const std::uint32_t* pixels = nullptr;
@@ -101,6 +113,7 @@ struct KernelTable {
   std::size_t float_lanes;   ///< output channels a block of float weights
 
   // -- bits ----------------------------------------------------------------------------------------------------------
+  void (*join_bits)(const JoinBits&) noexcept;
   /// counts[u*stride + b*binary_lanes + l] = sum over the words of popcount(activation xor weight).
   void (*binary_gemm)(const BinaryGemm&, std::int32_t* counts) noexcept;
   /// counts[p*depth*32 + c] = number of taps whose activation bit c differs from the weight bit. At most 2^16 taps.

@@ -16,37 +16,6 @@
 
 namespace bimtdp::ops {
 
-namespace detail {
-
-/// Words of packed rows lie in memory as two 32-bit halves, the lower first.
-[[nodiscard]] inline std::uint64_t load_word(const std::uint32_t* halves) noexcept {
-  return halves[0] | std::uint64_t{halves[1]} << 32;
-}
-inline void store_word(std::uint64_t word, std::uint32_t* halves) noexcept {
-  halves[0] = static_cast<std::uint32_t>(word);
-  halves[1] = static_cast<std::uint32_t>(word >> 32);
-}
-/// The upper half becomes x0 ^ x1.
-[[nodiscard]] inline std::uint64_t as_pair(std::uint64_t word) noexcept { return word ^ word << 32; }
-
-/// Calls body(read) where read(pixel) gives bits first to first + count - 1 of a pixel, 0 < count <= 64.
-template <class Body>
-void with_bits(std::size_t first, std::size_t count, Body&& body) noexcept {
-  const std::size_t skip = first / 32, shift = first % 32;
-  const std::uint64_t mask = low_bits<std::uint64_t>(count);
-  if (shift + count <= 32) {
-    body([=](const std::uint32_t* pixel) { return (pixel[skip] >> shift) & mask; });
-  } else if (shift + count <= 64) {
-    body([=](const std::uint32_t* pixel) { return (load_word(pixel + skip) >> shift) & mask; });
-  } else {
-    body([=](const std::uint32_t* pixel) {
-      return ((load_word(pixel + skip) >> shift) | std::uint64_t{pixel[skip + 2]} << (64 - shift)) & mask;
-    });
-  }
-}
-
-}  // namespace detail
-
 /// Taps first to end - 1.
 struct TapRange {
   std::size_t first = 0, end = 0;
@@ -65,7 +34,12 @@ struct TapRange {
 class RowPacking {
  public:
   RowPacking(const kernels::KernelTable& table, const Window& window, std::size_t groups, std::size_t channels)
-      : taps_(window.kernel[1]), stride_(window.stride[1]), dilation_(window.dilation[1]), groups_(groups), channels_(channels) {
+      : table_(&table),
+        taps_(window.kernel[1]),
+        stride_(window.stride[1]),
+        dilation_(window.dilation[1]),
+        groups_(groups),
+        channels_(channels) {
     tap_words_ = words_for<std::uint64_t>(channels);
     const std::size_t apart = taps_ * tap_words_, joined = words_for<std::uint64_t>(taps_ * channels);
     joined_ = dilation_ == 1 ? joined < apart : 3 * joined <= 2 * apart;  // wide dilation leaves many taps outside
@@ -88,9 +62,17 @@ class RowPacking {
 
   /// Packs an input row; its pixels have `step` 32-bit words.
   void pack(const std::uint32_t* row, std::size_t step, const WindowAxis& columns, std::uint32_t* packed) const noexcept {
-    const std::size_t size = planes() * plane(columns);
-    for (std::size_t g = 0; g < groups_; ++g)
-      (joined_ ? &RowPacking::join : &RowPacking::spread)(*this, row, step, columns, g, packed + g * size);
+    const std::size_t plane = this->plane(columns), size = planes() * plane;
+    std::fill(packed, packed + groups_ * size, 0U);
+    for (std::size_t g = 0; g < groups_; ++g, packed += size) {
+      if (joined_) {
+        for (std::size_t tap = 0; tap < taps_; ++tap)
+          put(row, step, columns, g, tap * dilation_, columns.output, tap * channels_, packed);
+      } else {  // plane (phase, w): word w of padded columns phase, phase + stride, ...
+        for (std::size_t phase = 0; phase < phases_; ++phase)
+          put(row, step, columns, g, phase * dilation_ % stride_, plane / 2, 0, packed + phase * tap_words_ * plane);
+      }
+    }
   }
 
   /// Words of the filter row that `taps` touch: visit(index, its plane at output pixel x).
@@ -117,67 +99,35 @@ class RowPacking {
       if (bit % 64 != 0 && bit / 64 + 1 < packed.size()) packed[bit / 64 + 1] |= row[i] >> (64 - bit % 64);
     }
     if (pairs_)
-      for (std::uint64_t& word : packed) word = detail::as_pair(word);
+      for (std::uint64_t& word : packed) word ^= word << 32;
   }
 
  private:
   [[nodiscard]] std::size_t planes() const noexcept { return joined_ ? words_ : phases_ * tap_words_; }
-  /// Channels of chunk w of a tap.
-  [[nodiscard]] std::size_t chunk(std::size_t w) const noexcept { return std::min<std::size_t>(64, channels_ - w * 64); }
 
-  /// Apart: plane (phase, w) holds word w of padded columns phase, phase + stride, ...
-  static void spread(const RowPacking& p, const std::uint32_t* row, std::size_t step, const WindowAxis& columns, std::size_t group,
-                     std::uint32_t* out) noexcept {
-    const std::size_t plane = p.plane(columns), stride = p.stride_;
-    for (std::size_t phase = 0; phase < p.phases_; ++phase)
-      for (std::size_t w = 0; w < p.tap_words_; ++w, out += plane) {
-        const std::size_t first = phase * p.dilation_ % stride, count = plane / 2;
-        const auto behind = [&](std::size_t column) {
-          return column <= first ? 0 : std::min(count, (column - first + stride - 1) / stride);
-        };
-        const std::size_t begin = behind(columns.before), end = behind(columns.before + columns.input);
-        std::fill(out, out + 2 * begin, 0U);
-        if (begin < end)
-          detail::with_bits(group * p.channels_ + w * 64, p.chunk(w), [&](auto read) {
-            const std::uint32_t* pixel = row + (begin * stride + first - columns.before) * step;
-            for (std::size_t i = begin; i < end; ++i, pixel += stride * step) {
-              const std::uint64_t word = read(pixel);
-              detail::store_word(p.pairs_ ? detail::as_pair(word) : word, out + 2 * i);
-            }
-          });
-        std::fill(out + 2 * end, out + plane, 0U);
-      }
+  /// Outputs x with origin <= x*stride, at most `most`: the first one.
+  [[nodiscard]] std::size_t output_at(std::size_t origin, std::size_t most) const noexcept {
+    return std::min(most, (origin + stride_ - 1) / stride_);
   }
-
-  /// Joined: bit i of a filter row is bit i % 64 of plane i / 64.
-  static void join(const RowPacking& p, const std::uint32_t* row, std::size_t step, const WindowAxis& columns, std::size_t group,
-                   std::uint32_t* out) noexcept {
-    const std::size_t plane = p.plane(columns), all = p.words_ * plane;
-    std::fill(out, out + all, 0U);
-    for (std::size_t tap = 0; tap < p.taps_; ++tap) {
-      const std::size_t reach = tap * p.dilation_, stride = p.stride_;
-      const auto behind = [&](std::size_t column) {
-        return column <= reach ? 0 : std::min(columns.output, (column - reach + stride - 1) / stride);
-      };
-      const std::size_t begin = behind(columns.before), end = behind(columns.before + columns.input);
-      for (std::size_t w = 0; w < p.tap_words_ && begin < end; ++w) {
-        const std::size_t bit = tap * p.channels_ + w * 64, shift = bit % 64;
-        std::uint32_t* to = out + bit / 64 * plane;
-        const bool spills = shift + p.chunk(w) > 64;
-        detail::with_bits(group * p.channels_ + w * 64, p.chunk(w), [&](auto read) {
-          const std::uint32_t* pixel = row + (begin * stride + reach - columns.before) * step;
-          for (std::size_t x = begin; x < end; ++x, pixel += stride * step) {
-            const std::uint64_t bits = read(pixel);
-            detail::store_word(detail::load_word(to + 2 * x) | bits << shift, to + 2 * x);
-            if (spills) detail::store_word(bits >> (64 - shift), to + plane + 2 * x);
-          }
-        });
-      }
+  /// The bits of one column per word, columns `first`, first + stride, ... of the padded row, to bit `bit` of the planes at `out`.
+  void put(const std::uint32_t* row, std::size_t step, const WindowAxis& columns, std::size_t group, std::size_t first,
+           std::size_t most, std::size_t bit, std::uint32_t* out) const noexcept {
+    const std::size_t left = columns.before, right = columns.before + columns.input;
+    const std::size_t begin = left <= first ? 0 : output_at(left - first, most),
+                      end = right <= first ? 0 : output_at(right - first, most);
+    if (begin >= end) return;
+    const std::uint32_t* pixel = row + (begin * stride_ + first - left) * step;
+    const std::size_t plane = this->plane(columns);
+    for (std::size_t done = 0; done < channels_;) {
+      const std::size_t from = group * channels_ + done, bits = std::min(channels_ - done, 64 - from % 32);
+      std::uint32_t* to = out + (bit + done) / 64 * plane + 2 * begin;
+      table_->join_bits(
+          {pixel + from / 32, stride_ * step, end - begin, from % 32, bits, (bit + done) % 64, pairs_, to, to + plane});
+      done += bits;
     }
-    if (p.pairs_)
-      for (std::size_t i = 0; i < all; i += 2) out[i + 1] ^= out[i];
   }
 
+  const kernels::KernelTable* table_;
   std::size_t taps_, stride_, dilation_, groups_, channels_;
   std::size_t tap_words_ = 0, words_ = 0, phases_ = 1;
   bool joined_ = false, pairs_ = false;

@@ -149,11 +149,38 @@ struct BitCount {
   }
 };
 
+struct Longs {
+  __m256i r;
+  static constexpr std::size_t width = 4;
+  [[nodiscard]] static Longs set(std::uint64_t x) noexcept { return {_mm256_set1_epi64x(static_cast<long long>(x))}; }
+  [[nodiscard]] static Longs load(const std::uint32_t* p) noexcept {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
+  [[nodiscard]] static Longs load_halves(const std::uint32_t* p, std::size_t stride) noexcept {
+    if (stride == 1) return {_mm256_cvtepu32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+    return {_mm256_setr_epi64x(p[0], p[stride], p[2 * stride], p[3 * stride])};
+  }
+  [[nodiscard]] static Longs load(const std::uint32_t* p, std::size_t stride) noexcept {
+    if (stride == 2) return load(p);
+    const auto at = [=](std::size_t i) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + i * stride)); };
+    return {_mm256_set_m128i(_mm_unpacklo_epi64(at(2), at(3)), _mm_unpacklo_epi64(at(0), at(1)))};
+  }
+  void store(std::uint32_t* p) const noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), r); }
+};
+[[nodiscard]] inline Longs operator^(Longs a, Longs b) noexcept { return {_mm256_xor_si256(a.r, b.r)}; }
+[[nodiscard]] inline Longs operator&(Longs a, Longs b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
+[[nodiscard]] inline Longs operator<<(Longs a, std::size_t n) noexcept {
+  return {_mm256_sll_epi64(a.r, _mm_cvtsi32_si128(static_cast<int>(n)))};
+}
+[[nodiscard]] inline Longs operator>>(Longs a, std::size_t n) noexcept {
+  return {_mm256_srl_epi64(a.r, _mm_cvtsi32_si128(static_cast<int>(n)))};
+}
+
 /// Sixteen vector registers.
 struct TileShape {
   static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 2;
   static constexpr std::size_t pair_words = ~std::size_t{0};  // never
-  static constexpr bool splits = true;
+  static constexpr bool splits = true, cheap_fma = true;
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : 3; }
 };
 

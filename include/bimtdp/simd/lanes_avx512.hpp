@@ -121,11 +121,41 @@ struct BitCount {
   }
 };
 
+struct Longs {
+  __m512i r;
+  static constexpr std::size_t width = 8;
+  [[nodiscard]] static Longs set(std::uint64_t x) noexcept { return {_mm512_set1_epi64(static_cast<long long>(x))}; }
+  [[nodiscard]] static Longs load(const std::uint32_t* p) noexcept { return {_mm512_loadu_si512(p)}; }
+  [[nodiscard]] static Longs load_halves(const std::uint32_t* p, std::size_t stride) noexcept {
+    if (stride == 1) return {_mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+    return {_mm512_cvtepu32_epi64(_mm512_i64gather_epi32(strides(stride), p, 4))};
+  }
+  [[nodiscard]] static Longs load(const std::uint32_t* p, std::size_t stride) noexcept {
+    if (stride == 2) return load(p);
+    return {_mm512_i64gather_epi64(strides(stride), p, 4)};
+  }
+  void store(std::uint32_t* p) const noexcept { _mm512_storeu_si512(p, r); }
+
+ private:
+  [[nodiscard]] static __m512i strides(std::size_t stride) noexcept {
+    const auto at = [=](std::size_t i) { return static_cast<long long>(i * stride); };
+    return _mm512_setr_epi64(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7));
+  }
+};
+[[nodiscard]] inline Longs operator^(Longs a, Longs b) noexcept { return {_mm512_xor_si512(a.r, b.r)}; }
+[[nodiscard]] inline Longs operator&(Longs a, Longs b) noexcept { return {_mm512_and_si512(a.r, b.r)}; }
+[[nodiscard]] inline Longs operator<<(Longs a, std::size_t n) noexcept {
+  return {_mm512_sll_epi64(a.r, _mm_cvtsi32_si128(static_cast<int>(n)))};
+}
+[[nodiscard]] inline Longs operator>>(Longs a, std::size_t n) noexcept {
+  return {_mm512_srl_epi64(a.r, _mm_cvtsi32_si128(static_cast<int>(n)))};
+}
+
 /// Thirty-two vector registers.
 struct TileShape {
   static constexpr int single_pixels = 12, pair_pixels = 8, quad_pixels = 0;
   static constexpr std::size_t pair_words = 8;
-  static constexpr bool splits = true;
+  static constexpr bool splits = true, cheap_fma = true;
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 12 : 6; }
 };
 

@@ -16,14 +16,18 @@
 //   and
 //                   a third whose bitwise sum is `sum`.  One lane is one output channel.
 //                   set_two(p, Split::at(n)): p[0] in the first n lanes, p[2] in the others; reads p[0] to p[3].
+//   Longs           `width` lanes of 64 bits, each two halves in memory, the lower first: set, ^ &, << and >> by less than 64,
+//                   load(p), load(p, stride) and load_halves(p, stride) (upper halves 0), `stride` halves apart; store.
 //   BitCount        popcounts summed per lane: zero(), add(word), and take(), which gives the sums since the last take as
 //                   Ints. It takes at most `capacity` words in between.
 //   TileShape       tile sizes that fit the registers. Bits: pixels of a tile that counts word by word, in carry-save pairs
 //   (filters
-//                   of pair_words 64-bit words and more) and in fours; 0 where that does not pay; splits: there is set_two.
+//                   of pair_words 64-bit words and more) and in fours; 0 where that does not pay; splits: there is set_two;
+//                   cheap_fma: fma is an instruction.
 //                   Floats: pixels of a tile of one, two and four vectors.
 #pragma once
 
+#include <bimtdp/simd/one_long.hpp>
 #include <bimtdp/simd/registers.hpp>
 #include <bimtdp/simd/target.hpp>
 
@@ -240,11 +244,18 @@ struct BitCount {
   }
 };
 
+using Longs = OneLong;
+
 /// Sixteen vector registers, most of them needed by the popcount and the emulated fma; thirty-two and no emulation on Arm.
 struct TileShape {
   static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 2;
   static constexpr std::size_t pair_words = ~std::size_t{0};  // never
   static constexpr bool splits = false;
+#if defined(__FMA__) || defined(__aarch64__)
+  static constexpr bool cheap_fma = true;
+#else
+  static constexpr bool cheap_fma = false;
+#endif
 #if defined(__aarch64__)
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 8 : 6; }
 #else

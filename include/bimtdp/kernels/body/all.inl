@@ -4,6 +4,7 @@
 #include <bimtdp/kernels/body/lanes.inl>
 #include <bimtdp/kernels/body/tiles.inl>
 #include <bimtdp/kernels/body/binary_gemm.inl>
+#include <bimtdp/kernels/body/join_bits.inl>
 #include <bimtdp/kernels/body/float_gemm.inl>
 #include <bimtdp/kernels/body/depthwise.inl>
 #include <bimtdp/kernels/body/bits.inl>

@@ -98,7 +98,7 @@ template <class Count, class Read>
 struct BinaryTile {
   const BinaryGemm& g;
   const std::uint32_t* weights;  // of the block
-  std::size_t block;
+  std::size_t block, pixel;      // pixel: of a unit, the first that the block sees
   Read read;
 
   /// The xors and popcounts of words t to t + n - 1 of the list.
@@ -130,7 +130,7 @@ struct BinaryTile {
     Count count[P];
     BIMTDP_UNROLL
     for (int p = 0; p < P; ++p) count[p] = Count::zero();
-    const std::size_t first = unit * read.step + 2 * (block * Words::width / g.channels);
+    const std::size_t first = unit * read.step + 2 * pixel;
     counts += unit * g.stride + block * Words::width;
     if constexpr (Count::capacity > 255) {
       add_all<P>(0, g.count, first, count);
@@ -176,17 +176,17 @@ template <class Count>
 inline void binary_blocks(const BinaryGemm& g, std::int32_t* counts) noexcept {
   for (std::size_t b = 0; b < g.blocks; ++b) {
     const std::uint32_t* weights = g.weights + b * g.filter_words * 2 * Words::width;
-    const std::size_t used = b * Words::width % g.channels;
-    if constexpr (TileShape::splits)
-      if (g.unit_pixels > 1) {
-        const std::size_t step = 2 * g.unit_pixels;
-        if (used + Words::width > g.channels)
-          BinaryTile<Count, TwoPixels>{g, weights, b, {step, Split::at(g.channels - used)}}.run_all(counts);
-        else
-          BinaryTile<Count, PixelOfUnit>{g, weights, b, {step}}.run_all(counts);
-        continue;
-      }
-    BinaryTile<Count, OnePixel>{g, weights, b, {}}.run_all(counts);
+    if (g.unit_pixels == 1) {
+      BinaryTile<Count, OnePixel>{g, weights, b, 0, {}}.run_all(counts);
+      continue;
+    }
+    if constexpr (TileShape::splits) {
+      const std::size_t pixel = b * Words::width / g.channels, used = b * Words::width % g.channels, step = 2 * g.unit_pixels;
+      if (used + Words::width > g.channels)
+        BinaryTile<Count, TwoPixels>{g, weights, b, pixel, {step, Split::at(g.channels - used)}}.run_all(counts);
+      else
+        BinaryTile<Count, PixelOfUnit>{g, weights, b, pixel, {step}}.run_all(counts);
+    }
   }
 }
 

@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // What follows a sum: scale, bias, residual, activation, in one pass.
 
-/// A per-channel parameter, or a constant where the epilogue has none: the index is masked to 0 then.
-struct Parameter {
-  const float* data;
-  std::size_t index_mask;
-  Parameter(const float* values, const float* constant) noexcept
-      : data(values ? values : constant), index_mask(values ? ~std::size_t{0} : 0) {}
+/// The parameters of a vector of channels. Missing steps use their neutral element: y*1 and y + -0 are y, bit for bit.
+struct ChannelParameters {
+  Floats alpha, scale, bias, slope, shift_in, shift_out;
+
   template <class P>
-  [[nodiscard]] Floats at(std::size_t i, P part) const noexcept {
-    return Floats::load(data + (i & index_mask), part);
+  ChannelParameters(const Epilogue& e, std::size_t c, P part) noexcept
+      : alpha(at(e.alpha, c, part, 1.0f)),
+        scale(at(e.scale, c, part, 1.0f)),
+        bias(at(e.bias, c, part, -0.0f)),
+        slope(at(e.slope, c, part, 1.0f)),
+        shift_in(at(e.shift_in, c, part, -0.0f)),
+        shift_out(at(e.shift_out, c, part, -0.0f)) {}
+
+ private:
+  template <class P>
+  [[nodiscard]] static Floats at(const float* values, std::size_t c, P part, float neutral) noexcept {
+    return values ? Floats::load(values + c, part) : Floats::set(neutral);
   }
 };
 
-template <ActivationKind kind, class P>
-inline Floats activate(Floats y, std::size_t c, P part, const Epilogue& e) noexcept {
+template <ActivationKind kind>
+inline Floats activate(Floats y, const ChannelParameters& channel) noexcept {
   const Floats zero = Floats::set(0.0f), one = Floats::set(1.0f);
   if constexpr (kind == ActivationKind::relu) return select(greater(y, zero), y, zero);
   if constexpr (kind == ActivationKind::relu6) {
@@ -26,28 +34,39 @@ inline Floats activate(Floats y, std::size_t c, P part, const Epilogue& e) noexc
     return select(greater(minus, y), minus, select(greater(y, one), one, y));
   }
   if constexpr (kind == ActivationKind::sigmoid) return one / (one + exponential(zero - y));
-  if constexpr (kind == ActivationKind::prelu) return select(at_least(y, zero), y, Floats::load(e.slope + c, part) * y);
+  if constexpr (kind == ActivationKind::prelu) return select(at_least(y, zero), y, channel.slope * y);
   if constexpr (kind == ActivationKind::rprelu) {
-    const Floats t = y + Floats::load(e.shift_in + c, part);
-    return select(at_least(t, zero), t, Floats::load(e.slope + c, part) * t) + Floats::load(e.shift_out + c, part);
+    const Floats t = y + channel.shift_in;
+    return select(at_least(t, zero), t, channel.slope * t) + channel.shift_out;
   }
   return y;
 }
 
-/// The epilogue of `source(pixel, channel, part)`. Missing steps use their neutral element: y*1 and y + -0 are y, bit for bit.
+/// The epilogue of `source(pixel, channel, part)`, one vector of channels after the other: its parameters stay in registers.
+template <ActivationKind kind, bool has_residual, class Source>
+inline void finish_piece(Source source, std::size_t begin, std::size_t end, std::size_t channels, const Epilogue& e,
+                         float* out) noexcept {
+  for_lanes(channels, [&](std::size_t c, auto part) {
+    const ChannelParameters channel(e, c, part);
+    const bool scales = e.scale != nullptr;
+    for (std::size_t p = begin, i = begin * channels + c; p < end; ++p, i += channels) {
+      Floats y = source(p, c, part) * channel.alpha;
+      y = scales ? fma(y, channel.scale, channel.bias) : y + channel.bias;
+      if constexpr (has_residual) y = y + Floats::load(e.residual + i, part);
+      activate<kind>(y, channel).store(out + i, part);
+    }
+  });
+}
 template <ActivationKind kind, class Source>
 inline void finish_rows(Source source, std::size_t pixels, std::size_t channels, const Epilogue& e, float* out) noexcept {
-  alignas(64) float ones[Floats::width], zeros[Floats::width];
-  Floats::set(1.0f).store(ones);
-  Floats::set(-0.0f).store(zeros);
-  const Parameter alpha(e.alpha, ones), bias(e.bias, zeros), residual(e.residual, zeros);
-  for (std::size_t p = 0; p < pixels; ++p)
-    for_lanes(channels, [&](std::size_t c, auto part) {
-      Floats y = source(p, c, part) * alpha.at(c, part);
-      y = e.scale ? fma(y, Floats::load(e.scale + c, part), bias.at(c, part)) : y + bias.at(c, part);
-      y = y + residual.at(p * channels + c, part);
-      activate<kind>(y, c, part, e).store(out + p * channels + c, part);
-    });
+  const std::size_t piece = std::max<std::size_t>(1, 4096 / std::max<std::size_t>(1, channels));  // stays in the L1 cache
+  for (std::size_t p = 0; p < pixels; p += piece) {
+    const std::size_t end = std::min(pixels, p + piece);
+    if (e.residual)
+      finish_piece<kind, true>(source, p, end, channels, e, out);
+    else
+      finish_piece<kind, false>(source, p, end, channels, e, out);
+  }
 }
 
 template <class Source>
@@ -79,8 +98,11 @@ inline void epilogue(const float* x, std::size_t stride, std::size_t pixels, std
 inline void dot_float(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
                       const Epilogue& e, float* out) noexcept {
   const Ints all = Ints::set(valid);
+  const Floats all_float = Floats::set(static_cast<float>(valid)), minus_two = Floats::set(-2.0f);
   const auto dot = [=](std::size_t p, std::size_t c, auto part) {
-    return to_float(all - shift_left<1>(Ints::load(counts + p * stride + c, part)));
+    const Ints count = Ints::load(counts + p * stride + c, part);
+    if constexpr (TileShape::cheap_fma) return fma(to_float(count), minus_two, all_float);  // exact: integers up to 2^24
+    return to_float(all - shift_left<1>(count));
   };
   finish(dot, pixels, channels, e, out);
 }
