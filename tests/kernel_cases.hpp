@@ -22,7 +22,6 @@ using bimtdp::AlignedVector;
 using bimtdp::kernels::BinaryGemm;
 using bimtdp::kernels::Depthwise;
 using bimtdp::kernels::Epilogue;
-using bimtdp::kernels::Gemm;
 using bimtdp::kernels::JoinBits;
 using bimtdp::kernels::KernelTable;
 using bimtdp::kernels::PackedWord;

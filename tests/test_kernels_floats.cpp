@@ -4,67 +4,110 @@
 
 using namespace cases;
 using bimtdp::kernels::ActivationKind;
+using bimtdp::kernels::Conv;
 using bimtdp::kernels::reference_table;
 
 namespace {
 
-std::vector<float> float_gemm(const KernelTable& table, const Window<float>& window, const std::vector<float>& weights,
-                              std::size_t channels, std::size_t taps, std::size_t depth, std::size_t step, std::size_t pixels) {
-  const AlignedVector<float> laid = lay_out(weights, channels, taps, depth, table.float_lanes);
-  const std::size_t blocks = (channels + table.float_lanes - 1) / table.float_lanes, stride = blocks * table.float_lanes;
-  std::vector<float> raw(pixels * stride, -7.0f), sums;
-  table.float_gemm({window.taps.data(), window.taps.size(), taps, depth, step, pixels, laid.data(), blocks}, raw.data());
-  for (std::size_t p = 0; p < pixels; ++p)
-    for (std::size_t c = 0; c < channels; ++c) sums.push_back(raw[p * stride + c]);
-  return sums;
-}
+/// A convolution of random taps over a rectangle, the parts of its epilogue, and room for its output.
+struct ConvCase {
+  std::size_t channels, depth, taps, neighbours;  // taps of the window, and how many of them lie side by side
+  std::size_t rows = 1 + below(3), pixels = below(24), step = depth * (1 + below(3)), row_step = below(40);
+  std::size_t out_step = channels + below(3), out_row_step = pixels * out_step + below(5);
+  Window<float> window;
+  std::vector<float> weights, bias, scale, residual;
+  Epilogue epilogue;
 
-void check_gemm(std::size_t channels, std::size_t taps, std::size_t used, std::size_t depth, std::size_t pixels, bool special) {
-  const std::size_t step = depth * (1 + below(2)) + below(2);
-  const Window<float> window(floats(pixels * step + depth + 9, special), pixels, step, depth, used, taps);
-  const std::vector<float> weights = floats(channels * taps * depth, special);
-  const std::vector<float> expected = float_gemm(reference_table(), window, weights, channels, taps, depth, step, pixels);
+  ConvCase(std::size_t channels_, std::size_t depth_, std::size_t taps_, std::size_t used, std::size_t neighbours_, bool special)
+      : channels(channels_),
+        depth(depth_),
+        taps(taps_),
+        neighbours(neighbours_),
+        window(floats(rows * row_step + pixels * step + neighbours * depth + 9, special), rows * row_step + pixels * step + 1, 1,
+               neighbours * depth, used, taps + 1 - neighbours),
+        weights(floats(channels * taps * depth, special)),
+        bias(floats(channels, special)),
+        scale(floats(channels, special)),
+        residual(floats(rows * out_row_step + channels, special)) {
+    constexpr ActivationKind kinds[] = {ActivationKind::none, ActivationKind::relu6, ActivationKind::prelu};
+    epilogue.activation = kinds[below(3)];
+    epilogue.slope = scale.data();
+    if (below(2) == 0) epilogue.bias = bias.data();
+    if (below(2) == 0) epilogue.scale = scale.data(), epilogue.bias = bias.data();
+    if (below(2) == 0) epilogue.alpha = bias.data();
+    if (below(2) == 0) epilogue.residual = residual.data();
+  }
+
+  [[nodiscard]] Conv conv(const float* laid_out) const {
+    return {
+        window.taps.data(), window.taps.size(), neighbours * depth, taps, depth, laid_out, channels, pixels, step, out_step, rows,
+        row_step,           out_row_step};
+  }
+  [[nodiscard]] std::string text() const {
+    return "channels " + std::to_string(channels) + ", depth " + std::to_string(depth) + ", taps " +
+           std::to_string(window.taps.size()) + " of " + std::to_string(taps) + ", neighbours " + std::to_string(neighbours) +
+           ", pixels " + std::to_string(rows) + "x" + std::to_string(pixels) + " step " + std::to_string(step);
+  }
+};
+
+/// run(table, out) on every table against the reference; what lies between the outputs stays as it is.
+template <class Run>
+void check_conv(const ConvCase& c, Run run) {
+  std::vector<float> expected(c.rows * c.out_row_step + c.channels, -7.0f), got;
+  run(reference_table(), expected.data());
   for_each_table([&](const KernelTable& table) {
-    INFO(table.name << ": channels " << channels << ", taps " << used << " of " << taps << ", depth " << depth << ", pixels "
-                    << pixels);
-    REQUIRE(first_difference(float_gemm(table, window, weights, channels, taps, depth, step, pixels), expected) == expected.size());
+    INFO(table.name << ": " << c.text());
+    got.assign(expected.size(), -7.0f);
+    run(table, got.data());
+    REQUIRE(first_difference(got, expected) == expected.size());
   });
 }
 
-Depthwise<float> depthwise(const Window<float>& window, std::size_t depth, std::size_t step, std::size_t pixels,
-                           const float* weights) {
-  return {window.taps.data(), window.taps.size(), depth, step, pixels, weights};
+void check_dense(std::size_t channels, std::size_t depth, std::size_t taps, std::size_t used, std::size_t neighbours,
+                 bool special) {
+  const ConvCase c(channels, depth, taps, used, neighbours, special);
+  check_conv(c, [&](const KernelTable& table, float* out) {
+    table.conv2d(c.conv(lay_out(c.weights, channels, taps, depth, table.float_lanes).data()), c.epilogue, out);
+  });
+}
+
+void check_depthwise(std::size_t channels, std::size_t taps, std::size_t used, std::size_t neighbours, bool special) {
+  const ConvCase c(channels, channels, taps, used, neighbours, special);
+  check_conv(c, [&](const KernelTable& table, float* out) { table.depthwise_conv2d(c.conv(c.weights.data()), c.epilogue, out); });
 }
 
 }  // namespace
 
-TEST_CASE("float_gemm") {
-  for (std::size_t channels = 1; channels <= 70; ++channels)
-    check_gemm(channels, 9, 9 - below(6), 1 + below(5), 1 + below(40), false);
-  for (std::size_t pixels = 0; pixels <= 40; ++pixels) check_gemm(1 + below(150), 9, below(10), 1 + below(20), pixels, false);
-  for (std::size_t used = 0; used <= 49; used += 1 + below(3)) check_gemm(33, 49, used, 1 + below(3), 5, below(2) == 0);
-  for (int round = 0; round < 40; ++round) check_gemm(1 + below(70), 1, 1, 1 + below(3), 1 + below(20), true);
+TEST_CASE("conv2d") {
+  for (std::size_t channels = 1; channels <= 100; ++channels)
+    check_dense(channels, 1 + below(5), 9, 9 - below(6), 1, channels % 4 == 0);
+  for (int round = 0; round < 200; ++round) check_dense(1 + below(150), 1 + below(20), 9, below(4), 1 + below(3), round % 4 == 0);
+  for (std::size_t used = 0; used <= 49; used += 1 + below(3)) check_dense(33, 1 + below(3), 49, used, 1, below(2) == 0);
+  for (int round = 0; round < 40; ++round) check_dense(1 + below(70), 1 + below(3), 1, 1, 1, true);
 }
 
-TEST_CASE("float_depthwise, max_pool and average_pool") {
+TEST_CASE("depthwise_conv2d") {
+  for (std::size_t channels = 1; channels <= 70; ++channels)
+    for (std::size_t neighbours = 1; neighbours <= 6; ++neighbours)
+      check_depthwise(channels, 25, below(6), neighbours, below(3) == 0);
+  for (int round = 0; round < 100; ++round) check_depthwise(1 + below(300), 9, 3, 3, false);
+}
+
+TEST_CASE("max_pool and average_pool") {
   for (std::size_t depth = 1; depth <= 70; ++depth) {
     const std::size_t taps = 1 + below(25), used = 1 + below(taps), pixels = 1 + below(20), step = depth * (1 + below(2));
     const bool special = below(2) == 0;
     const Window<float> window(floats(pixels * step + depth + 9, special), pixels, step, depth, used, taps);
-    const std::vector<float> weights = floats(taps * depth, special);
-    const Depthwise<float> d = depthwise(window, depth, step, pixels, weights.data());
-    std::vector<float> sums(pixels * depth), largest(sums.size()), mean(sums.size()), got(sums.size());
-    reference_table().float_depthwise(d, sums.data());
+    const Depthwise<float> d{window.taps.data(), window.taps.size(), depth, step, pixels, nullptr};
+    std::vector<float> largest(pixels * depth), mean(largest.size()), got(largest.size());
     reference_table().max_pool(d, largest.data());
     reference_table().average_pool(d, 7.0f, mean.data());
     for_each_table([&](const KernelTable& table) {
       INFO(table.name << ": channels " << depth << ", taps " << used << ", pixels " << pixels);
-      table.float_depthwise(d, got.data());
-      REQUIRE(first_difference(got, sums) == sums.size());
       table.max_pool(d, got.data());
-      REQUIRE(first_difference(got, largest) == sums.size());
+      REQUIRE(first_difference(got, largest) == largest.size());
       table.average_pool(d, 7.0f, got.data());
-      REQUIRE(first_difference(got, mean) == sums.size());
+      REQUIRE(first_difference(got, mean) == mean.size());
     });
   }
 }

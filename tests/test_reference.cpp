@@ -4,6 +4,7 @@
 
 using namespace cases;
 using bimtdp::kernels::ActivationKind;
+using bimtdp::kernels::Conv;
 using bimtdp::kernels::reference_table;
 using bimtdp::kernels::Thresholds;
 using bimtdp::kernels::reference::exponential;
@@ -123,12 +124,22 @@ TEST_CASE("float sums are chains of std::fma in order") {
   const std::vector<float> x = floats(40, false), w = floats(18, false);
   const Tap<float> taps[] = {{x.data() + 7, 0}, {x.data() + 1, 2}};
   float sum = 0.0f, expected = 0.0f;
-  reference_table().float_gemm({taps, 2, 3, 6, 6, 1, w.data(), 1}, &sum);
+  Conv conv{.taps = taps,
+            .tap_count = 2,
+            .length = 6,
+            .kernel_taps = 3,
+            .depth = 6,
+            .weights = w.data(),
+            .channels = 1,
+            .pixels = 1,
+            .rows = 1};
+  reference_table().conv2d(conv, {}, &sum);
   for (std::size_t k = 0; k < 6; ++k) expected = std::fma(x[7 + k], w[k], expected);
   for (std::size_t k = 0; k < 6; ++k) expected = std::fma(x[1 + k], w[12 + k], expected);
   CHECK(same(sum, expected));
   std::vector<float> sums(6);
-  reference_table().float_depthwise({taps, 2, 6, 6, 1, w.data()}, sums.data());
+  conv.channels = 6;
+  reference_table().depthwise_conv2d(conv, {}, sums.data());
   for (std::size_t c = 0; c < 6; ++c) CHECK(same(sums[c], std::fma(x[1 + c], w[12 + c], x[7 + c] * w[c])));
 }
 

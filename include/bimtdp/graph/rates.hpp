@@ -36,8 +36,18 @@ template <class Work>
   const AlignedVector<float> x(pixels * depth), weights(blocks * depth * lanes);
   AlignedVector<float> sums(pixels * blocks * lanes);
   const kernels::Tap<float> tap{x.data(), 0};
-  const kernels::Gemm<float> problem{&tap, 1, 1, depth, depth, pixels, weights.data(), blocks};
-  return static_cast<double>(pixels * blocks * lanes * depth) / shortest([&] { table.float_gemm(problem, sums.data()); });
+  const kernels::Conv problem{.taps = &tap,
+                              .tap_count = 1,
+                              .length = depth,
+                              .kernel_taps = 1,
+                              .depth = depth,
+                              .weights = weights.data(),
+                              .channels = blocks * lanes,
+                              .pixels = pixels,
+                              .pixel_step = depth,
+                              .out_step = blocks * lanes,
+                              .rows = 1};
+  return static_cast<double>(pixels * blocks * lanes * depth) / shortest([&] { table.conv2d(problem, {}, sums.data()); });
 }
 
 /// Filters of 48 64-bit words over 56 pixels and two blocks: 32-bit words a second.

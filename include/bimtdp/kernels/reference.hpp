@@ -154,27 +154,35 @@ inline void gate(const std::uint32_t* bits, std::size_t pixels, std::size_t chan
 
 // -- floats ------------------------------------------------------------------------------------------------------------
 
-inline void float_gemm(const Gemm<float>& g, float* sums) noexcept {
-  for (std::size_t p = 0; p < g.pixels; ++p)
-    for (std::size_t c = 0; c < g.blocks; ++c) {
-      float sum = 0.0f;
-      for (std::size_t t = 0; t < g.tap_count; ++t)
-        for (std::size_t k = 0; k < g.depth; ++k) {
-          const float weight = g.weights[(c * g.kernel_taps + g.taps[t].index) * g.depth + k];
-          sum = std::fma(g.taps[t].pixel[p * g.pixel_step + k], weight, sum);
-        }
-      sums[p * g.blocks + c] = sum;
-    }
+/// visit(input of the taps, index in `out`) for the pixels of a rectangle.
+template <class Visit>
+inline void for_each_pixel(const Conv& g, Visit visit) noexcept {
+  for (std::size_t row = 0; row < g.rows; ++row)
+    for (std::size_t p = 0; p < g.pixels; ++p) visit(row * g.row_step + p * g.pixel_step, row * g.out_row_step + p * g.out_step);
 }
 
-inline void float_depthwise(const Depthwise<float>& d, float* sums) noexcept {
-  for (std::size_t p = 0; p < d.pixels; ++p)
-    for (std::size_t c = 0; c < d.depth; ++c) {
+inline void conv2d(const Conv& g, const Epilogue& e, float* out) noexcept {
+  for_each_pixel(g, [&](std::size_t from, std::size_t to) {
+    for (std::size_t c = 0; c < g.channels; ++c) {
       float sum = 0.0f;
-      for (std::size_t t = 0; t < d.tap_count; ++t)
-        sum = std::fma(d.taps[t].pixel[p * d.pixel_step + c], d.weights[d.taps[t].index * d.depth + c], sum);
-      sums[p * d.depth + c] = sum;
+      for (std::size_t t = 0; t < g.tap_count; ++t)
+        for (std::size_t k = 0; k < g.length; ++k)
+          sum = std::fma(g.taps[t].pixel[from + k], g.weights[(c * g.kernel_taps + g.taps[t].index) * g.depth + k], sum);
+      out[to + c] = finish(sum, to, c, 1, e);
     }
+  });
+}
+
+inline void depthwise_conv2d(const Conv& g, const Epilogue& e, float* out) noexcept {
+  for_each_pixel(g, [&](std::size_t from, std::size_t to) {
+    for (std::size_t c = 0; c < g.channels; ++c) {
+      float sum = 0.0f;
+      for (std::size_t t = 0; t < g.tap_count; ++t)
+        for (std::size_t k = c; k < g.length; k += g.depth)
+          sum = std::fma(g.taps[t].pixel[from + k], g.weights[g.taps[t].index * g.depth + k], sum);
+      out[to + c] = finish(sum, to, c, 1, e);
+    }
+  });
 }
 
 inline void epilogue(const float* x, std::size_t stride, std::size_t pixels, std::size_t channels, const Epilogue& e,
@@ -274,8 +282,8 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
                                      k::binarize,
                                      k::unpack,
                                      k::gate,
-                                     k::float_gemm,
-                                     k::float_depthwise,
+                                     k::conv2d,
+                                     k::depthwise_conv2d,
                                      k::epilogue,
                                      k::add,
                                      k::multiply,

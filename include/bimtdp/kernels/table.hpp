@@ -20,20 +20,6 @@ struct Tap {
   std::size_t index = 0;
 };
 
-/// A convolution over one run. Weights lie as [block][tap index][k][lane], blocks of table.float_lanes channels; channels beyond
-/// the last are zero weights, their results are written but unused. Output pixel p reads tap.pixel + p*pixel_step.
-template <class T>
-struct Gemm {
-  const Tap<T>* taps = nullptr;
-  std::size_t tap_count = 0;    ///< taps inside the image (may be 0)
-  std::size_t kernel_taps = 0;  ///< all taps of the window: stride of the weights
-  std::size_t depth = 0;        ///< channels a tap
-  std::size_t pixel_step = 0;   ///< elements of T between the inputs of neighbouring output pixels
-  std::size_t pixels = 0;       ///< length of the run
-  const T* weights = nullptr;   ///< 64-byte aligned
-  std::size_t blocks = 0;
-};
-
 /// Bits first to first + bits - 1 of neighbouring pixels, 0 < bits <= 64 - first, first < 32, to bit `shift` < 64 and up of their
 /// words; words are two halves each, stored as pairs where `pairs`. Bits that do not fit go to the words `high`.
 struct JoinBits {
@@ -80,6 +66,23 @@ struct Depthwise {
   std::size_t pixel_step = 0;
   std::size_t pixels = 0;
   const T* weights = nullptr;
+};
+
+/// A float convolution over a rectangle of output pixels that see the same taps inside the image. Taps whose pixels and indices
+/// follow each other are one tap of several times `depth` channels.
+/// Dense weights lie as [block][tap index][k][lane], blocks of table.float_lanes output channels; channels beyond the last are
+/// zero weights. Depthwise weights lie as [tap index][channel].
+struct Conv {
+  const Tap<float>* taps = nullptr;
+  std::size_t tap_count = 0;    ///< taps inside the image (may be 0)
+  std::size_t length = 0;       ///< channels that a tap reads from its pixel on, a multiple of depth
+  std::size_t kernel_taps = 0;  ///< all taps of the window
+  std::size_t depth = 0;        ///< input channels of one tap index
+  const float* weights = nullptr;
+  std::size_t channels = 0;  ///< output channels
+  /// Output pixel (row, p) reads tap.pixel + row*row_step + p*pixel_step and is written to out + row*out_row_step + p*out_step.
+  std::size_t pixels = 0, pixel_step = 0, out_step = 0;
+  std::size_t rows = 0, row_step = 0, out_row_step = 0;
 };
 
 enum class ActivationKind : std::uint8_t { none, relu, relu6, hardtanh, sigmoid, prelu, rprelu };
@@ -136,10 +139,11 @@ struct KernelTable {
   void (*gate)(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* x) noexcept;
 
   // -- floats --------------------------------------------------------------------------------------------------------
-  /// sums[p*blocks*float_lanes + c]: from 0, over the taps in list order and their channels in order, sum = fma(x, w, sum).
-  void (*float_gemm)(const Gemm<float>&, float* sums) noexcept;
-  /// sums[p*depth + c]: from 0, over the taps in list order, sum = fma(x, w, sum).
-  void (*float_depthwise)(const Depthwise<float>&, float* sums) noexcept;
+  /// The epilogue of each sum, whose residual lies as `out`: from 0, over the taps in list order and their channels in order,
+  /// sum = fma(x, w, sum).
+  void (*conv2d)(const Conv&, const Epilogue&, float* out) noexcept;
+  /// The same where output channel c reads channel c alone: depth = channels, and tap k of a tap lies k*depth behind its pixel.
+  void (*depthwise_conv2d)(const Conv&, const Epilogue&, float* out) noexcept;
   /// out[p*channels + c] = epilogue(x[p*stride + c]); out may be x where stride == channels.
   void (*epilogue)(const float* x, std::size_t stride, std::size_t pixels, std::size_t channels, const Epilogue&,
                    float* out) noexcept;

@@ -2,11 +2,12 @@
 // Float convolution with groups. Taps outside the image are skipped; sums run over the taps in order, then their channels.
 #pragma once
 
+#include <bimtdp/core/checked.hpp>
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/epilogue.hpp>
 #include <bimtdp/ops/execution.hpp>
-#include <bimtdp/ops/window_sums.hpp>
+#include <bimtdp/ops/window_runs.hpp>
 
 namespace bimtdp::ops {
 
@@ -24,56 +25,127 @@ class Conv2d {
   /// Throws Error for parameters that do not fit together or non-finite values.
   Conv2d(const kernels::KernelTable& kernels, const Conv2dParameters& p, std::string_view where = "conv2d")
       : where_(where),
-        sums_(kernels, p.window, p.groups, p.in_channels, p.out_channels, where),
-        epilogue_(p.epilogue, p.out_channels, where) {
-    const std::size_t taps = p.window.taps(), depth = sums_.group_channels();
-    check_equal(p.weights.size(), (Checked(p.out_channels) * taps * depth).size(), where, "weights");
+        table_(&kernels),
+        window_(p.window),
+        groups_(p.groups),
+        in_(p.in_channels),
+        out_(p.out_channels),
+        depthwise_(p.groups > 1 && p.groups == p.in_channels && p.groups == p.out_channels) {
+    check_convolution(window_, groups_, in_, out_, where);
+    check_equal(p.weights.size(), (Checked(out_) * window_.taps() * (in_ / groups_)).size(), where, "weights");
     for (const float weight : p.weights) check(std::isfinite(weight), where, "weights hold ", weight);
-    sums_.pack([&](std::size_t o, std::size_t tap, std::size_t k) { return p.weights[(o * taps + tap) * depth + k]; },
-               [&](std::size_t tap, std::size_t k) { return p.weights[k * taps + tap]; });
+    epilogue_ = PreparedEpilogue(p.epilogue, out_, where);
+    if (depthwise_) {
+      pack_depthwise(p.weights);
+    } else {
+      pack(p.weights);
+    }
   }
 
-  [[nodiscard]] Shape output_shape(const Shape& input) const { return sums_.runs(input).output(sums_.out_channels()); }
+  [[nodiscard]] Shape output_shape(const Shape& input) const { return runs(input).output(out_); }
   [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
-    return sums_.scratch(sums_.runs(input)).total(threads);
+    return need(runs(input)).total(threads);
   }
 
   /// execution.kernels must be the table of the constructor. `residual` is added before the activation; it has the shape of
   /// `out`, or null data where there is none.
   void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution,
            const TensorView<const float>& residual = {}) const {
-    const WindowRuns runs = sums_.runs(in.shape);
-    check_equal(out.shape, runs.output(sums_.out_channels()), where_, "output shape");
-    run_part(in, runs, 0, out, execution, residual);
+    const WindowRuns window_runs = runs(in.shape);
+    check_equal(out.shape, window_runs.output(out_), where_, "output shape");
+    run_part(in, window_runs, 0, out, execution, residual);
   }
 
   /// Output rows first_row, first_row + 1, ...: `out` and `residual` hold these rows alone, `in` is the whole map.
   void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
                 const TensorView<const float>& residual = {}) const {
-    const WindowRuns runs = sums_.runs(in.shape);
-    check_rows(out.shape, first_row, runs.output(sums_.out_channels()), where_);
-    run_part(in, runs, first_row, out, execution, residual);
+    const WindowRuns window_runs = runs(in.shape);
+    check_rows(out.shape, first_row, window_runs.output(out_), where_);
+    run_part(in, window_runs, first_row, out, execution, residual);
   }
 
  private:
+  static constexpr std::size_t cached = 65536;  // floats of the input that fit well into the L2 cache
+
+  void pack(std::span<const float> weights) {
+    const std::size_t lanes = table_->float_lanes, group_out = out_ / groups_, each = window_.taps() * (in_ / groups_);
+    const std::size_t blocks = (group_out + lanes - 1) / lanes;
+    weights_.resize((Checked(groups_) * blocks * each * lanes).size());
+    for (std::size_t o = 0; o < out_; ++o) {
+      const std::size_t channel = o % group_out, block = o / group_out * blocks + channel / lanes;
+      for (std::size_t i = 0; i < each; ++i) weights_[(block * each + i) * lanes + channel % lanes] = weights[o * each + i];
+    }
+  }
+  void pack_depthwise(std::span<const float> weights) {
+    const std::size_t taps = window_.taps();
+    weights_.resize(taps * out_);
+    for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i] = weights[i % out_ * taps + i / out_];
+  }
+
+  [[nodiscard]] WindowRuns runs(const Shape& input) const {
+    check_equal(input.channels, in_, where_, "input channels");
+    check(input.elements() > 0, where_, "empty input ", input);
+    return WindowRuns(input, window_, where_);
+  }
+  [[nodiscard]] static ScratchNeed need(const WindowRuns& runs) { return {0, scratch_size<kernels::Tap<float>>(runs.max_taps())}; }
+
   void run_part(const TensorView<const float>& in, const WindowRuns& runs, std::size_t first_row, const TensorView<float>& out,
                 const Execution& execution, const TensorView<const float>& residual) const {
     if (residual.data) check_equal(residual.shape, out.shape, where_, "residual shape");
-    const ScratchNeed need = sums_.scratch(runs);
-    check_execution(execution, need, where_);
-    check(execution.kernels == &sums_.table(), where_, "weights were packed for other kernels");
-    const auto source = sums_.source(in.data, runs, execution);
-    for_each_row(execution, out.shape.height, need, [&](std::size_t y, const Scratch& scratch) {
-      sums_.row(source, runs, first_row + y, scratch,
-                [&](std::size_t x, std::size_t pixels, std::size_t, const float* values, std::size_t stride) {
-                  const kernels::Epilogue epilogue = epilogue_.at(residual.data ? residual.pixel(y, x) : nullptr);
-                  sums_.table().epilogue(values, stride, pixels, out.shape.channels, epilogue, out.pixel(y, x));
-                });
+    check_execution(execution, need(runs), where_);
+    check(execution.kernels == table_, where_, "weights were packed for other kernels");
+    const std::size_t most_rows = std::max<std::size_t>(cached / (runs.rows().stride * in.shape.width * in_), 1);
+    for_each_part(execution, out.shape.height, need(runs), [&](std::size_t begin, std::size_t end, Scratch scratch) {
+      auto* taps = scratch.take<kernels::Tap<float>>(runs.max_taps());
+      runs.for_each_rectangle(first_row + begin, first_row + end, most_rows, [&](const Rectangle& r) {
+        const std::size_t at = ((r.y - first_row) * out.shape.width + r.x) * out_;
+        rectangle(conv(in, runs, r, taps), taps, residual.data ? residual.data + at : nullptr, out.data + at);
+      });
     });
   }
 
+  /// What the kernel needs for the output pixels of `r`.
+  [[nodiscard]] kernels::Conv conv(const TensorView<const float>& in, const WindowRuns& runs, const Rectangle& r,
+                                   kernels::Tap<float>* taps) const noexcept {
+    kernels::Conv c;
+    c.depth = depthwise_ ? in_ : in_ / groups_;
+    c.taps = taps;
+    c.tap_count = runs.taps(r.y, r.x, in.data, in_, taps);
+    c.length = c.depth * join_neighbours(taps, c.tap_count, c.depth);
+    c.kernel_taps = window_.taps();
+    c.channels = depthwise_ ? out_ : out_ / groups_;
+    c.pixels = r.columns, c.pixel_step = runs.columns().stride * in_, c.out_step = out_;
+    c.rows = r.rows, c.row_step = runs.rows().stride * in.shape.width * in_, c.out_row_step = runs.columns().output * out_;
+    if (c.pixels * c.pixel_step == c.row_step && c.pixels * out_ == c.out_row_step) c.pixels *= c.rows, c.rows = 1;
+    if (c.pixels < few && c.pixels < c.rows) {  // the left and right borders: down the column
+      std::swap(c.pixels, c.rows);
+      std::swap(c.pixel_step, c.row_step);
+      std::swap(c.out_step, c.out_row_step);
+    }
+    return c;
+  }
+
+  /// Runs the kernel for each group.
+  void rectangle(kernels::Conv c, kernels::Tap<float>* taps, const float* residual, float* out) const noexcept {
+    c.weights = weights_.data();
+    if (depthwise_) return table_->depthwise_conv2d(c, epilogue_.at(residual), out);
+    const std::size_t blocks = (c.channels + table_->float_lanes - 1) / table_->float_lanes;
+    for (std::size_t g = 0; g < groups_; ++g) {
+      const std::size_t first = g * c.channels;
+      table_->conv2d(c, epilogue_.at(residual ? residual + first : nullptr, first), out + first);
+      for (std::size_t t = 0; t < c.tap_count; ++t) taps[t].pixel += c.depth;
+      c.weights += blocks * c.kernel_taps * c.depth * table_->float_lanes;
+    }
+  }
+
+  static constexpr std::size_t few = 6;  // pixels, less than a tile
+
   std::string_view where_;  // a literal
-  WindowSums<FloatSums> sums_;
+  const kernels::KernelTable* table_;
+  Window window_;
+  std::size_t groups_, in_, out_;
+  bool depthwise_;
+  AlignedVector<float> weights_;
   PreparedEpilogue epilogue_;
 };
 

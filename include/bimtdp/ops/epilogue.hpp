@@ -61,9 +61,9 @@ class PreparedEpilogue {
           has_shifts ? "rprelu without both shifts" : "shifts without rprelu");
   }
 
-  /// For the kernels; `residual` is the first pixel of the run, or null.
-  [[nodiscard]] kernels::Epilogue at(const float* residual = nullptr) const noexcept {
-    const auto pointer = [](const AlignedVector<float>& v) { return v.empty() ? nullptr : v.data(); };
+  /// For the kernels, from channel `first` on; `residual` is the first pixel of the run, or null.
+  [[nodiscard]] kernels::Epilogue at(const float* residual = nullptr, std::size_t first = 0) const noexcept {
+    const auto pointer = [first](const AlignedVector<float>& v) { return v.empty() ? nullptr : v.data() + first; };
     return {pointer(alpha_), pointer(scale_), pointer(bias_),     residual,
             activation_,     pointer(slope_), pointer(shift_in_), pointer(shift_out_)};
   }

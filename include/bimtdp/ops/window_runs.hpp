@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the taps of a window fall. A run is a stretch of output pixels of one row whose taps inside the image are the same;
-// padding is exact because the taps outside are left out.
+// Where the taps of a window fall. A run is a stretch of output pixels of one row whose taps inside the image are the same, a
+// rectangle the same of several rows; padding is exact because the taps outside are left out.
 #pragma once
 
 #include <bimtdp/core/shape.hpp>
@@ -44,6 +44,37 @@ struct WindowAxis {
   }
 };
 
+/// Output pixels whose taps inside the image are the same.
+struct Rectangle {
+  std::size_t y = 0, x = 0, rows = 0, columns = 0;
+};
+
+/// Throws Error unless these are parameters of a convolution.
+inline void check_convolution(const Window& window, std::size_t groups, std::size_t in_channels, std::size_t out_channels,
+                              std::string_view where) {
+  check(groups > 0 && in_channels > 0 && out_channels > 0, where, "groups and channels must be positive");
+  check(in_channels <= max_extent && out_channels <= max_extent, where, "channels (got ", in_channels, " and ", out_channels,
+        ", expected at most ", max_extent, ")");
+  check(in_channels % groups == 0 && out_channels % groups == 0, where, "channels ", in_channels, " and ", out_channels,
+        " are not multiples of ", groups, " groups");
+  check(window.kernel[0] > 0 && window.kernel[1] > 0 && window.kernel[0] <= max_extent && window.kernel[1] <= max_extent, where,
+        "kernel (got ", window.kernel[0], "x", window.kernel[1], ", expected 1 to ", max_extent, ")");
+}
+
+/// Joins taps that lie side by side in the input and in the kernel, `depth` values each; returns how many each tap now stands
+/// for. All rows of a window have the same columns inside, so the answer is one number.
+template <class T>
+std::size_t join_neighbours(kernels::Tap<T>* taps, std::size_t& count, std::size_t depth) noexcept {
+  std::size_t together = std::min<std::size_t>(count, 1);
+  while (together < count && taps[together].pixel == taps[0].pixel + together * depth &&
+         taps[together].index == taps[0].index + together)
+    ++together;
+  if (together > 1)
+    for (std::size_t i = 0; i * together < count; ++i) taps[i] = taps[i * together];
+  if (together > 1) count /= together;
+  return together;
+}
+
 class WindowRuns {
  public:
   /// Throws Error as window_extent does, or where the output would be larger than max_extent.
@@ -68,6 +99,18 @@ class WindowRuns {
     for (std::size_t x = 0; x < columns_.output;) {
       const std::size_t end = columns_.run_end(x);
       for (; x < end; x += std::min(longest, end - x)) visit(x, std::min(longest, end - x));
+    }
+  }
+
+  /// Calls visit(Rectangle) for rectangles of at most `most_rows` rows that make up output rows first to end - 1.
+  template <class Visit>
+  void for_each_rectangle(std::size_t first, std::size_t end, std::size_t most_rows, Visit&& visit) const noexcept {
+    for (std::size_t y = first, below = 0; y < end; y = below) {
+      below = std::min({end, y + most_rows, rows_.run_end(y)});
+      for (std::size_t x = 0, right = 0; x < columns_.output; x = right) {
+        right = columns_.run_end(x);
+        visit(Rectangle{y, x, below - y, right - x});
+      }
     }
   }
 

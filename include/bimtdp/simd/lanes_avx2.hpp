@@ -181,7 +181,7 @@ struct TileShape {
   static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 2;
   static constexpr std::size_t pair_words = ~std::size_t{0};  // never
   static constexpr bool splits = true, cheap_fma = true;
-  static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : 3; }
+  static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : vectors == 3 ? 4 : 3; }
 };
 
 }  // namespace bimtdp::simd::inline BIMTDP_ABI::avx2

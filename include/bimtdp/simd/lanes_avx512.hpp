@@ -156,7 +156,7 @@ struct TileShape {
   static constexpr int single_pixels = 12, pair_pixels = 8, quad_pixels = 0;
   static constexpr std::size_t pair_words = 8;
   static constexpr bool splits = true, cheap_fma = true;
-  static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 12 : vectors == 2 ? 12 : 6; }
+  static constexpr int float_pixels(int vectors) noexcept { return vectors <= 2 ? 12 : vectors == 3 ? 8 : 6; }
 };
 
 }  // namespace bimtdp::simd::inline BIMTDP_ABI::avx512

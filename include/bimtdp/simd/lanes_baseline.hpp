@@ -24,7 +24,7 @@
 //   (filters
 //                   of pair_words 64-bit words and more) and in fours; 0 where that does not pay; splits: there is set_two;
 //                   cheap_fma: fma is an instruction.
-//                   Floats: pixels of a tile of one, two and four vectors.
+//                   Floats: pixels of a tile of one, two, three and four vectors.
 #pragma once
 
 #include <bimtdp/simd/one_long.hpp>

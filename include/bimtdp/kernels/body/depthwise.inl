@@ -1,32 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions with one input channel per output channel, and the pools, which are the same walk without weights.
-
-/// P pixels of a float depthwise convolution, all channels; a weight vector is loaded once for the P pixels.
-template <int P>
-inline void depthwise_pixels(const Depthwise<float>& d, std::size_t pixel, float* out) noexcept {
-  for_lanes(d.depth, [&](std::size_t c, auto part) {
-    Floats sum[P];
-    BIMTDP_UNROLL
-    for (int p = 0; p < P; ++p) sum[p] = Floats::set(0.0f);
-    const std::size_t step = d.pixel_step, depth = d.depth, first = pixel * step + c;
-    const float* const weights = d.weights + c;
-    for (const Tap<float>*tap = d.taps, *end = tap + d.tap_count; tap != end; ++tap) {
-      const Floats weight = Floats::load(weights + tap->index * depth, part);
-      const float* x = tap->pixel + first;
-      BIMTDP_UNROLL
-      for (int p = 0; p < P; ++p, x += step) sum[p] = fma(Floats::load(x, part), weight, sum[p]);
-    }
-    BIMTDP_UNROLL
-    for (int p = 0; p < P; ++p) sum[p].store(out + (pixel + static_cast<std::size_t>(p)) * d.depth + c, part);
-  });
-}
-
-inline void float_depthwise(const Depthwise<float>& d, float* sums) noexcept {
-  std::size_t p = 0;
-  for (; p + 8 <= d.pixels; p += 8) depthwise_pixels<8>(d, p, sums);
-  for (; p + 3 <= d.pixels; p += 3) depthwise_pixels<3>(d, p, sums);
-  for (; p < d.pixels; ++p) depthwise_pixels<1>(d, p, sums);
-}
+// Pools, and binary convolution with one input channel per output channel: each channel for itself.
 
 inline void max_pool(const Depthwise<float>& d, float* out) noexcept {
   for (std::size_t p = 0; p < d.pixels; ++p)
