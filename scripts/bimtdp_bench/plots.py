@@ -14,7 +14,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 from .results import Results, get, time_us  # noqa: E402
-from .tables import LAYERS, best, title  # noqa: E402
+from .tables import LAYERS, best, title, top_tier  # noqa: E402
 
 matplotlib.rcParams.update({"svg.hashsalt": "bimtdp", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False,
                             "axes.spines.right": False})
@@ -41,27 +41,27 @@ def bandwidth(results: Results, tier: str) -> Optional[float]:
 
 
 def roofline(results: Results) -> Optional[plt.Figure]:
-    figure, axes = plt.subplots(figsize=(7, 4.5))
-    for tier, colour in (("avx512", "tab:blue"), ("avx2", "tab:orange")):
-        points = []
-        for layer in LAYERS:
-            time = time_us(results, f"binary_conv2d/{tier}/{layer}")
-            if time is not None:
-                macs, size = layer_work(layer)
-                points.append((macs / size, macs / time * 1e-6, layer))
+    """Every layer but the depthwise one, which has no words to fill; numbers are explained beside the plot."""
+    layers = [layer for layer in LAYERS if "depthwise" not in layer]
+    figure, axes = plt.subplots(figsize=(8, 4.5))
+    for tier, colour in (("avx512", "tab:blue"), ("avx2", "tab:orange"), ("neon", "tab:green")):
+        times = [time_us(results, f"binary_conv2d/{tier}/{layer}") for layer in layers]
         share = get(results, f"binary_conv2d/{tier}/{LAYERS[0]}", "share_of_peak", statistic="median")
-        if not points or not share:
+        if None in times or not share:
             continue
-        peak, copy = points[0][1] / share, bandwidth(results, tier)
-        xs = [p[0] for p in points]
+        works = [layer_work(layer) for layer in layers]
+        xs, ys = [macs / size for macs, size in works], [macs / t * 1e-6 for (macs, _), t in zip(works, times)]
+        peak, copy = ys[0] / share, bandwidth(results, tier)
         if copy:
-            roof = [min(x, max(xs) * 2) for x in (min(xs) / 2, peak * 1e12 / copy, max(xs) * 2)]
+            roof = [peak * 1e11 / copy, peak * 1e12 / copy, max(xs) * 2]
             axes.plot(roof, [min(peak, x * copy * 1e-12) for x in roof], color=colour, lw=1)
-        axes.plot(xs, [p[1] for p in points], "o", color=colour, ms=4, label=tier)
-        for x, y, layer in points if tier == "avx512" else []:
-            axes.annotate(title(layer), (x, y), fontsize=6, xytext=(3, -6), textcoords="offset points")
+        axes.plot(xs, ys, "o", color=colour, ms=4, label=tier)
+        for i, (x, y) in enumerate(zip(xs, ys)):
+            axes.annotate(str(i + 1), (x, y), fontsize=7, xytext=(3, -7), textcoords="offset points")
     axes.set(xscale="log", yscale="log", xlabel="multiply-adds a byte", ylabel="binary TMAC/s", title="Roofline, one core")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right")
+    axes.text(1.02, 1.0, "\n".join(f"{i + 1}  {title(layer)}" for i, layer in enumerate(layers)), transform=axes.transAxes,
+              fontsize=7, va="top")
     return figure
 
 
@@ -72,15 +72,16 @@ def speed_ups(results: Results) -> Optional[plt.Figure]:
         "oneDNN int8, no AMX": lambda layer: best(results, "onednn_no_amx", "int8", layer),
         "oneDNN fp32": lambda layer: best(results, "onednn", "fp32", layer),
         "ncnn int8": lambda layer: best(results, "ncnn", "int8", layer)}
-    layers = [layer for layer in LAYERS if time_us(results, f"binary_conv2d/avx512/{layer}")]
-    figure, axes = plt.subplots(figsize=(8, 4.5))
+    tier = top_tier(results)
+    layers = [layer for layer in LAYERS if time_us(results, f"binary_conv2d/{tier}/{layer}")]
+    figure, axes = plt.subplots(figsize=(9.5, 4.5))
     for i, (peer, time) in enumerate(peers.items()):
-        values = [(time(layer) or 0) / time_us(results, f"binary_conv2d/avx512/{layer}") for layer in layers]
+        values = [(time(layer) or 0) / time_us(results, f"binary_conv2d/{tier}/{layer}") for layer in layers]
         axes.bar([x + 0.16 * (i - 2) for x in range(len(layers))], values, 0.16, label=peer)
     axes.axhline(1, color="black", lw=0.8)
     axes.set_xticks(range(len(layers)), [title(layer) for layer in layers], rotation=40, ha="right", fontsize=7)
-    axes.set(yscale="log", ylabel="time of the peer / ours", title="Speed-up of a layer, AVX-512, one core")
-    axes.legend(frameon=False, ncols=3)
+    axes.set(yscale="log", ylabel="time of the peer / ours", title=f"Speed-up of a layer, {tier}, one core")
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -113,21 +114,21 @@ def layers_of_network(path: Path, most: int = 40) -> Optional[plt.Figure]:
 def scaling(results: Results) -> Optional[plt.Figure]:
     """Image size, threads and width."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3.2))
-    sizes = {}
+    sizes, tier = {}, top_tier(results)
     for name in results:
-        match = re.fullmatch(r"network/avx512/bi_mtdp_w18/(\d+)x(\d+)/threads1", name)
+        match = re.fullmatch(rf"network/{tier}/bi_mtdp_w18/(\d+)x(\d+)/threads1", name)
         if match:
             sizes[int(match[1]) * int(match[2]) / 1e6] = time_us(results, name) / 1e3
     left.plot(sorted(sizes), [sizes[s] for s in sorted(sizes)], "o-")
     left.set(xlabel="megapixels", ylabel="ms", title="W18, one thread", xscale="log", yscale="log")
     for width in ("w18", "w48"):
-        times = [get(results, f"network/avx512/bi_mtdp_{width}/480x640/threads{t}", "wall_us") for t in (1, 2)]
+        times = [get(results, f"network/{tier}/bi_mtdp_{width}/480x640/threads{t}", "wall_us") for t in (1, 2)]
         if all(times):
             middle.plot([1, 2], [times[0] / t for t in times], "o-", label=width.upper())
     middle.plot([1, 2], [1, 2], ":", color="grey")
     middle.set(xlabel="threads", ylabel="speed-up", xticks=[1, 2], title="480x640")
     middle.legend(frameon=False)
-    for family, label in (("network/avx512/bi_mtdp_{}", "ours"), ("onnxruntime/mti_net_{}.fp32", "onnxruntime fp32"),
+    for family, label in ((f"network/{tier}/bi_mtdp_{{}}", "ours"), ("onnxruntime/mti_net_{}.fp32", "onnxruntime fp32"),
                           ("openvino/mti_net_{}.int8", "OpenVINO int8")):
         points = [(w, time_us(results, family.format(f"w{w}") + "/480x640/threads1")) for w in (18, 32, 48)]
         points = [(w, t / 1e3) for w, t in points if t]

@@ -19,6 +19,11 @@ LAYERS = ("3x3/256x256/56x56", "3x3/128x128/56x56", "3x3/64x64/56x56", "1x1/256x
 _KINDS = {"fp32": ("fp32_direct", "fp32_winograd"), "int8": ("int8_direct", "int8_winograd")}
 
 
+def top_tier(results: Results) -> str:
+    """The highest tier that was measured."""
+    return next((t for t in ("avx512", "avx2", "neon") if any(f"/{t}/" in name for name in results)), "baseline")
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Markdown; the first column is text, the others are numbers."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
@@ -62,23 +67,24 @@ def title(layer: str) -> str:
 
 
 def kernels(results: Results) -> str:
-    """Every layer of the issue on the highest tier, in microseconds, beside its peers."""
-    rows = []
+    """Binary layers on the highest tier, in microseconds, beside the peers."""
+    rows, tier = [], top_tier(results)
     for layer in LAYERS:
-        name = f"binary_conv2d/avx512/{layer}"
+        name = f"binary_conv2d/{tier}/{layer}"
         ours = time_us(results, name)
         if ours is None:
             continue
         rows.append([title(layer), number(ours), number(get(results, name, "share_of_peak", statistic="median")),
-                     number(time_us(results, f"binary_conv2d_bits/avx512/{layer}")),
+                     number(time_us(results, f"binary_conv2d_bits/{tier}/{layer}")),
                      with_ratio(time_us(results, f"openvino_binary/{layer}"), ours),
                      *(with_ratio(best(results, engine, kind, layer), ours) for engine, kind in
                        (("onednn", "fp32"), ("onednn", "int8"), ("onednn_no_amx", "int8"), ("ncnn", "fp32"), ("ncnn", "int8")))])
-    return table(["layer, AVX-512, us", "to floats", "share of peak", "to bits", "OpenVINO binary", "oneDNN fp32", "oneDNN int8",
+    return table([f"layer, {tier}, us", "to floats", "share of peak", "to bits", "OpenVINO binary", "oneDNN fp32", "oneDNN int8",
                   "oneDNN int8, no AMX", "ncnn fp32", "ncnn int8"], rows)
 
 
 def kernels_avx2(results: Results) -> str:
+    """The same on AVX2, peers limited to it."""
     rows = []
     for layer in LAYERS:
         name = f"binary_conv2d/avx2/{layer}"
@@ -87,35 +93,38 @@ def kernels_avx2(results: Results) -> str:
             rows.append([title(layer), number(ours), number(get(results, name, "share_of_peak", statistic="median")),
                          number(time_us(results, f"binary_conv2d_bits/avx2/{layer}")),
                          *(with_ratio(best(results, "onednn_avx2", kind, layer), ours) for kind in ("fp32", "int8"))])
-    return table(["layer, AVX2, us", "to floats", "share of peak", "to bits", "oneDNN fp32", "oneDNN int8"], rows)
+    return table(["layer, avx2, us", "to floats", "share of peak", "to bits", "oneDNN fp32", "oneDNN int8"], rows)
 
 
 def float_layers(results: Results) -> str:
-    """Float convolutions, and what is bound by memory."""
-    rows = []
-    for name in sorted(n for n in results if n.startswith("conv2d/avx512/")):
+    """Float convolutions."""
+    rows, tier = [], top_tier(results)
+    for name in sorted(n for n in results if n.startswith(f"conv2d/{tier}/")):
         layer = name.split("/", 2)[2]
         ours = time_us(results, name)
         rows.append([title(layer), number(ours), number(get(results, name, "share_of_peak", statistic="median")),
                      with_ratio(time_us(results, f"onednn/fp32_direct/{layer}"), ours),
                      with_ratio(time_us(results, f"onnxruntime/fp32/{layer}"), ours)])
-    return table(["float layer, AVX-512, us", "ours", "share of peak", "oneDNN fp32 direct", "onnxruntime"], rows)
+    return table([f"float layer, {tier}, us", "ours", "share of peak", "oneDNN fp32 direct", "onnxruntime"], rows)
 
 
 def copies(results: Results) -> str:
-    rows = [[name.replace("/avx512", ""), number(time_us(results, name)), number(fields["share_of_copy"]["median"])]
-            for name, fields in results.items() if "/avx512/" in name and "share_of_copy" in fields]
-    return table(["AVX-512, us", "ours", "share of a copy"], rows)
+    """What is bound by memory."""
+    tier = top_tier(results)
+    rows = [[name.replace(f"/{tier}", ""), number(time_us(results, name)), number(fields["share_of_copy"]["median"])]
+            for name, fields in results.items() if f"/{tier}/" in name and "share_of_copy" in fields]
+    return table([f"{tier}, us", "ours", "share of a copy"], rows)
 
 
 def chains(results: Results) -> str:
-    rows = []
-    for name in (n for n in results if n.startswith("chain/avx512/")):
+    """Four layers in a row, full path."""
+    rows, tier = [], top_tier(results)
+    for name in (n for n in results if n.startswith(f"chain/{tier}/")):
         chain = name.split("/", 2)[2]
         ours, peer = time_us(results, name), f"openvino_binary/{chain}"
         rows.append([chain, number(ours), with_ratio(get(results, peer, "best_us"), ours),
                      with_ratio(get(results, peer, "cpu_us"), ours), number(time_us(results, f"chain/avx2/{chain}"))])
-    return table(["four layers, us", "AVX-512", "OpenVINO, nodes", "OpenVINO, request", "AVX2"], rows)
+    return table(["four layers, us", tier, "OpenVINO, nodes", "OpenVINO, request", "avx2"], rows)
 
 
 def _network_row(results: Results, text: str, prefix: str, ours: str, file: str) -> List[str]:
@@ -132,12 +141,12 @@ def _network_row(results: Results, text: str, prefix: str, ours: str, file: str)
 
 def networks(results: Results, width: str) -> str:
     """One width: ours, the same binary network in OpenVINO, and the full-precision twin in every engine."""
-    binary, twin = f"bi_mtdp_{width}", f"mti_net_{width}"
-    ours = f"network/avx512/{binary}"
-    rows = [("binary, bimtdp AVX-512", ours, f"{binary}.safetensors"),
-            ("binary, bimtdp AVX2", f"network/avx2/{binary}", f"{binary}.safetensors"),
+    binary, twin, tier = f"bi_mtdp_{width}", f"mti_net_{width}", top_tier(results)
+    ours = f"network/{tier}/{binary}"
+    rows = [(f"binary, bimtdp {tier}", ours, f"{binary}.safetensors"),
+            *([("binary, bimtdp avx2", f"network/avx2/{binary}", f"{binary}.safetensors")] if tier != "avx2" else []),
             ("binary, OpenVINO", f"openvino_binary/{binary}", ""),
-            ("fp32, bimtdp", f"network/avx512/{twin}", f"{twin}.safetensors"),
+            ("fp32, bimtdp", f"network/{tier}/{twin}", f"{twin}.safetensors"),
             ("fp32, onnxruntime", f"onnxruntime/{twin}.fp32", f"{twin}.fp32.onnx"),
             ("fp32, OpenVINO", f"openvino/{twin}.fp32", f"{twin}.fp32.onnx"),
             ("bf16, OpenVINO's default", f"openvino_default/{twin}.fp32", f"{twin}.fp32.onnx"),
@@ -150,13 +159,13 @@ def networks(results: Results, width: str) -> str:
 
 def backbones(results: Results) -> str:
     """Bi-MTDP-C against its full-precision twin, one thread."""
-    rows = []
+    rows, tier = [], top_tier(results)
     for backbone in ("lite0", "w18"):
         twin = f"mti_net_{backbone}"
         times = [time_us(results, f"{p}/480x640/threads1") for p in
-                 (f"network/avx512/{twin}", f"onnxruntime/{twin}.fp32", f"openvino/{twin}.fp32")]
+                 (f"network/{tier}/{twin}", f"onnxruntime/{twin}.fp32", f"openvino/{twin}.fp32")]
         for scope in ("mmd", "decoder"):
-            ours = time_us(results, f"network/avx512/bi_mtdp_c_{backbone}_{scope}/480x640/threads1")
+            ours = time_us(results, f"network/{tier}/bi_mtdp_c_{backbone}_{scope}/480x640/threads1")
             if ours is not None:
                 rows.append([f"{backbone}, {scope}", number(ours / 1e3), *(with_ratio(t, ours, 1e3) for t in times)])
     return table(["Bi-MTDP-C, 480x640, ms, 1 thread", "ours", "full precision, ours", "fp32, onnxruntime", "fp32, OpenVINO"], rows)
@@ -164,10 +173,10 @@ def backbones(results: Results) -> str:
 
 def bounds(results: Results) -> str:
     """Time over the sum of the operations' bounds, one thread."""
-    rows = []
+    rows, tier = [], top_tier(results)
     for name in results:
         bound, time = get(results, name, "bound_us"), time_us(results, name)
-        if name.startswith("network/avx512/") and name.endswith("/480x640/threads1") and bound and time:
+        if name.startswith(f"network/{tier}/") and name.endswith("/480x640/threads1") and bound and time:
             rows.append([name.split("/")[2], number(time / 1e3), number(bound / 1e3), number(time / bound)])
     return table(["network, ms, 1 thread", "time", "sum of bounds", "ratio"], rows)
 
