@@ -22,20 +22,20 @@ class BinarySums {
              std::size_t out_channels, std::span<const std::uint64_t> weights, std::string_view where)
       : table_(&table),
         window_(window),
-        groups_(checked_groups(window, groups, in_channels, out_channels, where)),
+        groups_(checked_groups(window, groups, in_channels, out_channels, weights.size(), where)),
         in_(in_channels),
         out_(out_channels),
         where_(where),
         packing_(table, window, groups_, in_ / groups_) {
-    const std::size_t words = words_for<std::uint64_t>(group_channels());
-    check_equal(weights.size(), (Checked(out_) * window.taps() * words).size(), where, "weight words");
     depthwise_ = groups > 1 && groups == in_ && groups == out_ && window.taps() <= max_depthwise_taps;
     if (depthwise_) {
       pack_depthwise(weights);
+      longest_run_ = find_longest_run();
       return;
     }
     unit_ = unit_for(table, groups_, out_);
     blocks_ = (unit_ * group_out() + table.binary_lanes - 1) / table.binary_lanes;
+    longest_run_ = find_longest_run();
     pack(weights);
     if (window.padding.left > 0 || window.padding.right > 0) count_bits(weights);
   }
@@ -94,7 +94,7 @@ class BinarySums {
     std::int32_t* sums;
   };
 
-  static std::size_t checked_groups(const Window& window, std::size_t groups, std::size_t in, std::size_t out,
+  static std::size_t checked_groups(const Window& window, std::size_t groups, std::size_t in, std::size_t out, std::size_t weights,
                                     std::string_view where) {
     check(groups > 0 && in > 0 && out > 0, where, "groups and channels must be positive");
     check(in <= max_extent && out <= max_extent, where, "channels (got ", in, " and ", out, ", expected at most ", max_extent, ")");
@@ -104,6 +104,8 @@ class BinarySums {
       check(kernel > 0 && kernel <= max_extent, where, "kernel (got ", kernel, ", expected 1 to ", max_extent, ")");
       check(window.stride[axis] > 0 && window.dilation[axis] > 0, where, "stride and dilation must be positive");
     }
+    const std::size_t words = words_for<std::uint64_t>(in / groups);
+    check_equal(weights, (Checked(out) * window.taps() * words).size(), where, "weight words");
     return groups;
   }
   /// Several pixels a unit where their channels leave at least a tenth fewer lanes idle than one by one.
@@ -123,10 +125,11 @@ class BinarySums {
     if (depthwise_) return words_for<std::uint32_t>(in_) * 32;
     return unit_ > 1 ? out_ : out_ - group_out() + blocks_ * table_->binary_lanes;
   }
-  /// Pixels a piece: about 16 KiB of sums, whole tiles and units.
-  [[nodiscard]] std::size_t longest_run() const noexcept {
-    const std::size_t step = std::lcm(std::size_t{8}, unit_);
-    return std::clamp<std::size_t>(4096 / stride() / step * step, step, 192);
+  /// Pixels a piece: about 24 KiB of sums, whole tiles and units.
+  [[nodiscard]] std::size_t longest_run() const noexcept { return longest_run_; }
+  [[nodiscard]] std::size_t find_longest_run() const noexcept {
+    const std::size_t step = std::lcm(std::size_t{24}, unit_);
+    return std::clamp<std::size_t>(6144 / stride() / step * step, step, 192);
   }
 
   void pack(std::span<const std::uint64_t> weights) {
@@ -206,12 +209,13 @@ class BinarySums {
   void correct(const ColumnRun& run, const Row& row, std::size_t shift, std::size_t pixels, std::int32_t* sums) const noexcept {
     const std::size_t kw = window_.kernel[1];
     for (std::size_t p = 0; p < pixels; ++p, sums += stride()) {
-      for (std::size_t o = 0; o < out_; ++o) sums[o] += static_cast<std::int32_t>(shift);
+      auto add = static_cast<std::int32_t>(shift);
       for (std::size_t kx = run.computed.first; kx < run.computed.end; ++kx) {
         if (run.inside.first <= kx && kx < run.inside.end) continue;
         const std::int32_t* above = bits_.data() + (row.inside.first * kw + kx) * out_;
         const std::int32_t* to_end = bits_.data() + (row.inside.end * kw + kx) * out_;
-        for (std::size_t o = 0; o < out_; ++o) sums[o] -= to_end[o] - above[o];
+        for (std::size_t o = 0; o < out_; ++o) sums[o] += add + above[o] - to_end[o];
+        add = 0;
       }
     }
   }
@@ -235,7 +239,7 @@ class BinarySums {
   std::string_view where_;  // a literal of the op
   RowPacking packing_;
   bool depthwise_ = false;
-  std::size_t unit_ = 1;
+  std::size_t unit_ = 1, longest_run_ = 0;
   std::size_t blocks_ = 0;  // of a group's unit
   AlignedVector<std::uint32_t> weights_;
   AlignedVector<std::int32_t> bits_;

@@ -13,6 +13,7 @@
 
 #include <numeric>
 #include <span>
+#include <vector>
 
 namespace bimtdp::ops {
 
@@ -45,6 +46,10 @@ class RowPacking {
     joined_ = dilation_ == 1 ? joined < apart : 3 * joined <= 2 * apart;  // wide dilation leaves many taps outside
     words_ = joined_ ? joined : apart;
     phases_ = std::min(taps_, stride_ / std::gcd(stride_, dilation_));
+    for (std::size_t i = 0; i < words_; ++i) {
+      const std::size_t tap = i / tap_words_;
+      places_.push_back(joined_ ? Place{i, 0} : Place{tap % phases_ * tap_words_ + i % tap_words_, tap * dilation_ / stride_});
+    }
     pairs_ = kernels::stored_as_pairs(table, window.kernel[0] * words_);
   }
 
@@ -81,13 +86,8 @@ class RowPacking {
                      Visit&& visit) const noexcept {
     const std::size_t plane = this->plane(columns);
     packed += group * planes() * plane + 2 * x;
-    if (joined_) {
-      for (std::size_t q = 0; q < words_; ++q) visit(q, packed + q * plane);
-      return;
-    }
-    for (std::size_t tap = taps.first; tap < taps.end; ++tap)
-      for (std::size_t w = 0; w < tap_words_; ++w)
-        visit(tap * tap_words_ + w, packed + (tap % phases_ * tap_words_ + w) * plane + 2 * (tap * dilation_ / stride_));
+    const std::size_t first = joined_ ? 0 : taps.first * tap_words_, end = joined_ ? words_ : taps.end * tap_words_;
+    for (std::size_t i = first; i < end; ++i) visit(i, packed + places_[i].plane * plane + 2 * places_[i].pixel);
   }
 
   /// Packs a filter row given as tap_words() words a tap, tail bits 0, into words() words.
@@ -103,6 +103,10 @@ class RowPacking {
   }
 
  private:
+  /// A word meets this plane, so many pixels further on.
+  struct Place {
+    std::size_t plane, pixel;
+  };
   [[nodiscard]] std::size_t planes() const noexcept { return joined_ ? words_ : phases_ * tap_words_; }
 
   /// Outputs x with origin <= x*stride, at most `most`: the first one.
@@ -130,6 +134,7 @@ class RowPacking {
   const kernels::KernelTable* table_;
   std::size_t taps_, stride_, dilation_, groups_, channels_;
   std::size_t tap_words_ = 0, words_ = 0, phases_ = 1;
+  std::vector<Place> places_{};  // of the filter row's words
   bool joined_ = false, pairs_ = false;
 };
 

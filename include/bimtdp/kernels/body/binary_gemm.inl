@@ -174,6 +174,7 @@ struct BinaryTile {
 
 template <class Count>
 inline void binary_blocks(const BinaryGemm& g, std::int32_t* counts) noexcept {
+  std::size_t pixel = 0, used = 0;  // the block starts at this channel of this pixel of the unit
   for (std::size_t b = 0; b < g.blocks; ++b) {
     const std::uint32_t* weights = g.weights + b * g.filter_words * 2 * Words::width;
     if (g.unit_pixels == 1) {
@@ -181,11 +182,13 @@ inline void binary_blocks(const BinaryGemm& g, std::int32_t* counts) noexcept {
       continue;
     }
     if constexpr (TileShape::splits) {
-      const std::size_t pixel = b * Words::width / g.channels, used = b * Words::width % g.channels, step = 2 * g.unit_pixels;
+      const std::size_t step = 2 * g.unit_pixels;
       if (used + Words::width > g.channels)
         BinaryTile<Count, TwoPixels>{g, weights, b, pixel, {step, Split::at(g.channels - used)}}.run_all(counts);
       else
         BinaryTile<Count, PixelOfUnit>{g, weights, b, pixel, {step}}.run_all(counts);
+      used += Words::width;
+      if (used >= g.channels) used -= g.channels, ++pixel;
     }
   }
 }
