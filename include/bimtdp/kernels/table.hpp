@@ -54,6 +54,8 @@ struct BinaryGemm {
   std::size_t unit_pixels = 1;
   std::size_t channels = 0;  ///< of a pixel
   std::size_t stride = 0;    ///< counts between units
+  const float* target = nullptr;  ///< where the finished floats will be written, or null: fetched into the cache meanwhile
+  std::size_t target_stride = 0;  ///< floats between units there
 };
 
 /// A convolution with one input channel per output channel. Weights lie as [tap index][k]; k counts words (binary)

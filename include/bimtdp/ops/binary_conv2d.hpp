@@ -88,7 +88,7 @@ class BinaryConv2d {
   /// Output row y as floats; `residual` is the row's first pixel or null. Uses sums().sum_bytes() of `scratch`.
   void float_row(PackedRows& rows, std::size_t y, const Scratch& scratch, const float* residual, float* out) const noexcept {
     const std::size_t channels = sums_.out_channels(), unit = sums_.unit();
-    sums_.row(rows, y, scratch,
+    sums_.row(rows, y, scratch, out,
               [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
                 const auto finish = [&](std::size_t first, std::size_t count, std::size_t each) {  // pixels first, ... by `each`
                   const std::size_t at = (x + first) * channels;
@@ -103,7 +103,7 @@ class BinaryConv2d {
   /// Output row y as bits.
   void bit_row(PackedRows& rows, std::size_t y, const Scratch& scratch, std::uint32_t* out) const noexcept {
     const std::size_t channels = sums_.out_channels(), words = words_for<std::uint32_t>(channels);
-    sums_.row(rows, y, scratch,
+    sums_.row(rows, y, scratch, nullptr,
               [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
                 sums_.table().dot_bits(sums, stride, valid, pixels, channels, thresholds_.at(), out + x * words);
               });
@@ -121,7 +121,7 @@ class BinaryConv2d {
 
   void run_part(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Execution& execution) const {
     for_rows(BinaryOutput::integer, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
-      sums_.row(rows, first_row + y, scratch,
+      sums_.row(rows, first_row + y, scratch, nullptr,
                 [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
                   sums_.table().dot_integer(sums, stride, valid, pixels, sums_.out_channels(), out.pixel(y, x));
                 });

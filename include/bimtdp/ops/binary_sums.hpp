@@ -64,13 +64,14 @@ class BinarySums {
   }
 
   /// Calls finish(first pixel, pixels, valid, sums, stride) for the pixels of output row y, left to right: the dot product of
-  /// pixel p, channel c is valid - 2*sums[p*stride + c]. Uses sum_bytes() of `scratch`.
+  /// pixel p, channel c is valid - 2*sums[p*stride + c]. Uses sum_bytes() of `scratch`. `target`: the row of floats that finish()
+  /// will write, or null.
   template <class Finish>
-  void row(PackedRows& rows, std::size_t y, Scratch scratch, Finish&& finish) const noexcept {
+  void row(PackedRows& rows, std::size_t y, Scratch scratch, const float* target, Finish&& finish) const noexcept {
     if (depthwise_) return depthwise_row(rows, y, scratch, finish);
     auto* list = scratch.take<kernels::PackedWord>(filter_words());
     auto* sums = scratch.take<std::int32_t>((longest_run() + unit_) * stride());
-    const Row row{y, taps_inside(rows.runs().rows(), y), list, sums};
+    const Row row{y, taps_inside(rows.runs().rows(), y), list, sums, target};
     const std::span<const ColumnRun> runs = rows.column_runs();
     for (std::size_t i = 0, j = 0; i < runs.size(); i = j) {
       for (j = i + 1; j < runs.size() && runs[j].computed == runs[i].computed; ++j) {
@@ -92,6 +93,7 @@ class BinarySums {
     TapRange inside;  // kernel rows
     kernels::PackedWord* list;
     std::int32_t* sums;
+    const float* target;
   };
 
   static std::size_t checked_groups(const Window& window, std::size_t groups, std::size_t in, std::size_t out, std::size_t weights,
@@ -180,7 +182,8 @@ class BinarySums {
                                  row.list[count++] = {plane, ky * packing_.words() + index};
                                });
       table_->binary_gemm({row.list, count, filter_words(), weights_.data() + g * weights_of_group(), blocks_,
-                           (pixels + unit_ - 1) / unit_, unit_, group_out(), unit_ * stride()},
+                           (pixels + unit_ - 1) / unit_, unit_, group_out(), unit_ * stride(),
+                           row.target ? row.target + x * out_ + g * group_out() : nullptr, unit_ * out_},
                           row.sums + g * group_out());
     }
   }

@@ -130,6 +130,8 @@ struct BinaryTile {
     Count count[P];
     BIMTDP_UNROLL
     for (int p = 0; p < P; ++p) count[p] = Count::zero();
+    if (g.target)
+      for (std::size_t p = unit; p < unit + P; ++p) __builtin_prefetch(g.target + p * g.target_stride + block * Words::width, 1, 2);
     const std::size_t first = unit * read.step + 2 * pixel;
     counts += unit * g.stride + block * Words::width;
     if constexpr (Count::capacity > 255) {
