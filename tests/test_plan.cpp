@@ -87,7 +87,7 @@ void check_apart(const Graph& graph, const Plan& plan, const std::vector<Living>
       const PlannedValue &va = plan.values()[a.id], &vb = plan.values()[b.id];
       const bool apart = va.offset + va.bytes <= vb.offset || vb.offset + vb.bytes <= va.offset;
       const bool overwritten = may_overwrite && va.offset == vb.offset && va.bytes == vb.bytes && a.last == b.first &&
-                               graph.nodes()[b.id].inputs[0] == a.id;
+                               std::ranges::count(graph.nodes()[b.id].inputs, a.id) == 1;
       INFO(describe(a.id, graph.nodes()[a.id]) << " and " << describe(b.id, graph.nodes()[b.id]));
       CHECK((apart || overwritten));
     }

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <variant>
 #include <vector>
@@ -65,8 +66,8 @@ class ValuePlacer {
     std::vector<std::size_t> block_of(values_.size());
     for (NodeId id = 0; id < values_.size(); ++id) {
       if (values_[id].place != Place::arena) continue;
-      if (overwrites(id, last)) {
-        block_of[id] = block_of[graph_.nodes()[id].inputs[0]];
+      if (const std::size_t input = overwritten_input(id, last); input != none) {
+        block_of[id] = block_of[input];
         blocks[block_of[id]].last = last[id];
       } else {
         block_of[id] = blocks.size();
@@ -80,6 +81,8 @@ class ValuePlacer {
   }
 
  private:
+  static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+
   std::size_t place_band(const PlannedStep& step, const std::vector<bool>& in_band) {
     std::vector<Block> blocks;
     std::vector<NodeId> owner;
@@ -104,11 +107,15 @@ class ValuePlacer {
     return bytes;
   }
 
-  /// Ops that may write their result over their first input.
-  static bool may_overwrite(const NodeOp& op) {
-    return std::holds_alternative<AffineNode>(op) || std::holds_alternative<ActivationNode>(op) ||
-           std::holds_alternative<AddNode>(op) || std::holds_alternative<MultiplyNode>(op) ||
-           std::holds_alternative<SoftmaxNode>(op) || std::holds_alternative<L2NormalizeNode>(op);
+  /// The input that a node may write its result over, element by element; none where it may not: `none`.
+  [[nodiscard]] static std::size_t overwritable(const Node& node) {
+    const NodeOp& op = node.op;
+    if (std::holds_alternative<Conv2dNode>(op) || std::holds_alternative<BinaryConv2dNode>(op))
+      return node.inputs.size() > 1 ? 1 : none;  // the residual
+    const bool first = std::holds_alternative<AffineNode>(op) || std::holds_alternative<ActivationNode>(op) ||
+                       std::holds_alternative<AddNode>(op) || std::holds_alternative<MultiplyNode>(op) ||
+                       std::holds_alternative<SoftmaxNode>(op) || std::holds_alternative<L2NormalizeNode>(op);
+    return first ? 0 : none;
   }
   [[nodiscard]] std::size_t stage_of(NodeId id) const { return id == 0 ? 0 : stage_of_[step_of_[id]]; }
 
@@ -127,17 +134,18 @@ class ValuePlacer {
     return last;
   }
 
-  /// Whether node `id` is the only one to read its first input in the stage in which that dies.
-  [[nodiscard]] bool overwrites(NodeId id, const std::vector<std::size_t>& last) const {
-    if (!may_overwrite(graph_.nodes()[id].op)) return false;
-    const NodeId input = graph_.nodes()[id].inputs[0];
-    if (values_[input].place != Place::arena || values_[id].place != Place::arena || last[input] != stage_of(id)) return false;
+  /// The input that node `id` writes its value over: it dies in the node's stage, where nobody else reads it. Or `none`.
+  [[nodiscard]] std::size_t overwritten_input(NodeId id, const std::vector<std::size_t>& last) const {
+    const std::size_t index = overwritable(graph_.nodes()[id]);
+    if (index == none || values_[id].place != Place::arena) return none;
+    const NodeId input = graph_.nodes()[id].inputs[index];
+    if (values_[input].place != Place::arena || last[input] != stage_of(id)) return none;
     std::size_t readers = 0;
     for (NodeId other = input + 1; other < values_.size(); ++other) {
       const std::vector<NodeId>& inputs = graph_.nodes()[other].inputs;
       if (stage_of(other) == stage_of(id)) readers += static_cast<std::size_t>(std::count(inputs.begin(), inputs.end(), input));
     }
-    return readers == 1;
+    return readers == 1 ? input : none;
   }
 
   const Graph& graph_;
