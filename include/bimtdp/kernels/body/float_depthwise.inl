@@ -8,7 +8,7 @@ struct Sharing {
 
 /// Sums of P pixels, one vector of channels from `c` on. An input vector is loaded once and meets every sum that it belongs to.
 template <int P, Sharing share, class Lanes>
-inline void depthwise_shared(const Conv& g, std::size_t offset, std::size_t c, Lanes part, Floats (&sum)[P]) noexcept {
+inline void depthwise_shared(const Conv& g, std::size_t offset, std::size_t c, Lanes part, Floats (&sum)[P][1]) noexcept {
   constexpr auto N = static_cast<int>(share.neighbours), S = static_cast<int>(share.stride);
   for (const Tap<float>*tap = g.taps, *end = tap + g.tap_count; tap != end; ++tap) {
     const float* const w = g.weights + tap->index * g.depth + c;
@@ -22,74 +22,94 @@ inline void depthwise_shared(const Conv& g, std::size_t offset, std::size_t c, L
       BIMTDP_UNROLL
       for (int n = 0; n < N; ++n) {
         const int p = (i - n) / S;
-        if (i >= n && (i - n) % S == 0 && p < P) sum[p] = fma(value, weight[n], sum[p]);
+        if (i >= n && (i - n) % S == 0 && p < P) sum[p][0] = fma(value, weight[n], sum[p][0]);
       }
     }
   }
 }
 
-/// The same for taps and pixels that share nothing.
-template <int P, class Lanes>
-inline void depthwise_any(const Conv& g, std::size_t offset, std::size_t c, Lanes part, Floats (&sum)[P]) noexcept {
+/// The same for taps and pixels that share nothing, V vectors of channels.
+template <int P, int V, class Lanes>
+inline void depthwise_any(const Conv& g, std::size_t offset, std::size_t c, Lanes part, Floats (&sum)[P][V]) noexcept {
   for (const Tap<float>*tap = g.taps, *end = tap + g.tap_count; tap != end; ++tap) {
     const float* w = g.weights + tap->index * g.depth + c;
     for (std::size_t at = 0; at < g.length; at += g.depth, w += g.depth) {
-      const Floats weight = Floats::load(w, part);
       const float* x = tap->pixel + offset + c + at;
+      Floats weight[V];
       BIMTDP_UNROLL
-      for (int p = 0; p < P; ++p, x += g.pixel_step) sum[p] = fma(Floats::load(x, part), weight, sum[p]);
+      for (int v = 0; v < V; ++v) weight[v] = Floats::load(w + static_cast<std::size_t>(v) * Floats::width, part);
+      BIMTDP_UNROLL
+      for (int p = 0; p < P; ++p, x += g.pixel_step) {
+        BIMTDP_UNROLL
+        for (int v = 0; v < V; ++v)
+          sum[p][v] = fma(Floats::load(x + static_cast<std::size_t>(v) * Floats::width, part), weight[v], sum[p][v]);
+      }
     }
   }
 }
 
-/// The sums of P pixels and `channels` channels from `first` on, pixels `stride` apart.
+/// The sums of P pixels and V vectors of channels from `c` on, pixels `stride` apart.
+template <int P, int V, Sharing share, class Lanes>
+inline void depthwise_vectors(const Conv& g, std::size_t offset, std::size_t c, Lanes part, float* sums,
+                              std::size_t stride) noexcept {
+  Floats sum[P][V];
+  BIMTDP_UNROLL
+  for (int p = 0; p < P; ++p) {
+    BIMTDP_UNROLL
+    for (int v = 0; v < V; ++v) sum[p][v] = Floats::set(0.0f);
+  }
+  if constexpr (share.neighbours == 0) {
+    depthwise_any<P, V>(g, offset, c, part, sum);
+  } else {
+    depthwise_shared<P, share>(g, offset, c, part, sum);
+  }
+  BIMTDP_UNROLL
+  for (int p = 0; p < P; ++p) {
+    BIMTDP_UNROLL
+    for (int v = 0; v < V; ++v)
+      sum[p][v].store(sums + static_cast<std::size_t>(p) * stride + static_cast<std::size_t>(v) * Floats::width);
+  }
+}
+
+/// The sums of P pixels and `channels` channels from `first` on. Few pixels take four vectors at once, so that enough sums are in
+/// flight.
 template <int P, Sharing share>
 inline void depthwise_tile(const Conv& g, std::size_t offset, std::size_t first, std::size_t channels, float* sums,
                            std::size_t stride) noexcept {
-  for_lanes(channels, [&](std::size_t i, auto part) {
-    Floats sum[P];
-    BIMTDP_UNROLL
-    for (int p = 0; p < P; ++p) sum[p] = Floats::set(0.0f);
-    if constexpr (share.neighbours == 0) {
-      depthwise_any<P>(g, offset, first + i, part, sum);
-    } else {
-      depthwise_shared<P, share>(g, offset, first + i, part, sum);
-    }
-    BIMTDP_UNROLL
-    for (int p = 0; p < P; ++p) sum[p].store(sums + static_cast<std::size_t>(p) * stride + i);
+  std::size_t done = 0;
+  if constexpr (4 * P <= Floats::width && share.neighbours == 0)
+    for (constexpr std::size_t four = 4 * Floats::width; done + four <= channels; done += four)
+      depthwise_vectors<P, 4, share>(g, offset, first + done, Whole{}, sums + done, stride);
+  for_lanes(channels - done, [&](std::size_t i, auto part) {
+    depthwise_vectors<P, 1, share>(g, offset, first + done + i, part, sums + done + i, stride);
   });
 }
 
 template <Sharing share>
 inline void depthwise_rows(const Conv& g, const Epilogue& e, float* out) noexcept {
-  constexpr std::size_t most = 8, stride = 64;  // pixels and channels of a tile
+  constexpr std::size_t most = share.stride == 2 ? Floats::width / 2 : Floats::width, stride = 64;  // pixels, channels of a tile
+  using Tile = void (*)(const Conv&, std::size_t, std::size_t, std::size_t, float*, std::size_t) noexcept;
+  static constexpr auto tiles = []<std::size_t... I>(std::index_sequence<I...>) {
+    return std::array<Tile, sizeof...(I)>{&depthwise_tile<1 << I, share>...};
+  }
+  (std::make_index_sequence<std::bit_width(most)>{});
   alignas(64) float sums[most * stride];
-  for (std::size_t row = 0; row < g.rows; ++row)
-    for (std::size_t pixel = 0, pixels = 0; pixel < g.pixels; pixel += pixels) {
-      pixels = std::min(most, std::bit_floor(g.pixels - pixel));
-      const std::size_t offset = row * g.row_step + pixel * g.pixel_step, at = row * g.out_row_step + pixel * g.out_step;
-      for (std::size_t first = 0; first < g.channels; first += stride) {
-        const std::size_t channels = std::min(stride, g.channels - first), to = at + first;
-        switch (pixels) {
-          case 8:
-            depthwise_tile<8, share>(g, offset, first, channels, sums, stride);
-            break;
-          case 4:
-            depthwise_tile<4, share>(g, offset, first, channels, sums, stride);
-            break;
-          case 2:
-            depthwise_tile<2, share>(g, offset, first, channels, sums, stride);
-            break;
-          default:
-            depthwise_tile<1, share>(g, offset, first, channels, sums, stride);
-        }
+  // Few channels at a time, so that the rows under the window stay in the L1 cache from one output row to the next.
+  for (std::size_t first = 0; first < g.channels; first += stride) {
+    const std::size_t channels = std::min(stride, g.channels - first);
+    for (std::size_t row = 0; row < g.rows; ++row)
+      for (std::size_t pixel = 0, pixels = 0; pixel < g.pixels; pixel += pixels) {
+        pixels = std::min(most, std::bit_floor(g.pixels - pixel));
+        const std::size_t to = row * g.out_row_step + pixel * g.out_step + first;
+        tiles[std::bit_width(pixels) - 1](g, row * g.row_step + pixel * g.pixel_step, first, channels, sums, stride);
         finish_tile(sums, stride, pixels, first, channels, e, {out + to, e.residual ? e.residual + to : nullptr, g.out_step});
       }
-    }
+  }
 }
 
 inline void depthwise_conv2d(const Conv& g, const Epilogue& e, float* out) noexcept {
   const std::size_t neighbours = g.length / g.depth, stride = g.pixel_step % g.depth == 0 ? g.pixel_step / g.depth : 0;
+  if (g.pixels < Floats::width / 2) return depthwise_rows<Sharing{}>(g, e, out);
   if (neighbours == 3 && stride == 1) return depthwise_rows<Sharing{3, 1}>(g, e, out);
   if (neighbours == 3 && stride == 2) return depthwise_rows<Sharing{3, 2}>(g, e, out);
   if (neighbours == 5 && stride == 1) return depthwise_rows<Sharing{5, 1}>(g, e, out);
