@@ -80,14 +80,18 @@ def unit_us(results: Results, tier: str) -> Optional[float]:
 
 
 def normalised(results: Results) -> Dict[str, float]:
-    """Our times in units of the peak of their tier, so that a slower clock changes nothing."""
+    """Our times in units of what the machine could do in the same process, so that a slower clock changes nothing: a share's
+    inverse, or the time in units of the tier's peak."""
     found = {}
     for name in results:
         family, _, rest = name.partition("/")
         if family not in OURS:
             continue
+        share = get(results, name, "share_of_peak", "share_of_copy", statistic="median")
         time, unit = time_us(results, name), unit_us(results, rest.partition("/")[0])
-        if time is not None and unit:
+        if share:
+            found[name] = 1.0 / share
+        elif time is not None and unit:
             found[name] = time / unit
     return found
 

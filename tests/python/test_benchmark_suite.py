@@ -63,6 +63,14 @@ def test_slower_sees_a_share_of_peak_that_fell():
     assert [line.split(":")[0] for line in lines] == [BINARY]
 
 
+def test_what_is_bound_by_memory_is_compared_with_a_copy():
+    stored, fresh = (results.collate([[{"name": "softmax/avx512/60x80x144/4", "best_us": t, "share_of_copy": share}]])
+                     for t, share in ((100.0, 0.8), (150.0, 0.8)))
+    assert results.slower(stored, fresh) == []
+    fresh["softmax/avx512/60x80x144/4"]["share_of_copy"]["median"] = 0.5
+    assert results.slower(stored, fresh) == ["softmax/avx512/60x80x144/4: 1.60x the stored time"]
+
+
 def test_merge_keeps_the_better_of_two_runs():
     merged = results.merge(run_of(100.0, 900.0, 0.6), run_of(90.0, 1000.0, 0.5))
     assert merged["chain/avx512/bn_sign/64/56x56"]["cpu_us"]["min"] == 90.0
