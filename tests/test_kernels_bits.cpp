@@ -133,31 +133,42 @@ TEST_CASE("binary_depthwise") {
   }
 }
 
-TEST_CASE("dot_integer and dot_bits") {
+TEST_CASE("dot_integer") {
   for (std::size_t channels = 1; channels <= 75; ++channels) {
-    const std::size_t pixels = 1 + below(6), stride = channels + below(9), each = (channels + 31) / 32;
+    const std::size_t pixels = 1 + below(6), stride = channels + below(9);
     const auto valid = static_cast<std::int32_t>(100 + below(200));
-    std::vector<std::int32_t> counts((pixels - 1) * stride + channels), low(channels), high(channels);
+    std::vector<std::int32_t> counts((pixels - 1) * stride + channels), expected(pixels * channels), got(expected.size());
     for (std::int32_t& n : counts) n = static_cast<std::int32_t>(below(300));
-    for (std::size_t c = 0; c < channels; ++c) {
-      constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min(), most = std::numeric_limits<std::int32_t>::max();
-      const auto cut = static_cast<std::int32_t>(below(400)) - 200;
-      const std::size_t kind = below(4);
-      low[c] = kind == 0 ? least : kind == 3 ? most : cut;
-      high[c] = kind == 1 ? most : kind == 3 ? least : cut + (kind == 2 ? 30 : 0);
-      if (below(3) == 0) counts[c] = (valid - cut) / 2;  // a tie with the threshold
-    }
-    std::vector<std::int32_t> expected(pixels * channels), got(expected.size());
-    std::vector<std::uint32_t> expected_bits(pixels * each), got_bits(pixels * each, ~0u);
     reference_table().dot_integer(counts.data(), stride, valid, pixels, channels, expected.data());
-    reference_table().dot_bits(counts.data(), stride, valid, pixels, channels, Thresholds{low.data(), high.data()},
-                               expected_bits.data());
     for_each_table([&](const KernelTable& table) {
       INFO(table.name << ": channels " << channels);
       table.dot_integer(counts.data(), stride, valid, pixels, channels, got.data());
       REQUIRE(first_difference(got, expected) == expected.size());
-      table.dot_bits(counts.data(), stride, valid, pixels, channels, Thresholds{low.data(), high.data()}, got_bits.data());
-      REQUIRE(first_difference(got_bits, expected_bits) == expected_bits.size());
+    });
+  }
+}
+
+TEST_CASE("count_bits: dense pixels with repeated thresholds too") {
+  for (std::size_t channels = 1; channels <= 75; ++channels) {
+    const std::size_t repeat = 1 + below(8), pixels = 1 + below(20), stride = channels + (repeat == 1 ? below(9) : 0);
+    std::vector<std::int32_t> counts((pixels - 1) * stride + channels), low(repeat * channels), high(low.size());
+    for (std::int32_t& n : counts) n = static_cast<std::int32_t>(below(300));
+    for (std::size_t c = 0; c < low.size(); ++c) {
+      constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min(), most = std::numeric_limits<std::int32_t>::max();
+      const auto cut = static_cast<std::int32_t>(below(300));
+      const std::size_t kind = below(4);
+      low[c] = kind == 0 ? least : kind == 3 ? most : cut;
+      high[c] = kind == 1 ? most : kind == 3 ? least : cut + (kind == 2 ? 30 : 0);
+      if (c >= channels) low[c] = low[c - channels], high[c] = high[c - channels];
+      if (c < channels && below(3) == 0) counts[c] = cut;  // a tie with the threshold
+    }
+    const Thresholds thresholds{low.data(), high.data(), repeat};
+    std::vector<std::uint32_t> expected(pixels * ((channels + 31) / 32)), got(expected.size(), ~0u);
+    reference_table().count_bits(counts.data(), stride, pixels, channels, thresholds, expected.data());
+    for_each_table([&](const KernelTable& table) {
+      INFO(table.name << ": channels " << channels << ", repeat " << repeat << ", pixels " << pixels);
+      table.count_bits(counts.data(), stride, pixels, channels, thresholds, got.data());
+      REQUIRE(first_difference(got, expected) == expected.size());
     });
   }
 }

@@ -81,10 +81,10 @@ TEST_CASE("binarize fuses scale and shift: a tie that two roundings would lose")
 }
 
 TEST_CASE("thresholds are a closed interval") {
-  const std::int32_t counts[] = {0, 1, 2, 3, 4}, low[] = {2, 2, 2, 2, 2}, high[] = {8, 6, 6, 4, 6};
+  const std::int32_t counts[] = {0, 1, 2, 3, 4}, low[] = {0, 2, 2, 2, 2}, high[] = {8, 6, 1, 4, 3};
   std::uint32_t bits = 0;
-  reference_table().dot_bits(counts, 5, 8, 1, 5, Thresholds{low, high}, &bits);  // dots 8 6 4 2 0
-  CHECK(bits == 0b01111u);
+  reference_table().count_bits(counts, 5, 1, 5, Thresholds{low, high}, &bits);
+  CHECK(bits == 0b01001u);
 }
 
 TEST_CASE("activations") {

@@ -118,13 +118,13 @@ inline void dot_float(const std::int32_t* counts, std::size_t stride, std::int32
       out[p * channels + c] = finish(static_cast<float>(valid - 2 * counts[p * stride + c]), p, c, channels, e);
 }
 
-inline void dot_bits(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
-                     const Thresholds& thresholds, std::uint32_t* out) noexcept {
+inline void count_bits(const std::int32_t* counts, std::size_t stride, std::size_t pixels, std::size_t channels,
+                       const Thresholds& thresholds, std::uint32_t* out) noexcept {
   const std::size_t words = (channels + word_bits - 1) / word_bits;
   for (std::size_t p = 0; p < pixels; ++p)
     for (std::size_t c = 0; c < channels; ++c) {
-      const std::int32_t dot = valid - 2 * counts[p * stride + c];
-      set_bit(out + p * words, c, dot >= thresholds.at_least[c] && dot <= thresholds.at_most[c]);
+      const std::int32_t n = counts[p * stride + c];
+      set_bit(out + p * words, c, n >= thresholds.at_least[c] && n <= thresholds.at_most[c]);
     }
 }
 
@@ -278,7 +278,7 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
                                      k::binary_depthwise,
                                      k::dot_integer,
                                      k::dot_float,
-                                     k::dot_bits,
+                                     k::count_bits,
                                      k::binarize,
                                      k::unpack,
                                      k::gate,

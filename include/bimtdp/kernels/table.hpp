@@ -52,8 +52,8 @@ struct BinaryGemm {
   std::size_t blocks = 0;  ///< of a unit
   std::size_t units = 0;   ///< length of the run
   std::size_t unit_pixels = 1;
-  std::size_t channels = 0;  ///< of a pixel
-  std::size_t stride = 0;    ///< counts between units
+  std::size_t channels = 0;       ///< of a pixel
+  std::size_t stride = 0;         ///< counts between units
   const float* target = nullptr;  ///< where the finished floats will be written, or null: fetched into the cache meanwhile
   std::size_t target_stride = 0;  ///< floats between units there
 };
@@ -104,10 +104,12 @@ struct Epilogue {
   const float* shift_out = nullptr;
 };
 
-/// bit = (d >= at_least[c] && d <= at_most[c]): one closed interval covers both signs of the scale, always and never.
+/// bit = (n >= at_least[c] && n <= at_most[c]): one closed interval covers both signs of the scale, always and never.
+/// The channels' values are there `repeat` times in a row; repeat*channels is at most 4096 where repeat is above 1.
 struct Thresholds {
   const std::int32_t* at_least = nullptr;
   const std::int32_t* at_most = nullptr;
+  std::size_t repeat = 1;
 };
 
 struct KernelTable {
@@ -129,9 +131,9 @@ struct KernelTable {
   /// out[p*channels + c] = epilogue(float(valid - 2*counts[p*stride + c])).
   void (*dot_float)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
                     const Epilogue&, float* out) noexcept;
-  /// Packs thresholds(valid - 2*counts[p*stride + c]) into out[p*words + c/32], words = ceil(channels/32).
-  void (*dot_bits)(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
-                   const Thresholds&, std::uint32_t* out) noexcept;
+  /// Packs thresholds(counts[p*stride + c]) into out[p*words + c/32], words = ceil(channels/32).
+  void (*count_bits)(const std::int32_t* counts, std::size_t stride, std::size_t pixels, std::size_t channels, const Thresholds&,
+                     std::uint32_t* out) noexcept;
   /// Packs signs: bit = (y >= 0), y = scale ? fma(x, scale[c], shift[c]) : shift ? x + shift[c] : x. NaN gives 0, -0.0 gives 1.
   void (*binarize)(const float* x, std::size_t pixels, std::size_t channels, const float* scale, const float* shift,
                    std::uint32_t* out) noexcept;

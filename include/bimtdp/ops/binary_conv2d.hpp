@@ -36,8 +36,7 @@ class BinaryConv2d {
     const std::uint64_t pairs = (Checked(sums_.group_channels()) * p.window.taps()).value();
     check(pairs <= (std::uint64_t{1} << 24), where, "pairs of a dot product (got ", pairs, ", expected at most 2^24)");
     check_tails(p);
-    if (output == BinaryOutput::bits)
-      thresholds_ = find_thresholds(kernels, epilogue_, p.out_channels, static_cast<std::int32_t>(pairs), where);
+    if (output == BinaryOutput::bits) set_thresholds(kernels, static_cast<std::int32_t>(pairs));
     if (output == BinaryOutput::integer) {
       const EpilogueParameters& e = p.epilogue;
       check(e.alpha.empty() && e.scale.empty() && e.bias.empty() && !epilogue_.has_activation(), where,
@@ -105,7 +104,8 @@ class BinaryConv2d {
     const std::size_t channels = sums_.out_channels(), words = words_for<std::uint32_t>(channels);
     sums_.row(rows, y, scratch, nullptr,
               [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
-                sums_.table().dot_bits(sums, stride, valid, pixels, channels, thresholds_.at(), out + x * words);
+                const kernels::Thresholds thresholds = thresholds_[valid == sums_.pairs() ? 0 : 1].at(sums_.unit());
+                sums_.table().count_bits(sums, stride, pixels, channels, thresholds, out + x * words);
               });
   }
 
@@ -116,6 +116,11 @@ class BinaryConv2d {
     const std::size_t channels = p.in_channels / p.groups, words = words_for<std::uint64_t>(channels), used = channels % 64;
     for (std::size_t last = words - 1; used != 0 && last < p.weights.size(); last += words)
       if ((p.weights[last] & ~low_bits<std::uint64_t>(used)) != 0) fail(where, "tail bits of weight word ", last, " are not 0");
+  }
+  void set_thresholds(const kernels::KernelTable& kernels, std::int32_t pairs) {
+    const ThresholdTable dots = find_thresholds(kernels, epilogue_, sums_.out_channels(), pairs, where);
+    for (const std::int32_t odd : {0, 1})
+      thresholds_[static_cast<std::size_t>(odd)] = count_thresholds(dots, pairs - odd, sums_.unit());
   }
   [[nodiscard]] ScratchNeed need(const WindowRuns& runs) const { return {0, sums_.row_bytes(runs) + sums_.sum_bytes(runs)}; }
 
@@ -157,7 +162,7 @@ class BinaryConv2d {
   BinaryOutput output_;
   BinarySums sums_;
   PreparedEpilogue epilogue_;
-  ThresholdTable thresholds_;
+  std::array<ThresholdTable, 2> thresholds_{};  // on counts, where valid is pairs() and one less
 };
 
 namespace detail {

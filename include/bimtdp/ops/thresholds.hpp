@@ -6,15 +6,17 @@
 
 #include <bimtdp/ops/epilogue.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
 namespace bimtdp::ops {
 
-/// Owned thresholds, one closed interval a channel: bit = (at_least <= d && d <= at_most).
+/// Owned thresholds, one closed interval a channel: bit = (at_least <= d && d <= at_most), d a dot product or a count.
 struct ThresholdTable {
   AlignedVector<std::int32_t> at_least, at_most;
-  [[nodiscard]] kernels::Thresholds at() const noexcept { return {at_least.data(), at_most.data()}; }
+  /// For the kernels; the values are there `repeat` times in a row.
+  [[nodiscard]] kernels::Thresholds at(std::size_t repeat = 1) const noexcept { return {at_least.data(), at_most.data(), repeat}; }
 };
 
 namespace detail {
@@ -75,6 +77,21 @@ class SignOfDot {
     if (!at_high[c]) result.at_most[c] = at_low[c] ? low[c] : lowest;
   }
   return result;
+}
+
+/// The same thresholds on n where the dot product is valid - 2n, `repeat` times in a row.
+[[nodiscard]] inline ThresholdTable count_thresholds(const ThresholdTable& dots, std::int32_t valid, std::size_t repeat) {
+  const auto clamped = [](std::int64_t n) {
+    constexpr std::int64_t lowest = std::numeric_limits<std::int32_t>::min(), highest = std::numeric_limits<std::int32_t>::max();
+    return static_cast<std::int32_t>(std::clamp(n, lowest, highest));
+  };
+  ThresholdTable counts;
+  for (std::size_t i = 0; i < repeat; ++i)
+    for (std::size_t c = 0; c < dots.at_least.size(); ++c) {  // shifts round down
+      counts.at_least.push_back(clamped((std::int64_t{valid} - dots.at_most[c] + 1) >> 1));
+      counts.at_most.push_back(clamped((std::int64_t{valid} - dots.at_least[c]) >> 1));
+    }
+  return counts;
 }
 
 }  // namespace bimtdp::ops

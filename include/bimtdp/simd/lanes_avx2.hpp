@@ -79,6 +79,10 @@ struct IntMask {
 [[nodiscard]] inline Ints operator-(Ints a, Ints b) noexcept { return {_mm256_sub_epi32(a.r, b.r)}; }
 [[nodiscard]] inline IntMask at_least(Ints a, Ints b) noexcept { return {_mm256_cmpeq_epi32(_mm256_max_epi32(a.r, b.r), a.r)}; }
 [[nodiscard]] inline IntMask operator&(IntMask a, IntMask b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
+[[nodiscard]] inline IntMask within(Ints x, Ints least, Ints most) noexcept {
+  const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi32(least.r, x.r), _mm256_cmpgt_epi32(x.r, most.r));
+  return {_mm256_xor_si256(outside, _mm256_set1_epi32(-1))};
+}
 template <int n>
 [[nodiscard]] inline Ints shift_left(Ints a) noexcept {
   return {_mm256_slli_epi32(a.r, n)};

@@ -72,6 +72,9 @@ using IntMask = Mask;
 [[nodiscard]] inline Ints operator+(Ints a, Ints b) noexcept { return {_mm512_add_epi32(a.r, b.r)}; }
 [[nodiscard]] inline Ints operator-(Ints a, Ints b) noexcept { return {_mm512_sub_epi32(a.r, b.r)}; }
 [[nodiscard]] inline IntMask at_least(Ints a, Ints b) noexcept { return {_mm512_cmpge_epi32_mask(a.r, b.r)}; }
+[[nodiscard]] inline IntMask within(Ints x, Ints least, Ints most) noexcept {
+  return {_mm512_mask_cmple_epi32_mask(_mm512_cmpge_epi32_mask(x.r, least.r), x.r, most.r)};
+}
 template <unsigned n>
 [[nodiscard]] inline Ints shift_left(Ints a) noexcept {
   return {_mm512_slli_epi32(a.r, n)};

@@ -8,7 +8,8 @@
 //                   stream(p): store past the caches where the tier can; p is a multiple of the vector's size, and
 //                   end_stream() comes before anybody else looks.
 //   + - * /, fma    one rounding each; fma is fused on every machine.
-//   greater, at_least, is_nan -> Mask;  at_least(Ints, Ints) -> IntMask;  |, & of masks;  select(mask, yes, no).
+//   greater, at_least, is_nan -> Mask;  at_least(Ints, Ints), within(x, least, most) -> IntMask;  |, & of masks;  select(mask, yes,
+//   no).
 //                   Comparisons with NaN are false.
 //   to_bits(mask[, part])   lane i in bit i, lanes outside the part 0.    mask_of(bits)   the reverse.
 //   to_float(Ints), as_ints(Floats), as_floats(Ints), shift_left<n>(Ints), shift_right<n>(Ints) (arithmetic).
@@ -131,6 +132,7 @@ struct IntMask {
 [[nodiscard]] inline Ints operator-(Ints a, Ints b) noexcept { return {a.r - b.r}; }
 [[nodiscard]] inline IntMask at_least(Ints a, Ints b) noexcept { return {a.r >= b.r}; }
 [[nodiscard]] inline IntMask operator&(IntMask a, IntMask b) noexcept { return {a.r & b.r}; }
+[[nodiscard]] inline IntMask within(Ints x, Ints least, Ints most) noexcept { return at_least(x, least) & at_least(most, x); }
 template <int n>
 [[nodiscard]] inline Ints shift_left(Ints a) noexcept {
   return {a.r << n};

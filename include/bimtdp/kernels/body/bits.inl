@@ -37,14 +37,42 @@ inline void dot_integer(const std::int32_t* counts, std::size_t stride, std::int
     });
 }
 
-inline void dot_bits(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
-                     const Thresholds& thresholds, std::uint32_t* out) noexcept {
-  const Ints all = Ints::set(valid);
-  pack(pixels, channels, out, [&](std::size_t p, std::size_t c, auto part) {
-    const Ints dot = all - shift_left<1>(Ints::load(counts + p * stride + c, part));
-    const IntMask above = at_least(dot, Ints::load(thresholds.at_least + c, part));
-    return to_bits(above & at_least(Ints::load(thresholds.at_most + c, part), dot), part);
+/// Bits of a stream of `count` values, test(i, part) a vector, then of each pixel's channels: vectors need not end with a pixel.
+template <class Test>
+inline void pack_stream(std::size_t pixels, std::size_t channels, std::uint32_t* out, Test test) noexcept {
+  unsigned char stream[4096 / 8 + 8];
+  unsigned char* to = stream;
+  for_lanes(pixels * channels, [&](std::size_t i, auto part) {
+    const std::uint32_t bits = test(i, part);
+    for (std::size_t byte = 0; byte < Ints::width / 8; ++byte) *to++ = static_cast<unsigned char>(bits >> (8 * byte));
   });
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; c += 32) {
+      const std::size_t bit = p * channels + c;
+      std::uint64_t bits;
+      std::memcpy(&bits, stream + bit / 8, sizeof bits);
+      *out++ =
+          static_cast<std::uint32_t>((bits >> (bit % 8)) & ((std::uint64_t{1} << std::min<std::size_t>(32, channels - c)) - 1));
+    }
+}
+
+inline void count_bits(const std::int32_t* counts, std::size_t stride, std::size_t pixels, std::size_t channels,
+                       const Thresholds& thresholds, std::uint32_t* out) noexcept {
+  const std::int32_t *const least = thresholds.at_least, *const most = thresholds.at_most;
+  const auto test = [=](const std::int32_t* n, std::size_t c, auto part) {
+    return to_bits(within(Ints::load(n, part), Ints::load(least + c, part), Ints::load(most + c, part)), part);
+  };
+  if constexpr (Ints::width >= 8)
+    if (thresholds.repeat > 1 && stride == channels) {
+      const std::size_t words = (channels + 31) / 32;
+      for (std::size_t p = 0; p < pixels; p += thresholds.repeat) {
+        const std::int32_t* from = counts + p * stride;
+        pack_stream(std::min(thresholds.repeat, pixels - p), channels, out + p * words,
+                    [=](std::size_t i, auto part) { return test(from + i, i, part); });
+      }
+      return;
+    }
+  pack(pixels, channels, out, [=](std::size_t p, std::size_t c, auto part) { return test(counts + p * stride + c, c, part); });
 }
 
 inline void binarize(const float* x, std::size_t pixels, std::size_t channels, const float* scale, const float* shift,
