@@ -65,7 +65,7 @@ class Network {
 
  private:
   const Profile& profile() {
-    if (profile_.nodes.empty()) profile_ = runner_->profile(input_);
+    if (profile_.nodes.empty()) profile_ = runner_->profile(input_, 2);
     return profile_;
   }
 

@@ -112,6 +112,11 @@ class Translator:
         pads = -channels % CHANNEL_STEP if index in self.padded else 0
         return np.concatenate([np.arange(channels), np.full(pads, PAD)])
 
+    def convolution_layout(self, index: int, channels: int) -> np.ndarray:
+        """The layout of the residual where one is added, so that nothing has to be put in another order."""
+        inputs = self.file.nodes[index]["inputs"]
+        return self.floats(inputs[1]).layout if len(inputs) > 1 else self.layout(index, channels)
+
     def model(self) -> ov.Model:
         parameter = ops.parameter([1, self.file.nodes[0]["channels"], *self.size], np.float32, name="image")
         self.values = [Map(parameter, np.arange(self.file.nodes[0]["channels"]))]
@@ -148,7 +153,7 @@ class Translator:
     def conv2d(self, index: int, node: dict) -> Map:
         x, weight = self.floats(node["inputs"][0]), self.file.floats(node["weight"])
         groups = node["groups"]
-        out = x.layout if groups > 1 else self.layout(index, len(weight))
+        out = x.layout if groups > 1 else self.convolution_layout(index, len(weight))
         weight = expand(weight, out)
         if groups == 1:
             weight = expand(weight, x.layout, axis=3)
@@ -178,7 +183,7 @@ class Translator:
     def binary_conv2d(self, index: int, node: dict):
         if node["groups"] != 1:
             raise NotImplementedError("OpenVINO's BinaryConvolution has no groups")
-        out = self.layout(index, self.file.shape(node["weight"])[0])
+        out = self.convolution_layout(index, self.file.shape(node["weight"])[0])
         y = self.dots(self.values[node["inputs"][0]], node["weight"], out, node["padding"], node["stride"], node["dilation"])
         alpha, scale, bias = (self.per_channel(node, key, out) for key in ("alpha", "scale", "bias"))
         if node["output"] == "bits":
