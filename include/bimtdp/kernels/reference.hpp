@@ -199,6 +199,11 @@ inline void multiply(const float* a, const float* b, std::size_t count, float* o
   for (std::size_t i = 0; i < count; ++i) out[i] = a[i] * b[i];
 }
 
+inline void sum_channels(const float* x, std::size_t stride, std::size_t pixels, std::size_t channels, double* sums) noexcept {
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c) sums[c] += static_cast<double>(x[p * stride + c]);
+}
+
 inline void max_pool(const Depthwise<float>& d, float* out) noexcept {
   for (std::size_t p = 0; p < d.pixels; ++p)
     for (std::size_t c = 0; c < d.depth; ++c) {
@@ -287,6 +292,7 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
                                      k::epilogue,
                                      k::add,
                                      k::multiply,
+                                     k::sum_channels,
                                      k::max_pool,
                                      k::average_pool,
                                      k::resize_rows,

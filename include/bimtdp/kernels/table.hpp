@@ -154,6 +154,8 @@ struct KernelTable {
   /// out[i] = a[i] + b[i], out[i] = a[i] * b[i]; out may be a or b.
   void (*add)(const float* a, const float* b, std::size_t count, float* out) noexcept;
   void (*multiply)(const float* a, const float* b, std::size_t count, float* out) noexcept;
+  /// sums[c] += x[p*stride + c], pixel by pixel.
+  void (*sum_channels)(const float* x, std::size_t stride, std::size_t pixels, std::size_t channels, double* sums) noexcept;
   /// Maximum over the taps, in list order from the first: m = x > m || isnan(x) ? x : m (PyTorch). depth = channels; weights
   /// unused; tap_count >= 1.
   void (*max_pool)(const Depthwise<float>&, float* out) noexcept;

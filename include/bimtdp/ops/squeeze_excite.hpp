@@ -75,8 +75,7 @@ class SqueezeExcite {
     for_each_part(execution, (channels + block - 1) / block, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
       const std::size_t first = begin * block, last = std::min(end * block, channels);
       std::fill(sums + first, sums + last, 0.0);
-      for (std::size_t p = 0; p < pixels; ++p)
-        for (std::size_t c = first; c < last; ++c) sums[c] += static_cast<double>(in.data[p * channels + c]);
+      execution.kernels->sum_channels(in.data + first, channels, pixels, last - first, sums + first);
       for (std::size_t c = first; c < last; ++c) result[c] = static_cast<float>(sums[c] / static_cast<double>(pixels));
     });
   }

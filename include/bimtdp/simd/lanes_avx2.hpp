@@ -64,6 +64,15 @@ struct IntMask {
   __m256i r;
 };
 
+inline void transpose4(Floats (&x)[4]) noexcept {
+  const __m256 a = _mm256_unpacklo_ps(x[0].r, x[1].r), b = _mm256_unpackhi_ps(x[0].r, x[1].r);
+  const __m256 c = _mm256_unpacklo_ps(x[2].r, x[3].r), d = _mm256_unpackhi_ps(x[2].r, x[3].r);
+  x[0].r = _mm256_shuffle_ps(a, c, _MM_SHUFFLE(1, 0, 1, 0));
+  x[1].r = _mm256_shuffle_ps(a, c, _MM_SHUFFLE(3, 2, 3, 2));
+  x[2].r = _mm256_shuffle_ps(b, d, _MM_SHUFFLE(1, 0, 1, 0));
+  x[3].r = _mm256_shuffle_ps(b, d, _MM_SHUFFLE(3, 2, 3, 2));
+}
+
 [[nodiscard]] inline Floats operator+(Floats a, Floats b) noexcept { return {_mm256_add_ps(a.r, b.r)}; }
 [[nodiscard]] inline Floats operator-(Floats a, Floats b) noexcept { return {_mm256_sub_ps(a.r, b.r)}; }
 [[nodiscard]] inline Floats operator*(Floats a, Floats b) noexcept { return {_mm256_mul_ps(a.r, b.r)}; }

@@ -57,6 +57,15 @@ struct Mask {
 };
 using IntMask = Mask;
 
+inline void transpose4(Floats (&x)[4]) noexcept {
+  const __m512 a = _mm512_unpacklo_ps(x[0].r, x[1].r), b = _mm512_unpackhi_ps(x[0].r, x[1].r);
+  const __m512 c = _mm512_unpacklo_ps(x[2].r, x[3].r), d = _mm512_unpackhi_ps(x[2].r, x[3].r);
+  x[0].r = _mm512_shuffle_ps(a, c, _MM_SHUFFLE(1, 0, 1, 0));
+  x[1].r = _mm512_shuffle_ps(a, c, _MM_SHUFFLE(3, 2, 3, 2));
+  x[2].r = _mm512_shuffle_ps(b, d, _MM_SHUFFLE(1, 0, 1, 0));
+  x[3].r = _mm512_shuffle_ps(b, d, _MM_SHUFFLE(3, 2, 3, 2));
+}
+
 [[nodiscard]] inline Floats operator+(Floats a, Floats b) noexcept { return {_mm512_add_ps(a.r, b.r)}; }
 [[nodiscard]] inline Floats operator-(Floats a, Floats b) noexcept { return {_mm512_sub_ps(a.r, b.r)}; }
 [[nodiscard]] inline Floats operator*(Floats a, Floats b) noexcept { return {_mm512_mul_ps(a.r, b.r)}; }

@@ -7,6 +7,7 @@
 //                   and scatter(p, stride), stride below 2^20. A partial load gives 0 in the other lanes.
 //                   stream(p): store past the caches where the tier can; p is a multiple of the vector's size, and
 //                   end_stream() comes before anybody else looks.
+//   transpose4(x[4])   swaps lane 4n + j of x[i] with lane 4n + i of x[j].
 //   + - * /, fma    one rounding each; fma is fused on every machine.
 //   greater, at_least, is_nan -> Mask;  at_least(Ints, Ints), within(x, least, most) -> IntMask;  |, & of masks;  select(mask, yes,
 //   no).
@@ -109,6 +110,15 @@ struct Mask {
 struct IntMask {
   xsimd::batch_bool<std::int32_t, Arch> r;
 };
+
+inline void transpose4(Floats (&x)[4]) noexcept {
+  alignas(64) float from[4][Floats::width], to[4][Floats::width];
+  for (std::size_t i = 0; i < 4; ++i) x[i].store(from[i]);
+  for (std::size_t i = 0; i < 4; ++i) {
+    for (std::size_t lane = 0; lane < Floats::width; ++lane) to[i][lane] = from[lane % 4][lane / 4 * 4 + i];
+    x[i] = Floats::load(to[i]);
+  }
+}
 
 [[nodiscard]] inline Floats operator+(Floats a, Floats b) noexcept { return {a.r + b.r}; }
 [[nodiscard]] inline Floats operator-(Floats a, Floats b) noexcept { return {a.r - b.r}; }

@@ -9,6 +9,17 @@ inline void multiply(const float* a, const float* b, std::size_t count, float* o
   for_lanes(count, [&](std::size_t i, auto part) { (Floats::load(a + i, part) * Floats::load(b + i, part)).store(out + i, part); });
 }
 
+/// The inner loops have a constant length, so that every compiler makes vectors of them.
+inline void sum_channels(const float* x, std::size_t stride, std::size_t pixels, std::size_t channels, double* sums) noexcept {
+  constexpr std::size_t together = 16;
+  std::size_t c = 0;
+  for (; c + together <= channels; c += together)
+    for (std::size_t p = 0; p < pixels; ++p)
+      for (std::size_t i = 0; i < together; ++i) sums[c + i] += static_cast<double>(x[p * stride + c + i]);
+  for (; c < channels; ++c)
+    for (std::size_t p = 0; p < pixels; ++p) sums[c] += static_cast<double>(x[p * stride + c]);
+}
+
 /// Between a and b.
 inline Floats interpolate(Floats fraction, Floats a, Floats b) noexcept { return fma(fraction, b - a, a); }
 

@@ -19,6 +19,23 @@ inline void softmax_lanes(const float* x, std::size_t group, float* out) noexcep
   for (std::size_t i = 0; i < group; ++i) (value[i] / sum).scatter(out + i, group);
 }
 
+/// Softmax of `width` groups of four: transposed, each of four vectors holds one value of every group.
+inline void softmax_fours(const float* x, float* out) noexcept {
+  Floats value[4];
+  for (std::size_t i = 0; i < 4; ++i) value[i] = Floats::load(x + i * Floats::width);
+  transpose4(value);
+  Floats largest = value[0];
+  for (std::size_t i = 1; i < 4; ++i) largest = select(greater(value[i], largest), value[i], largest);
+  Floats sum = Floats::set(0.0f);
+  for (std::size_t i = 0; i < 4; ++i) {
+    value[i] = exponential(value[i] - largest);
+    sum = sum + value[i];
+  }
+  for (std::size_t i = 0; i < 4; ++i) value[i] = value[i] / sum;
+  transpose4(value);
+  for (std::size_t i = 0; i < 4; ++i) value[i].store(out + i * Floats::width);
+}
+
 /// The largest value of a group. In lanes: where order would matter (NaN, zeros of both signs) the softmax is the same.
 inline float largest_of(const float* x, std::size_t group) noexcept {
   float largest = x[0];
@@ -63,8 +80,11 @@ inline void softmax_groups(const float* x, std::size_t group, float* out) noexce
 
 inline void softmax(const float* x, std::size_t groups, std::size_t group, float* out) noexcept {
   std::size_t g = 0;
-  if (group <= most_in_lanes)
+  if (group == 4) {
+    for (; g + Floats::width <= groups; g += Floats::width) softmax_fours(x + g * group, out + g * group);
+  } else if (group <= most_in_lanes) {
     for (; g + Floats::width <= groups; g += Floats::width) softmax_lanes(x + g * group, group, out + g * group);
+  }
   for (; g + 4 <= groups; g += 4) softmax_groups<4>(x + g * group, group, out + g * group);
   for (; g < groups; ++g) softmax_groups<1>(x + g * group, group, out + g * group);
 }
