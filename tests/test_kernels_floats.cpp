@@ -185,9 +185,25 @@ TEST_CASE("resize_row, and the same in two passes") {
       });
     };
     compare([&](const KernelTable& table, std::vector<float>& out) {
-      table.resize_row(top.data(), bottom.data(), 0.3f, left.data(), right.data(), fraction.data(), pixels, channels, out.data());
+      table.resize_row(top.data(), bottom.data(), 0.3f, left.data(), right.data(), fraction.data(), pixels, channels, channels,
+                       out.data());
     });
     const std::vector<float> whole = expected;
+    for_each_table([&](const KernelTable& table) {  // as part of wider pixels
+      const std::size_t stride = channels + 1 + below(3);
+      std::vector<float> wide(pixels * stride, 7.0f);
+      table.resize_row(top.data(), bottom.data(), 0.3f, left.data(), right.data(), fraction.data(), pixels, channels, stride,
+                       wide.data());
+      for (std::size_t x = 0; x < pixels; ++x) {
+        got.assign(wide.begin() + static_cast<std::ptrdiff_t>(x * stride),
+                   wide.begin() + static_cast<std::ptrdiff_t>((x + 1) * stride));
+        for (std::size_t c = channels; c < stride; ++c) REQUIRE(got[c] == 7.0f);
+        got.resize(channels);
+        const auto at = whole.begin() + static_cast<std::ptrdiff_t>(x * channels);
+        REQUIRE(first_difference(got, std::vector<float>(at, at + static_cast<std::ptrdiff_t>(channels))) == channels);
+      }
+    });
+    got.resize(expected.size());
     AlignedVector<float> t(expected.size()), u(expected.size()), aligned(expected.size());
     compare([&](const KernelTable& table, std::vector<float>& out) {
       table.resize_columns(top.data(), left.data(), right.data(), fraction.data(), pixels, channels, t.data());

@@ -49,6 +49,7 @@ void check_order(const Graph& graph, const Plan& plan) {
       if (time[input].step != time[id].step) {
         CHECK(time[input].stage < time[id].stage);
         CHECK(plan.values()[input].place != Place::band);
+        CHECK(plan.values()[input].place != Place::inside);
       } else {
         CHECK(plan.uses(id)[i] == RowUse::same);
         CHECK(time[input].position < time[id].position);
@@ -99,6 +100,15 @@ void check_memory(const Graph& graph, const Plan& plan) {
   std::vector<std::vector<Living>> bands(plan.steps().size());
   for (NodeId id = 0; id < time.size(); ++id) {
     const PlannedValue& value = plan.values()[id];
+    if (value.place == Place::inside) {  // its bytes are those of the concat, from now on
+      CHECK(time[value.inside].step == time[id].step);
+      CHECK(time[value.inside].position > time[id].position);
+      const PlannedValue& whole = plan.values()[value.inside];
+      CHECK(value.offset + value.shape.channels <= whole.shape.channels);
+      if (whole.place == Place::band)
+        bands[time[id].step].push_back({value.inside, time[id].position, time[value.inside].position});
+      continue;
+    }
     CHECK(value.offset % 64 == 0);
     Living in_stages{id, time[id].stage, time[id].stage}, in_step{id, time[id].position, time[id].position};
     for (NodeId reader = id + 1; reader < time.size(); ++reader)
@@ -189,6 +199,23 @@ TEST_CASE("a map made just before it is read never exists as a whole") {
   const Plan plan(program, 8, 8);
   CHECK(plan.values()[wide].place == Place::band);  // moved behind `deep`, though `narrow` alone decides its step
   CHECK(plan.values()[narrow].place == Place::arena);
+}
+
+TEST_CASE("a resized map is written where the concat wants it") {
+  GraphBuilder g;
+  const NodeId in = g.input(16);
+  const NodeId half = g.add("half", MaxPool2dNode{square_window(3, 2)}, {in});
+  const NodeId large = g.add("large", ResizeNode{.factor = 2}, {half});
+  const NodeId read_twice = g.add("read_twice", ResizeNode{.factor = 2}, {half});
+  const NodeId joined = g.add("joined", ConcatNode{}, {in, large, read_twice});
+  g.output({.task = "a", .node = g.add("sum", ConcatNode{}, {joined, read_twice})});
+  const Program program(g.build(), kernels::reference_table());
+  const Plan plan(program, 8, 8);
+  CHECK(plan.values()[large].place == Place::inside);
+  CHECK(plan.values()[large].inside == joined);
+  CHECK(plan.values()[large].offset == 16);
+  CHECK(plan.values()[read_twice].place == Place::band);
+  check_memory(program.graph(), plan);
 }
 
 TEST_CASE("pools whose windows lie side by side run with what they read") {

@@ -167,7 +167,7 @@ TEST_CASE("a bilinear row") {
   const std::uint32_t left[] = {0}, right[] = {1};
   const float fraction[] = {0.25f};
   float out[2];
-  reference_table().resize_row(top, bottom, 0.5f, left, right, fraction, 1, 2, out);
+  reference_table().resize_row(top, bottom, 0.5f, left, right, fraction, 1, 2, 2, out);
   CHECK(out[0] == 4.5f);   // between 1 and 8
   CHECK(out[1] == 15.0f);  // between 12.5 and 17.5
 }

@@ -93,15 +93,17 @@ TEST_CASE("every operation gives the same bits on every table and thread count")
   }
 }
 
-TEST_CASE("steps, bands, threads and shared buffers change nothing") {
-  const Graph graph = test::every_operation();
-  const Tensor<float> input = noise({36, 32, 3});
+namespace {
+
+/// Compares the outputs of plans with many thread counts and bands with those of a run that keeps every value.
+void expect_same_for_every_plan(const Graph& graph, std::size_t height, std::size_t width) {
+  const Tensor<float> input = noise({height, width, graph.values()[0].channels});
   for (const kernels::KernelTable* table : kernels::tables()) {
     const Program program(graph, *table);
     KeptRun kept(program, input);
     for (std::size_t threads = 1; threads <= 5; ++threads)
       for (const std::size_t band_bytes : {std::size_t{1}, std::size_t{3000}, std::size_t{1} << 30}) {
-        const Plan plan(program, 36, 32, {.threads = threads, .band_bytes = band_bytes});
+        const Plan plan(program, height, width, {.threads = threads, .band_bytes = band_bytes});
         AlignedVector<std::byte> arena(plan.arena_bytes(), std::byte{0xff});
         std::copy_n(input.data(), input.span().size(), plan.value(0, arena).floats().data);
         run(program, plan, arena);
@@ -111,6 +113,32 @@ TEST_CASE("steps, bands, threads and shared buffers change nothing") {
         }
       }
   }
+}
+
+}  // namespace
+
+TEST_CASE("steps, bands, threads and shared buffers change nothing") {
+  expect_same_for_every_plan(test::every_operation(), 36, 32);
+}
+
+TEST_CASE("resized maps written into their concat, residuals written over") {
+  GraphBuilder g;
+  test::Numbers random;
+  const NodeId in = g.input(5);
+  const NodeId half = g.add("half", MaxPool2dNode{square_window(3, 2)}, {in});
+  const NodeId quarter = g.add("quarter", MaxPool2dNode{square_window(3, 2)}, {half});
+  const NodeId small = g.add("small", ConcatNode{}, {quarter, quarter, quarter, quarter});
+  const NodeId narrow = g.add("narrow", ResizeNode{.factor = 2}, {half});
+  const NodeId wide = g.add("wide", ResizeNode{.factor = 4}, {small});
+  const NodeId joined = g.add("joined", ConcatNode{}, {narrow, in, wide});
+  const NodeId bits = g.add("bits", BinarizeNode{}, {joined});
+  const auto conv = [&] {
+    return BinaryConv2dNode{.window = square_window(3), .weight = g.signs({30, 3, 3, 30}, random(30 * 9 * 30))};
+  };
+  const NodeId first = g.add("first", conv(), {bits, joined});
+  const NodeId again = g.add("again", BinarizeNode{}, {first});
+  g.output({.task = "a", .node = g.add("second", conv(), {again, first})});
+  expect_same_for_every_plan(g.build(4), 32, 36);
 }
 
 TEST_CASE("a runner that keeps all values gives the same maps") {

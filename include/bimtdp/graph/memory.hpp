@@ -45,6 +45,23 @@ class ValuePlacer {
     }
   }
 
+  /// Lets values be written where a concat of their step wants them, instead of being copied there.
+  void place_inside() {
+    for (const PlannedStep& step : steps_)
+      for (const NodeId id : step.nodes) {
+        if (!std::holds_alternative<ConcatNode>(graph_.nodes()[id].op) || values_[id].type != ValueType::floats) continue;
+        std::size_t channel = 0;
+        for (const NodeId input : graph_.nodes()[id].inputs) {
+          if (step_of_[input] == step_of_[id] && may_go_inside(input)) {
+            values_[input].place = Place::inside;
+            values_[input].inside = id;
+            values_[input].offset = channel;
+          }
+          channel += values_[input].shape.channels;
+        }
+      }
+  }
+
   /// Puts every value that only its own step reads into that step's band.
   /// Returns the bytes of the largest band.
   [[nodiscard]] std::size_t place_bands() {
@@ -88,13 +105,15 @@ class ValuePlacer {
     std::vector<NodeId> owner;
     for (std::size_t i = 0; i < step.nodes.size() && step.nodes.size() > 1; ++i) {
       const NodeId id = step.nodes[i];
-      if (!in_band[id]) continue;
-      std::size_t last = i;
+      if (!in_band[id] || values_[id].place == Place::inside) continue;
+      std::size_t first = i, last = i;
+      for (std::size_t j = 0; j < i; ++j)
+        if (values_[step.nodes[j]].place == Place::inside && values_[step.nodes[j]].inside == id) first = std::min(first, j);
       for (std::size_t j = i + 1; j < step.nodes.size(); ++j) {
         const std::vector<NodeId>& inputs = graph_.nodes()[step.nodes[j]].inputs;
         if (std::find(inputs.begin(), inputs.end(), id) != inputs.end()) last = j;
       }
-      blocks.push_back({(Checked(values_[id].row_bytes) * values_[id].rows_per(step) * step.band).size(), i, last, 0});
+      blocks.push_back({(Checked(values_[id].row_bytes) * values_[id].rows_per(step) * step.band).size(), first, last, 0});
       owner.push_back(id);
     }
     const std::size_t bytes = place(blocks).size();
@@ -107,6 +126,15 @@ class ValuePlacer {
     return bytes;
   }
 
+  /// Whether a node can write its pixels apart from each other, and nobody but one reader wants them.
+  [[nodiscard]] bool may_go_inside(NodeId id) const {
+    const auto* resize = std::get_if<ResizeNode>(&graph_.nodes()[id].op);
+    if (resize == nullptr || resize->mode != ResizeMode::bilinear) return false;
+    std::ptrdiff_t readers = 0;
+    for (const Node& node : graph_.nodes()) readers += std::count(node.inputs.begin(), node.inputs.end(), id);
+    for (const Output& output : graph_.outputs()) readers += output.node == id;
+    return readers == 1;
+  }
   /// The input that a node may write its result over, element by element; none where it may not: `none`.
   [[nodiscard]] static std::size_t overwritable(const Node& node) {
     const NodeOp& op = node.op;

@@ -40,7 +40,10 @@ class Plan {
     add_steps(graph, shaped, options.band_bytes);
     detail::ValuePlacer placer(graph, values_, steps_, stages_);
     if (options.outputs_apart && !keep_all_) placer.place_outputs();
-    if (!keep_all_) band_bytes_ = placer.place_bands();
+    if (!keep_all_) {
+      placer.place_inside();
+      band_bytes_ = placer.place_bands();
+    }
     arena_bytes_ = placer.place_arena(keep_all_);
     add_scratch(program);
     check(arena_bytes_ <= options.limits.max_bytes, "plan", "too much memory for the limits (got ", arena_bytes_,
@@ -68,7 +71,8 @@ class Plan {
   /// exist only while their step runs: Error.
   [[nodiscard]] ValueRef value(NodeId id, std::span<std::byte> arena, std::span<float* const> outputs = {}) const {
     const PlannedValue& v = values_[id];
-    check(v.place != Place::band, "plan", "the value of node ", id, " is not kept: it never exists as a whole");
+    check(v.place != Place::band && v.place != Place::inside, "plan", "the value of node ", id,
+          " is not kept: it never exists as a whole");
     if (v.place == Place::arena) return {v.type, v.shape, arena.data() + v.offset};
     check(v.offset < outputs.size(), "plan", "no memory for output ", v.offset);
     return {v.type, v.shape, reinterpret_cast<std::byte*>(outputs[v.offset])};
@@ -81,7 +85,7 @@ class Plan {
       const ValueType type = graph.values()[id].type;
       const Shape& shape = shaped.shapes[id];
       const std::size_t bytes = value_bytes(type, shape);
-      values_.push_back({shape, type, Place::arena, 0, bytes / shape.height, bytes, {}});
+      values_.push_back({shape, type, Place::arena, 0, 0, bytes / shape.height, bytes, {}});
       const Node& node = graph.nodes()[id];
       inputs.clear();
       for (const NodeId input : node.inputs) inputs.push_back(shaped.shapes[input]);

@@ -22,13 +22,19 @@ struct PlanOptions {
   std::size_t band_bytes = std::size_t{1} << 18;
 };
 
-enum class Place { arena, band, caller };
+enum class Place {
+  arena,
+  band,    ///< of the step that makes it
+  caller,  ///< the memory of a float output
+  inside   ///< the value that a concat makes of it
+};
 
 struct PlannedValue {
   Shape shape{};
   ValueType type = ValueType::floats;
   Place place = Place::arena;
-  std::size_t offset = 0;      ///< in the arena or in the band's memory, a multiple of 64; in the caller's list of outputs
+  std::size_t offset = 0;      ///< bytes in the arena or in the band's memory, a multiple of 64; the caller's output; first channel
+  NodeId inside = 0;           ///< the concat
   std::size_t row_bytes = 0;   ///< of one row
   std::size_t bytes = 0;       ///< of all rows, or of a band
   std::vector<RowUse> uses{};  ///< how the node that makes it uses the rows of its inputs

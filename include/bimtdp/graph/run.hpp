@@ -69,6 +69,10 @@ class PieceRunner {
     const PlannedValue& v = plan_.values()[id];
     const std::size_t each = v.rows_per(step);
     const Shape shape{rows * each, v.shape.width, v.shape.channels};
+    if (v.place == Place::inside) {
+      const ValueRef whole = rows_of(v.inside, step, row, rows);
+      return {v.type, shape, whole.data + v.offset * sizeof(float), whole.shape.channels};
+    }
     if (v.place == Place::band) return {v.type, shape, band_.data() + v.offset};
     return {v.type, shape, plan_.value(id, arena_, outputs_).data + row * each * v.row_bytes};
   }

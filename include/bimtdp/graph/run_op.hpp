@@ -151,7 +151,7 @@ struct RowsRunner {
     });
   }
   void operator()(const ops::ResizeBilinear& resize) const {
-    resize.run_rows(op.in[0].floats(), whole.height, first_row, op.out.floats(), op.execution);
+    resize.run_rows(op.in[0].floats(), whole.height, first_row, op.out.floats(), op.execution, op.out.stride);
   }
   void operator()(const ops::ResizeNearest& resize) const {
     if (op.out.type == ValueType::bits) return resize.run_rows(op.bits_in(), whole.height, first_row, op.out.bits(), op.execution);

@@ -240,8 +240,8 @@ inline void resize_columns(const float* row, const std::uint32_t* left, const st
 
 inline void resize_row(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
                        const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
-                       float* out) noexcept {
-  for (std::size_t x = 0; x < pixels; ++x, out += channels) {
+                       std::size_t stride, float* out) noexcept {
+  for (std::size_t x = 0; x < pixels; ++x, out += stride) {
     float t = 0.0f, u = 0.0f;
     for (std::size_t c = 0; c < channels; ++c) {
       const std::uint32_t l = left[x] * static_cast<std::uint32_t>(channels), r = right[x] * static_cast<std::uint32_t>(channels);

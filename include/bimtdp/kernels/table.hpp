@@ -168,10 +168,10 @@ struct KernelTable {
   /// out[x*channels + c] = fma(fraction[x], r - l, l).
   void (*resize_columns)(const float* row, const std::uint32_t* left, const std::uint32_t* right, const float* fraction,
                          std::size_t pixels, std::size_t channels, float* out) noexcept;
-  /// Both at once: resize_rows(row_fraction) of resize_columns of `top` and of `bottom`.
+  /// Both at once: resize_rows(row_fraction) of resize_columns of `top` and of `bottom`. Pixel x is written to out[x*stride].
   void (*resize_row)(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
                      const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
-                     float* out) noexcept;
+                     std::size_t stride, float* out) noexcept;
   /// Softmax over each run of `group` consecutive values: exp(x - max) / sum, sum from the first in order.
   void (*softmax)(const float* x, std::size_t groups, std::size_t group, float* out) noexcept;
 };

@@ -24,12 +24,15 @@ class Concat {
   }
   [[nodiscard]] std::size_t scratch_bytes(std::span<const Shape>, std::size_t) const { return 0; }
 
+  /// An input that begins at its own place in `out` was written there by whoever made it, and is left alone.
   void run(std::span<const TensorView<const float>> in, const TensorView<float>& out, const Execution& execution) const {
     check_inputs(in, out.shape, execution);
     for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
-      for (std::size_t x = 0; x < out.shape.width; ++x) {
-        float* to = out.pixel(y, x);
-        for (const auto& map : in) to = std::copy_n(map.pixel(y, x), map.shape.channels, to);
+      std::size_t at = 0;
+      for (const auto& map : in) {
+        if (map.data != out.data + at)
+          for (std::size_t x = 0; x < out.shape.width; ++x) std::copy_n(map.pixel(y, x), map.shape.channels, out.pixel(y, x) + at);
+        at += map.shape.channels;
       }
     });
   }

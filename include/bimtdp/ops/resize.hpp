@@ -58,20 +58,25 @@ class ResizeBilinear {
   }
 
   /// Rows first_row, first_row + 1, ... of an output of `height` rows: `out` holds these rows alone, `in` is the whole map.
+  /// `stride`: floats between neighbouring pixels of `out`, where it is part of a map of more channels; 0: it is not.
   void run_rows(const TensorView<const float>& in, std::size_t height, std::size_t first_row, const TensorView<float>& out,
-                const Execution& execution) const {
+                const Execution& execution, std::size_t stride = 0) const {
     check_rows(out.shape, first_row, output_shape(in.shape, height, out.shape.width), where);
+    check(stride == 0 || stride >= out.shape.channels, where, "stride (got ", stride, ", expected at least ", out.shape.channels,
+          ")");
+    const bool dense = stride == 0 || stride == out.shape.channels;
     const ScratchNeed need = this->need(out.shape);
     check_execution(execution, need, where);
-    const Columns columns = make_columns(in.shape, out.shape, *execution.kernels, Scratch(execution.scratch));
+    const Columns columns = make_columns(in.shape, out.shape, dense, *execution.kernels, Scratch(execution.scratch));
     for_each_part(execution, out.shape.height, need, [&](std::size_t begin, std::size_t end, const Scratch& scratch) {
       const auto neighbours = [&](std::size_t y) { return detail::bilinear_neighbours(first_row + y, in.shape.height, height); };
       const std::size_t sources = neighbours(end - 1).second - neighbours(begin).first + 1;
-      if (sources <= end - begin) return two_passes(in, columns, neighbours, begin, end, out, scratch);
+      if (dense && sources <= end - begin) return two_passes(in, columns, neighbours, begin, end, out, scratch);
       for (std::size_t y = begin; y < end; ++y) {
         const detail::Neighbours n = neighbours(y);
         columns.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, columns.left, columns.right,
-                                    columns.fraction, columns.pixels, columns.channels, out.pixel(y, 0));
+                                    columns.fraction, columns.pixels, columns.channels, dense ? columns.channels : stride,
+                                    dense ? out.pixel(y, 0) : out.data + y * out.shape.width * stride);
       }
     });
   }
@@ -81,17 +86,17 @@ class ResizeBilinear {
   static constexpr std::size_t most_lanes = 16;               // of float vectors
   static constexpr std::size_t large = std::size_t{1} << 20;  // values: no cache of one core keeps so many until they are read
 
-  /// The horizontal neighbours of every pixel of a row. Where a pixel does not fill a vector, every value counts as a pixel of
-  /// one channel.
+  /// The horizontal neighbours of every pixel of a row. Where a dense pixel does not fill a vector, every value counts as a pixel
+  /// of one channel.
   struct Columns {
     const kernels::KernelTable* kernels;
     std::uint32_t *left, *right;
     float* fraction;
     std::size_t pixels, channels;
   };
-  [[nodiscard]] static Columns make_columns(const Shape& in, const Shape& out, const kernels::KernelTable& kernels,
+  [[nodiscard]] static Columns make_columns(const Shape& in, const Shape& out, bool dense, const kernels::KernelTable& kernels,
                                             Scratch scratch) noexcept {
-    const std::size_t repeat = out.channels < kernels.float_lanes ? out.channels : 1, pixels = out.width * repeat;
+    const std::size_t repeat = dense && out.channels < kernels.float_lanes ? out.channels : 1, pixels = out.width * repeat;
     const Columns columns{&kernels,
                           scratch.take<std::uint32_t>(pixels),
                           scratch.take<std::uint32_t>(pixels),

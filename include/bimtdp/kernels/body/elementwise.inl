@@ -64,9 +64,9 @@ inline void resize_columns(const float* row, const std::uint32_t* left, const st
 
 inline void resize_row(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
                        const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
-                       float* out) noexcept {
+                       std::size_t stride, float* out) noexcept {
   const Floats row = Floats::set(row_fraction);
-  if (channels == 1) {
+  if (channels == 1 && stride == 1) {
     for_lanes(pixels, [&](std::size_t x, auto part) {
       const std::size_t count = std::min(Floats::width, pixels - x);
       const Floats f = Floats::load(fraction + x, part);
@@ -76,7 +76,7 @@ inline void resize_row(const float* top, const float* bottom, float row_fraction
     });
     return;
   }
-  for (std::size_t x = 0; x < pixels; ++x, out += channels) {
+  for (std::size_t x = 0; x < pixels; ++x, out += stride) {
     const std::size_t l = left[x] * channels, r = right[x] * channels;
     const Floats f = Floats::set(fraction[x]);
     for_lanes(channels, [&](std::size_t c, auto part) {
