@@ -5,12 +5,13 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/test.sh [--no-install] [--no-sanitizers] [--no-python]
+usage: scripts/test.sh [--no-install] [--no-sanitizers] [--no-benchmarks] [--no-python]
 
 Builds and tests this checkout on Debian 12/13 or Ubuntu 24.04; everything goes to build/ inside it.
 
   --no-install     use the packages that are there, call no apt
   --no-sanitizers  skip the part under AddressSanitizer and UndefinedBehaviorSanitizer
+  --no-benchmarks  do not build the benchmarks and run each for a moment (what they measure is not looked at)
   --no-python      skip the tests of scripts/
 
 An installed torch (2.1 or newer) is used; else scripts/requirements.txt is installed into build/venv. PIP_* variables
@@ -18,11 +19,12 @@ reach pip: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets the sma
 TEXT
 }
 
-install=1 sanitizers=1 python=1
+install=1 sanitizers=1 benchmarks=1 python=1
 for argument in "$@"; do
   case "$argument" in
     --no-install) install=0 ;;
     --no-sanitizers) sanitizers=0 ;;
+    --no-benchmarks) benchmarks=0 ;;
     --no-python) python=0 ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -47,6 +49,12 @@ test_sanitizers() {
   cmake --build --preset asan -j "$jobs" --target sanitized_tests
   step "C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer"
   ctest --preset asan -j "$jobs" -L sanitized --no-tests=error
+}
+
+test_benchmarks() {
+  local options=(--smoke)
+  if ((!install)); then options+=(--no-install); fi
+  scripts/benchmark.sh "${options[@]}"
 }
 
 torch_is_new_enough() {
@@ -76,5 +84,6 @@ started=$SECONDS
 if ((install)); then install_packages "${build_packages[@]}" "${test_packages[@]}"; fi
 test_release
 if ((sanitizers)); then test_sanitizers; fi
+if ((benchmarks)); then test_benchmarks; fi
 if ((python)); then test_python; fi
 step "All tests passed in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s"
