@@ -7,6 +7,7 @@
 #include "peak.hpp"
 
 #include <bimtdp/ops/binarize.hpp>
+#include <bimtdp/ops/binary_attention.hpp>
 #include <bimtdp/ops/binary_conv2d.hpp>
 #include <bimtdp/ops/conv2d.hpp>
 #include <bimtdp/ops/resize.hpp>
@@ -94,32 +95,60 @@ void report_copy(benchmark::State& state, double best, std::size_t bytes) {
   state.counters["share_of_copy"] = copy / best;
 }
 
-enum class To { floats, bits };
+/// floats: batch normalisation; block: that, a residual and RPReLU, as between the layers of a Bi-Real network; bits: its sign.
+enum class To { floats, block, bits };
+
+/// Random weight bits of `filters` filters of `taps` taps.
+std::vector<std::uint64_t> random_bits(std::size_t filters, std::size_t taps, std::size_t channels) {
+  std::mt19937_64 generator(1);
+  const std::size_t words = words_for<std::uint64_t>(channels), used = channels % 64;
+  std::vector<std::uint64_t> bits(filters * taps * words);
+  for (std::size_t i = 0; i < bits.size(); ++i)
+    bits[i] = generator() & (used && i % words == words - 1 ? low_bits<std::uint64_t>(used) : ~0ull);
+  return bits;
+}
 
 void binary_conv2d(benchmark::State& state, const KernelTable& table, const Layer& layer, To to) {
-  std::mt19937_64 generator(1);
-  const std::size_t words = words_for<std::uint64_t>(layer.in / layer.groups);
-  std::vector<std::uint64_t> weights(layer.out * layer.kernel * layer.kernel * words);
-  const std::size_t used = layer.in / layer.groups % 64;
-  for (std::size_t i = 0; i < weights.size(); ++i)
-    weights[i] = generator() & (used && i % words == words - 1 ? low_bits<std::uint64_t>(used) : ~0ull);
+  const auto weights = random_bits(layer.out, layer.kernel * layer.kernel, layer.in / layer.groups);
   const auto scale = random_values<std::vector<float>>(layer.out), bias = random_values<std::vector<float>>(layer.out);
   ops::BinaryConv2dParameters parameters{layer.window(), layer.groups, layer.in, layer.out, weights, {}};
   parameters.epilogue.scale = scale;
   parameters.epilogue.bias = bias;
+  if (to == To::block) parameters.epilogue.activation = {kernels::ActivationKind::rprelu, scale, bias, bias};
   const ops::BinaryConv2d conv(table, parameters, to == To::bits ? ops::BinaryOutput::bits : ops::BinaryOutput::floats);
   const BitTensor<std::uint32_t> in = pack<std::uint32_t>(random_map({layer.height, layer.width, layer.in}).view());
   const Shape shape = conv.output_shape(in.shape());
   const ops::OwnExecution execution(table, conv.scratch_bytes(in.shape(), 1), 1);
-  Tensor<float> floats(to == To::floats ? shape : Shape{});
+  Tensor<float> floats(to != To::bits ? shape : Shape{});
+  const Tensor<float> residual = random_map(to == To::block ? shape : Shape{});
   BitTensor<std::uint32_t> bits(to == To::bits ? shape : Shape{});
   double peak = peak::rate(peak::binary_loop(table.name));
   const double best = fastest(state, [&] {
     if (to == To::bits) return conv.run(in, bits.view(), execution);
-    conv.run(in, floats.view(), execution);
+    conv.run(in, floats.view(), execution, to == To::block ? residual.view() : TensorView<const float>{});
   });
   peak = std::max(peak, peak::rate(peak::binary_loop(table.name)));
   state.counters["share_of_peak"] = layer.work() / 32.0 / best / peak;
+}
+
+/// Four tasks, each gated by itself and with the messages of the others.
+void binary_attention(benchmark::State& state, const KernelTable& table, const Shape& shape) {
+  const auto weights = random_bits(shape.channels, 9, shape.channels);
+  const auto scale = random_values<std::vector<float>>(shape.channels);
+  const std::vector<std::size_t> targets = {0, 1, 2, 3};
+  const std::vector<ops::AttentionConv> convs(4, {weights, {}, scale, scale});
+  const Layer layer{3, shape.channels, shape.channels, shape.height, shape.width};
+  ops::BinaryAttentionParameters parameters{shape.channels, 4, targets};
+  parameters.window = layer.window(), parameters.gates = convs, parameters.messages = convs;
+  const ops::BinaryAttention attention(table, parameters);
+  const BitTensor<std::uint32_t> in = pack<std::uint32_t>(random_map(shape).view());
+  const std::vector<BitView<const std::uint32_t>> sources(4, in);
+  BitTensor<std::uint32_t> out(attention.output_shape(shape));
+  const ops::OwnExecution execution(table, attention.scratch_bytes(shape, 1), 1);
+  double peak = peak::rate(peak::binary_loop(table.name));
+  const double best = fastest(state, [&] { attention.run(sources, {}, out.view(), execution); });
+  peak = std::max(peak, peak::rate(peak::binary_loop(table.name)));
+  state.counters["share_of_peak"] = 8.0 * layer.work() / 32.0 / best / peak;
 }
 
 void conv2d(benchmark::State& state, const KernelTable& table, const Layer& layer) {
@@ -181,10 +210,23 @@ const std::vector<Layer> binary_layers = {{3, 256, 256, 56, 56},
                                           {3, 72, 72, 30, 40},
                                           {3, 144, 144, 15, 20},
                                           {3, 256, 256, 56, 56, 2},
+                                          {3, 64, 64, 56, 56, 2},
+                                          {3, 18, 18, 120, 160, 2},
+                                          {3, 256, 256, 56, 56, 1, 2},
                                           {3, 256, 256, 56, 56, 1, 4},
+                                          {3, 256, 256, 56, 56, 1, 12},
+                                          {3, 256, 256, 56, 56, 1, 24},
+                                          {3, 256, 256, 56, 56, 1, 36},
                                           {5, 64, 64, 56, 56},
                                           {7, 64, 64, 56, 56},
+                                          {5, 256, 256, 56, 56},
+                                          {7, 256, 256, 28, 28},
+                                          {3, 512, 512, 28, 28},
+                                          {1, 270, 270, 120, 160},
+                                          {3, 54, 18, 120, 160},
+                                          {3, 256, 256, 56, 56, 1, 1, 2},
                                           {3, 256, 256, 56, 56, 1, 1, 4},
+                                          {3, 256, 256, 56, 56, 1, 1, 8},
                                           {3, 256, 256, 56, 56, 1, 1, 256}};
 const std::vector<Layer> float_layers = {
     {3, 3, 64, 240, 320, 2},         {3, 64, 64, 56, 56},    {3, 18, 18, 120, 160}, {1, 256, 256, 30, 40},
@@ -203,7 +245,10 @@ void register_all() {
     for (const Layer& layer : binary_layers) {
       add("binary_conv2d", layer.name(), [&t, &layer](benchmark::State& s) { binary_conv2d(s, t, layer, To::floats); });
       add("binary_conv2d_bits", layer.name(), [&t, &layer](benchmark::State& s) { binary_conv2d(s, t, layer, To::bits); });
+      add("binary_block", layer.name(), [&t, &layer](benchmark::State& s) { binary_conv2d(s, t, layer, To::block); });
     }
+    for (const Shape shape : {Shape{120, 160, 18}, Shape{60, 80, 36}})
+      add("binary_attention", text(shape) + "/4", [&t, shape](benchmark::State& s) { binary_attention(s, t, shape); });
     for (const Layer& layer : float_layers) add("conv2d", layer.name(), [&t, &layer](benchmark::State& s) { conv2d(s, t, layer); });
     for (const Shape shape : {Shape{56, 56, 256}, Shape{120, 160, 18}}) {
       add("binarize", text(shape), [&t, shape](benchmark::State& s) { binarize(s, t, shape); });

@@ -5,6 +5,7 @@
 #include <numeric>
 
 using namespace cases;
+using bimtdp::kernels::AttentionRow;
 using bimtdp::kernels::reference_table;
 using bimtdp::kernels::Thresholds;
 
@@ -170,6 +171,39 @@ TEST_CASE("count_bits: dense pixels with repeated thresholds too") {
       table.count_bits(counts.data(), stride, pixels, channels, thresholds, got.data());
       REQUIRE(first_difference(got, expected) == expected.size());
     });
+  }
+}
+
+TEST_CASE("attend and attend_bits") {
+  for (std::size_t channels = 1; channels <= 75; ++channels) {
+    const std::size_t pixels = 1 + below(5), count = below(4), first = below(70);
+    std::vector<std::vector<float>> values;
+    std::vector<const float*> messages;
+    for (std::size_t m = 0; m < count + 1; ++m) values.push_back(floats(pixels * channels, true));
+    for (std::size_t m = 0; m < count; ++m) messages.push_back(values[m].data());
+    const std::vector<std::uint32_t> gate = packed(pixels, channels), identity = packed(pixels, channels);
+    for (int form = 0; form < 4; ++form) {
+      AttentionRow row{messages.data(), count};
+      if (form % 2 == 1) row.gate = gate.data();
+      if (form / 2 == 1)
+        row.identity = values[count].data();
+      else
+        row.identity_bits = identity.data();
+      const std::size_t step = channels + below(3), words_each = (first + channels + 31) / 32;
+      std::vector<float> expected(pixels * step, 7.0f);
+      std::vector<std::uint32_t> expected_bits(pixels * words_each, 1u);
+      reference_table().attend(row, pixels, channels, expected.data(), step);
+      reference_table().attend_bits(row, pixels, channels, first, expected_bits.data(), words_each);
+      for_each_table([&](const KernelTable& table) {
+        INFO(table.name << ": channels " << channels << ", form " << form << ", messages " << count);
+        std::vector<float> got(expected.size(), 7.0f);
+        std::vector<std::uint32_t> got_bits(expected_bits.size(), 1u);
+        table.attend(row, pixels, channels, got.data(), step);
+        table.attend_bits(row, pixels, channels, first, got_bits.data(), words_each);
+        REQUIRE(first_difference(got, expected) == expected.size());
+        REQUIRE(first_difference(got_bits, expected_bits) == expected_bits.size());
+      });
+    }
   }
 }
 

@@ -145,6 +145,28 @@ inline void unpack(const std::uint32_t* bits, std::size_t pixels, std::size_t ch
     for (std::size_t c = 0; c < channels; ++c) out[p * channels + c] = bit_of(bits + p * words, c) ? 1.0f : -1.0f;
 }
 
+[[nodiscard]] inline float attended(const AttentionRow& row, std::size_t p, std::size_t c, std::size_t channels) noexcept {
+  const std::size_t words = (channels + word_bits - 1) / word_bits, i = p * channels + c;
+  const float identity = row.identity ? row.identity[i] : bit_of(row.identity_bits + p * words, c) ? 1.0f : -1.0f;
+  if (row.message_count == 0) return identity;
+  float sum = row.messages[0][i];
+  for (std::size_t m = 1; m < row.message_count; ++m) sum = sum + row.messages[m][i];
+  return identity + (row.gate && !bit_of(row.gate + p * words, c) ? 0.0f : sum);
+}
+
+inline void attend(const AttentionRow& row, std::size_t pixels, std::size_t channels, float* out, std::size_t step) noexcept {
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c) out[p * step + c] = attended(row, p, c, channels);
+}
+
+inline void attend_bits(const AttentionRow& row, std::size_t pixels, std::size_t channels, std::size_t first, std::uint32_t* out,
+                        std::size_t step) noexcept {
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < channels; ++c)
+      out[p * step + (first + c) / word_bits] |= static_cast<std::uint32_t>(attended(row, p, c, channels) >= 0.0f)
+                                                 << ((first + c) % word_bits);
+}
+
 inline void gate(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* x) noexcept {
   const std::size_t words = (channels + word_bits - 1) / word_bits;
   for (std::size_t p = 0; p < pixels; ++p)
@@ -286,6 +308,8 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
                                      k::count_bits,
                                      k::binarize,
                                      k::unpack,
+                                     k::attend,
+                                     k::attend_bits,
                                      k::gate,
                                      k::conv2d,
                                      k::depthwise_conv2d,

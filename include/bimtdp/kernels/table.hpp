@@ -112,6 +112,17 @@ struct Thresholds {
   std::size_t repeat = 1;
 };
 
+/// A row of binarized attention for one target, eq. (2) and (3). y = identity, or where there are messages
+///   y = identity + (gate bit ? sum of the messages from the first on : +0); no gate: the sum itself.
+/// Rows are dense, [pixel][channels] floats or [pixel][ceil(channels/32)] words.
+struct AttentionRow {
+  const float* const* messages = nullptr;
+  std::size_t message_count = 0;
+  const std::uint32_t* gate = nullptr;  ///< or null
+  const float* identity = nullptr;      ///< or null: identity_bits as +-1
+  const std::uint32_t* identity_bits = nullptr;
+};
+
 struct KernelTable {
   const char* name;          ///< "reference", "baseline", "sse42", "avx2", "avx512", "neon"
   std::size_t binary_lanes;  ///< output channels a block of binary weights
@@ -139,6 +150,11 @@ struct KernelTable {
                    std::uint32_t* out) noexcept;
   /// out = bit ? +1 : -1.
   void (*unpack)(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* out) noexcept;
+  /// out[p*step + c] = y of the row.
+  void (*attend)(const AttentionRow&, std::size_t pixels, std::size_t channels, float* out, std::size_t step) noexcept;
+  /// bit first + c of the pixel at out + p*step |= (y >= 0).
+  void (*attend_bits)(const AttentionRow&, std::size_t pixels, std::size_t channels, std::size_t first, std::uint32_t* out,
+                      std::size_t step) noexcept;
   /// x = bit ? x : +0 in place, eq. (3)'s gate.
   void (*gate)(const std::uint32_t* bits, std::size_t pixels, std::size_t channels, float* x) noexcept;
 

@@ -97,23 +97,19 @@ class BinaryAttention {
                 const BitView<std::uint32_t>& out, const Execution& execution) const {
     check(outer_sign_, where, "bit output without the outer sign");
     for_rows(sources, identities, first_row, out.shape, execution,
-             [&](std::size_t k, std::size_t y, float* sum, std::uint32_t* bits) {
-               kernels_->binarize(sum, out.shape.width, channels_, nullptr, nullptr, bits);
-               const std::size_t words = words_for<std::uint32_t>(channels_);
-               for (std::size_t x = 0; x < out.shape.width; ++x) {
-                 std::uint32_t* to = out.pixel(y, x);
-                 if (k == 0) std::fill_n(to, out.words(), 0U);
-                 copy_bits<std::uint32_t>(bits + x * words, 0, channels_, to, k * channels_);
-               }
+             [&](std::size_t k, std::size_t y, const kernels::AttentionRow& row) {
+               std::uint32_t* to = out.pixel(y, 0);
+               if (k == 0) std::fill_n(to, out.shape.width * out.words(), 0U);
+               kernels_->attend_bits(row, out.shape.width, channels_, k * channels_, to, out.words());
              });
   }
   void run_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row,
                 const TensorView<float>& out, const Execution& execution) const {
     check(!outer_sign_, where, "float output with the outer sign");
-    for_rows(sources, identities, first_row, out.shape, execution, [&](std::size_t k, std::size_t y, float* sum, std::uint32_t*) {
-      for (std::size_t x = 0; x < out.shape.width; ++x)
-        std::copy_n(sum + x * channels_, channels_, out.pixel(y, x) + k * channels_);
-    });
+    for_rows(sources, identities, first_row, out.shape, execution,
+             [&](std::size_t k, std::size_t y, const kernels::AttentionRow& row) {
+               kernels_->attend(row, out.shape.width, channels_, out.pixel(y, 0) + k * channels_, out.shape.channels);
+             });
   }
 
  private:
@@ -124,10 +120,8 @@ class BinaryAttention {
 
   /// The buffers of one row.
   struct Row {
-    float* messages;      ///< one row a message that is kept: per_source all A, pairwise one
-    float* sum;           ///< M_k, then S_k
-    float* identity;      ///< F_k as +-1
-    std::uint32_t* bits;  ///< gates, then the output of one target
+    float* messages;  ///< per_source: of all sources, pairwise: of one target
+    std::uint32_t* gate;
     Scratch conv;
   };
   using SourceRows = std::array<PackedRows, max_sources>;  ///< every source is packed once for all its convolutions
@@ -160,25 +154,25 @@ class BinaryAttention {
       if (message) return &*message;
     return nullptr;
   }
-  [[nodiscard]] std::size_t kept_messages() const { return weights_ == MessageWeights::per_source ? sources_ : 1; }
+  [[nodiscard]] std::size_t kept_messages() const { return weights_ == MessageWeights::per_source ? sources_ : sources_ - 1; }
   [[nodiscard]] ScratchNeed need(const WindowRuns& runs) const {
     const std::size_t width = runs.columns().output;
     const BinaryConv2d* conv = any_conv();
     // The convolutions differ in values alone.
     const std::size_t conv_bytes = conv ? sources_ * conv->sums().row_bytes(runs) + conv->sums().sum_bytes(runs) : 0;
-    return {0, (kept_messages() + 2) * scratch_size<float>(width * channels_) +
+    return {0, kept_messages() * scratch_size<float>(width * channels_) +
                    scratch_size<std::uint32_t>(width * words_for<std::uint32_t>(channels_)) + conv_bytes};
   }
-  [[nodiscard]] Row take_row(Scratch& scratch, const WindowRuns& runs) const noexcept {
-    const std::size_t count = runs.columns().output * channels_, stride = scratch_size<float>(count) / sizeof(float);
-    float* messages = scratch.take<float>(kept_messages() * stride);
-    float* sum = scratch.take<float>(count);
-    float* identity = scratch.take<float>(count);
-    return {messages, sum, identity, scratch.take<std::uint32_t>(runs.columns().output * words_for<std::uint32_t>(channels_)),
-            scratch};
+  [[nodiscard]] Row take_row(Scratch& scratch, std::size_t width) const noexcept {
+    float* messages = scratch.take<float>(kept_messages() * message_stride(width));
+    std::uint32_t* gate = scratch.take<std::uint32_t>(width * words_for<std::uint32_t>(channels_));
+    return {messages, gate, scratch};
+  }
+  [[nodiscard]] std::size_t message_stride(std::size_t width) const noexcept {
+    return scratch_size<float>(width * channels_) / sizeof(float);
   }
 
-  /// finish(target, row of `out`, S_k, bit row) for every target of every row.
+  /// finish(target, row of `out`, what makes it) for every target of every row.
   template <class Finish>
   void for_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row, const Shape& out,
                 const Execution& execution, Finish&& finish) const {
@@ -192,13 +186,23 @@ class BinaryAttention {
       SourceRows rows;
       if (const BinaryConv2d* conv = any_conv())
         for (std::size_t s = 0; s < sources_; ++s) rows[s] = conv->sums().rows(sources[s].data, runs, scratch);
-      const Row row = take_row(scratch, runs);
-      for (std::size_t y = begin; y < end; ++y) {
+      const Row row = take_row(scratch, out.width);
+      for (std::size_t y = 0; y < end - begin; ++y) {
+        const std::size_t at = first_row + begin + y;
         std::uint64_t ready = 0;  // per_source: messages of this row that are in their buffer
         for (std::size_t k = 0; k < targets_.size(); ++k) {
-          sum_messages(k, rows, out.width, first_row + y, row, ready);
-          add_identity(k, sources, identities, first_row + y, row);
-          finish(k, y, row.sum, row.bits);
+          std::array<const float*, max_sources> messages{};
+          kernels::AttentionRow attention{messages.data()};
+          attention.message_count = find_messages(k, rows, out.width, at, row, ready, messages.data());
+          if (gate_source_ == GateSource::target && attention.message_count > 0) {
+            gates_[k]->bit_row(rows[targets_[k]], at, row.conv, row.gate);
+            attention.gate = row.gate;
+          }
+          if (identity_ == Identity::real)
+            attention.identity = identities[k].pixel(at, 0);
+          else
+            attention.identity_bits = sources[targets_[k]].pixel(at, 0);
+          finish(k, begin + y, attention);
         }
       }
     });
@@ -215,46 +219,23 @@ class BinaryAttention {
     return sources[0].shape;
   }
 
-  /// row.sum = M_k of row y: the messages in order, gated. Nothing where there is no other source.
-  void sum_messages(std::size_t k, SourceRows& rows, std::size_t width, std::size_t y, const Row& row,
-                    std::uint64_t& ready) const noexcept {
-    const std::size_t count = width * channels_, stride = scratch_size<float>(count) / sizeof(float);
-    bool first = true;
+  /// The messages to target k in row y, in order; gated where the gate is theirs. Returns their number.
+  std::size_t find_messages(std::size_t k, SourceRows& rows, std::size_t width, std::size_t y, const Row& row, std::uint64_t& ready,
+                            const float** messages) const noexcept {
+    std::size_t count = 0;
     for_each_message(k, [&](std::size_t s, std::size_t index) {
       const bool keep = weights_ == MessageWeights::per_source;
-      float* message = row.messages + (keep ? s : 0) * stride;
-      if (!keep || (ready >> s & 1U) == 0) {
-        messages_[index]->float_row(rows[s], y, row.conv, nullptr, message);
-        if (gate_source_ == GateSource::source) mask(*gates_[index], rows[s], width, y, row, message);
-        ready |= std::uint64_t{1} << s;
+      float* message = row.messages + (keep ? s : count) * message_stride(width);
+      messages[count++] = message;
+      if (keep && (ready >> s & 1U) != 0) return;
+      messages_[index]->float_row(rows[s], y, row.conv, nullptr, message);
+      if (gate_source_ == GateSource::source) {
+        gates_[index]->bit_row(rows[s], y, row.conv, row.gate);
+        kernels_->gate(row.gate, width, channels_, message);
       }
-      if (first)
-        std::copy_n(message, count, row.sum);
-      else
-        kernels_->add(row.sum, message, count, row.sum);
-      first = false;
+      ready |= std::uint64_t{1} << s;
     });
-    if (!first && gate_source_ == GateSource::target) mask(*gates_[k], rows[targets_[k]], width, y, row, row.sum);
-  }
-
-  /// values = gate bit ? values : 0.
-  void mask(const BinaryConv2d& gate, PackedRows& source, std::size_t width, std::size_t y, const Row& row,
-            float* values) const noexcept {
-    gate.bit_row(source, y, row.conv, row.bits);
-    kernels_->gate(row.bits, width, channels_, values);
-  }
-
-  /// row.sum = identity + M_k, or the identity alone.
-  void add_identity(std::size_t k, std::span<const Bits> sources, std::span<const Floats> identities, std::size_t y,
-                    const Row& row) const noexcept {
-    const Bits& bits = sources[targets_[k]];
-    const std::size_t count = bits.shape.width * channels_;
-    const float* identity = identity_ == Identity::real ? identities[k].pixel(y, 0) : row.identity;
-    if (identity_ == Identity::binary) kernels_->unpack(bits.pixel(y, 0), bits.shape.width, channels_, row.identity);
-    if (sources_ == 1)
-      std::copy_n(identity, count, row.sum);
-    else
-      kernels_->add(identity, row.sum, count, row.sum);
+    return count;
   }
 
   const kernels::KernelTable* kernels_;
