@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <ranges>
 #include <span>
 #include <utility>
 #include <vector>
@@ -99,9 +98,10 @@ class StepMaker {
     return true;
   }
   /// The readers of a value.
-  [[nodiscard]] auto readers(NodeId id) const {
-    const auto [begin, end] = std::ranges::equal_range(readers_, id, {}, &Reader::value);
-    return std::ranges::subrange(begin, end);
+  [[nodiscard]] std::span<const Reader> readers(NodeId id) const {
+    const auto below = [](const Reader& a, const Reader& b) { return a.value < b.value; };
+    const auto [begin, end] = std::equal_range(readers_.begin(), readers_.end(), Reader{id, 0, RowUse::none}, below);
+    return {begin, end};
   }
   /// Narrows `only` to the one step other than s that reads the value, needing only the same rows; false where there is none.
   [[nodiscard]] bool narrow(NodeId id, std::size_t s, std::size_t& only) const {
