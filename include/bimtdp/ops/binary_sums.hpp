@@ -104,7 +104,7 @@ class BinarySums {
     check(groups > 0 && in > 0 && out > 0, where, "groups and channels must be positive");
     check(in <= max_extent && out <= max_extent, where, "channels (got ", in, " and ", out, ", expected at most ", max_extent, ")");
     check(in % groups == 0 && out % groups == 0, where, "channels ", in, " and ", out, " are not multiples of ", groups, " groups");
-    for (const std::size_t axis : {0, 1}) {
+    for (const std::size_t axis : {std::size_t{0}, std::size_t{1}}) {
       const std::size_t kernel = window.kernel[axis];
       check(kernel > 0 && kernel <= max_extent, where, "kernel (got ", kernel, ", expected 1 to ", max_extent, ")");
       check(window.stride[axis] > 0 && window.dilation[axis] > 0, where, "stride and dilation must be positive");
