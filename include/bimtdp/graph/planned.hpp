@@ -19,7 +19,7 @@ struct PlanOptions {
   Limits limits{};
   bool outputs_apart = false;  ///< float outputs are written to the caller's memory instead of the arena; not with keep_all
   /// How many bytes the nodes of a step write before the next rows' turn. With weights and inputs it should fit the L2 cache.
-  std::size_t band_bytes = std::size_t{1} << 18;
+  std::size_t band_bytes = std::size_t{1} << 19;
 };
 
 enum class Place {
