@@ -137,6 +137,7 @@ struct Words {
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {_mm256_xor_si256(a.r, b.r)}; }
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {_mm256_or_si256(a.r, b.r)}; }
+[[nodiscard]] inline Words and_not(Words a, Words b) noexcept { return {_mm256_andnot_si256(b.r, a.r)}; }
 [[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return a ^ b ^ c; }
 [[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept {
   return Words{_mm256_andnot_si256(sum.r, (a | b).r)} | (a & b);
@@ -192,7 +193,7 @@ struct Longs {
 /// Sixteen vector registers.
 struct TileShape {
   static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 2;
-  static constexpr std::size_t pair_words = ~std::size_t{0};  // never
+  static constexpr std::size_t pair_words = 16;
   static constexpr bool splits = true, cheap_fma = true;
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : vectors == 3 ? 4 : 3; }
 };

@@ -116,6 +116,7 @@ struct Words {
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {_mm512_xor_si512(a.r, b.r)}; }
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {_mm512_and_si512(a.r, b.r)}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {_mm512_or_si512(a.r, b.r)}; }
+[[nodiscard]] inline Words and_not(Words a, Words b) noexcept { return {_mm512_andnot_si512(b.r, a.r)}; }
 [[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return {_mm512_ternarylogic_epi32(a.r, b.r, c.r, 0x96)}; }
 [[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept {
   return {_mm512_ternarylogic_epi32(a.r, b.r, sum.r, 0xd4)};

@@ -14,19 +14,18 @@
 //                   Comparisons with NaN are false.
 //   to_bits(mask[, part])   lane i in bit i, lanes outside the part 0.    mask_of(bits)   the reverse.
 //   to_float(Ints), as_ints(Floats), as_floats(Ints), shift_left<n>(Ints), shift_right<n>(Ints) (arithmetic).
-//   Words           `width` lanes of 32 bits: load, set, ^ & |, xor3(a, b, c), and carry_of(a, b, sum), the carry of adding a, b
-//   and
+//   Words           `width` lanes of 32 bits: load, set, ^ & |, and_not(a, b), xor3(a, b, c), and carry_of(a, b, sum), the carry of
+//   adding a, b and
 //                   a third whose bitwise sum is `sum`.  One lane is one output channel.
 //                   set_two(p, Split::at(n)): p[0] in the first n lanes, p[2] in the others; reads p[0] to p[3].
 //   Longs           `width` lanes of 64 bits, each two halves in memory, the lower first: set, ^ &, << and >> by less than 64,
 //                   load(p), load(p, stride) and load_halves(p, stride) (upper halves 0), `stride` halves apart; store.
 //   BitCount        popcounts summed per lane: zero(), add(word), and take(), which gives the sums since the last take as
 //                   Ints. It takes at most `capacity` words in between.
-//   TileShape       tile sizes that fit the registers. Bits: pixels of a tile that counts word by word, in carry-save pairs
-//   (filters
-//                   of pair_words 64-bit words and more) and in fours; 0 where that does not pay; splits: there is set_two;
-//                   cheap_fma: fma is an instruction.
-//                   Floats: pixels of a tile of one, two, three and four vectors.
+//   TileShape       tile sizes that fit the registers. Bits: pixels of a tile that counts word by word, in carry-save pairs or in
+//                   fours (0 where that does not pay); pair_words: filters of so many 64-bit words and more are stored as
+//                   pairs; splits: there is set_two; cheap_fma: fma is an instruction.
+//                   Floats: pixels of a tile of one, two and four vectors.
 #pragma once
 
 #include <bimtdp/simd/one_long.hpp>
@@ -231,6 +230,7 @@ struct Words {
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {a.r ^ b.r}; }
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {a.r & b.r}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {a.r | b.r}; }
+[[nodiscard]] inline Words and_not(Words a, Words b) noexcept { return {a.r & ~b.r}; }
 [[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return a ^ b ^ c; }
 [[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept { return {(a.r & b.r) | ((a.r | b.r) & ~sum.r)}; }
 
@@ -261,7 +261,7 @@ using Longs = OneLong;
 /// Sixteen vector registers, most of them needed by the popcount and the emulated fma; thirty-two and no emulation on Arm.
 struct TileShape {
   static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 2;
-  static constexpr std::size_t pair_words = ~std::size_t{0};  // never
+  static constexpr std::size_t pair_words = 16;
   static constexpr bool splits = false;
 #if defined(__FMA__) || defined(__aarch64__)
   static constexpr bool cheap_fma = true;

@@ -36,6 +36,7 @@ struct Words {
 [[nodiscard]] inline Words operator^(Words a, Words b) noexcept { return {veorq_u32(a.r, b.r)}; }
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {vandq_u32(a.r, b.r)}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {vorrq_u32(a.r, b.r)}; }
+[[nodiscard]] inline Words and_not(Words a, Words b) noexcept { return {vbicq_u32(a.r, b.r)}; }
 [[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return a ^ b ^ c; }
 [[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept { return Words{vbicq_u32((a | b).r, sum.r)} | (a & b); }
 
