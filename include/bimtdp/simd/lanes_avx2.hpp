@@ -192,7 +192,7 @@ struct Longs {
 
 /// Sixteen vector registers.
 struct TileShape {
-  static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 2;
+  static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 3;
   static constexpr std::size_t pair_words = 16;
   static constexpr bool splits = true, cheap_fma = true;
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : vectors == 3 ? 4 : 3; }

@@ -25,7 +25,7 @@
 //   TileShape       tile sizes that fit the registers. Bits: pixels of a tile that counts word by word, in carry-save pairs or in
 //                   fours (0 where that does not pay); pair_words: filters of so many 64-bit words and more are stored as
 //                   pairs; splits: there is set_two; cheap_fma: fma is an instruction.
-//                   Floats: pixels of a tile of one, two and four vectors.
+//                   Floats: pixels of a tile of one, two, three and four vectors.
 #pragma once
 
 #include <bimtdp/simd/one_long.hpp>
