@@ -209,7 +209,7 @@ TEST_CASE("attend and attend_bits") {
 
 TEST_CASE("binarize, unpack and gate") {
   for (std::size_t channels = 1; channels <= 75; ++channels) {
-    const std::size_t pixels = 1 + below(6), each = (channels + 31) / 32;
+    const std::size_t pixels = 1 + below(channels % 5 == 3 ? 400 : 6), each = (channels + 31) / 32;
     std::vector<float> x = floats(pixels * channels, true);
     const std::vector<float> scale = floats(channels, true), shift = floats(channels, true);
     for (std::size_t i = 0; i < channels && i < x.size(); i += 3) x[i] = -shift[i];  // ties at 0

@@ -87,6 +87,13 @@ inline void binarize(const float* x, std::size_t pixels, std::size_t channels, c
     pack(pixels, channels, out, [&](std::size_t p, std::size_t c, auto part) {
       return to_bits(at_least(value(p, c, part) + Floats::load(shift + c, part), zero), part);
     });
+  } else if (Floats::width >= 8 && channels % Floats::width != 0 && channels <= 128) {  // vectors of several pixels
+    const std::size_t piece = 4096 / channels, words = (channels + 31) / 32;
+    for (std::size_t p = 0; p < pixels; p += piece) {
+      const float* from = x + p * channels;
+      pack_stream(std::min(piece, pixels - p), channels, out + p * words,
+                  [=](std::size_t i, auto part) { return to_bits(at_least(Floats::load(from + i, part), zero), part); });
+    }
   } else {
     pack(pixels, channels, out,
          [&](std::size_t p, std::size_t c, auto part) { return to_bits(at_least(value(p, c, part), zero), part); });
