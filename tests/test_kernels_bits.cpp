@@ -51,7 +51,7 @@ std::vector<std::int32_t> binary_gemm(const KernelTable& table, const GemmCase& 
 
 /// Every table against the reference, a pixel a unit and, where it can, units without idle lanes.
 void check_gemm(const GemmCase& c) {
-  const std::vector<std::uint32_t> pixels = words(c.filter_words * (c.pixels + 12) * 2),
+  const std::vector<std::uint32_t> pixels = words(c.filter_words * (c.pixels + 24) * 2),
                                    weights = words(c.channels * c.filter_words * 2);
   std::vector<std::size_t> indices;
   for (std::size_t i = 0; i < c.filter_words && indices.size() < c.used; ++i)
