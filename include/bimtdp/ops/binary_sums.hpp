@@ -101,14 +101,9 @@ class BinarySums {
 
   static std::size_t checked_groups(const Window& window, std::size_t groups, std::size_t in, std::size_t out, std::size_t weights,
                                     std::string_view where) {
-    check(groups > 0 && in > 0 && out > 0, where, "groups and channels must be positive");
-    check(in <= max_extent && out <= max_extent, where, "channels (got ", in, " and ", out, ", expected at most ", max_extent, ")");
-    check(in % groups == 0 && out % groups == 0, where, "channels ", in, " and ", out, " are not multiples of ", groups, " groups");
-    for (const std::size_t axis : {std::size_t{0}, std::size_t{1}}) {
-      const std::size_t kernel = window.kernel[axis];
-      check(kernel > 0 && kernel <= max_extent, where, "kernel (got ", kernel, ", expected 1 to ", max_extent, ")");
+    check_convolution(window, groups, in, out, where);
+    for (const std::size_t axis : {std::size_t{0}, std::size_t{1}})
       check(window.stride[axis] > 0 && window.dilation[axis] > 0, where, "stride and dilation must be positive");
-    }
     const std::size_t words = words_for<std::uint64_t>(in / groups);
     check_equal(weights, (Checked(out) * window.taps() * words).size(), where, "weight words");
     return groups;
