@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import statistics
@@ -39,6 +40,14 @@ def parse_layer(name: str) -> Layer:
         key, value = re.fullmatch(r"([a-z]+)(\d*)", option).groups()
         options["groups" if key == "depthwise" else key] = int(value or match[2])
     return Layer(name, *(int(match[i]) for i in range(1, 6)), **options)
+
+
+def parse_arguments(description: str) -> argparse.Namespace:
+    """names and seconds, the arguments of the programs that time layers."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+")
+    parser.add_argument("--seconds", type=float, default=0.5)
+    return parser.parse_args()
 
 
 def memory(key: str = "VmRSS") -> int:

@@ -6,14 +6,13 @@ cpu_us is a whole extraction from floats to floats: int8 includes quantising the
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Dict
 
 import ncnn
 import numpy as np
-from measuring import Layer, measure, parse_layer, report
+from measuring import Layer, measure, parse_arguments, parse_layer, report
 
 _INT8_TAG, _FLOAT_TAG = 0x000D4B38, 0
 
@@ -68,10 +67,7 @@ def run_layer(layer: Layer, int8: bool, winograd: bool, seconds: float) -> Dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+")
-    parser.add_argument("--seconds", type=float, default=0.5)
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__)
     results = []
     for layer in map(parse_layer, arguments.names):
         for kind in ("fp32_direct", "fp32_winograd", "int8_direct", "int8_winograd"):

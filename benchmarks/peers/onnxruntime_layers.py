@@ -7,11 +7,9 @@ network does not count. Layers whose output has another shape than their input a
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import onnxruntime
-from measuring import Layer, measure, parse_layer, report
+from measuring import Layer, measure, parse_arguments, parse_layer, report
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -40,10 +38,7 @@ def chain_us(layer: Layer, count: int, seconds: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+")
-    parser.add_argument("--seconds", type=float, default=0.5)
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__)
     report([{"name": f"onnxruntime/fp32/{layer.name}",
              "best_us": (chain_us(layer, 5, arguments.seconds) - chain_us(layer, 1, arguments.seconds)) / 4}
             for layer in map(parse_layer, arguments.names) if layer.stride == 1 and layer.channels == layer.outputs])

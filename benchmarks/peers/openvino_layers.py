@@ -10,13 +10,12 @@ multiple of 8, with pad channels that cancel. A layer's result is compared with 
 
 from __future__ import annotations
 
-import argparse
 from typing import Dict, List, Tuple
 
 import numpy as np
 import openvino as ov
 import openvino.opset11 as ops
-from measuring import Layer, measure, parse_layer, report
+from measuring import Layer, measure, parse_arguments, parse_layer, report
 from openvino_ops import CHANNEL_STEP, activate, affine, binary_conv, packed_sign
 
 _OPTIONS = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32", "PERF_COUNT": True}
@@ -106,10 +105,7 @@ def run_chain(name: str, seconds: float, random: np.random.Generator) -> Dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+")
-    parser.add_argument("--seconds", type=float, default=0.5)
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__)
     results = []
     for name in arguments.names:
         random = np.random.default_rng(1)
