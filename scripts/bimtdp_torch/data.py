@@ -150,12 +150,17 @@ def make_sample(frames: Frames, index: int, crop: Crop, size: Tuple[int, int], r
 
 
 def make_batch(frames: Frames, seed: int, step: int, batch: int, size: Tuple[int, int], max_zoom: float,
-               colour: float, teacher: Optional["TeacherMaps"] = None) -> Dict[str, Tensor]:
-    """The batch of one step; with ``teacher`` also its maps in the same crops, as ``teacher_<task>`` at size / 4."""
-    rng = generator(seed, 2, step)
+               colour: float, teacher: Optional["TeacherMaps"] = None,
+               part: slice = slice(None)) -> Dict[str, Tensor]:
+    """The batch of one step; with ``teacher`` also its maps in the same crops, as ``teacher_<task>`` at size / 4.
+
+    ``part`` selects samples: every sample has random numbers of its own, so the parts of several processes make
+    up the batch that one process would have.
+    """
     height, width = frames.image.shape[2:]
     samples = []
-    for index in batch_indices(seed, step, batch, len(frames.ids)):
+    for position, index in list(enumerate(batch_indices(seed, step, batch, len(frames.ids))))[part]:
+        rng = generator(seed, 2, step, position)
         crop = random_crop(rng, height, width, max_zoom)
         sample = make_sample(frames, index, crop, size, rng, colour)
         if teacher is not None:
