@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dataset-wide metrics of all tasks: classes, human parts, saliency, depth, normals, edges.
+
+``Metrics`` takes the networks' maps; the meters take what each of them documents.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+import numpy as np
+
+from ..data import IGNORE_LABEL
+from .comparison import TASK_FIGURES, Figure, delta_mtl
+from .dense import DepthMeter, HumanPartsMeter, NormalsMeter, SegmentationMeter
+from .edges import EDGE_THRESHOLDS, MAX_DISTANCE, BoundaryMeter, EdgeMeter
+from .saliency import SaliencyMeter
+
+__all__ = ["TASK_FIGURES", "Figure", "delta_mtl", "DepthMeter", "HumanPartsMeter", "NormalsMeter", "SegmentationMeter",
+           "EDGE_THRESHOLDS", "MAX_DISTANCE", "BoundaryMeter", "EdgeMeter", "SaliencyMeter", "Metrics"]
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))  # does not overflow
+
+
+class Metrics:
+    """The tasks together. Maps are float arrays (H, W, C) at label size, as the networks give them.
+
+    ``classes`` counts those that are scored: further outputs, which no label names, are left out of the argmax.
+    """
+
+    def __init__(self, classes: int = 39, ignore: int = IGNORE_LABEL, max_distance: float = MAX_DISTANCE["nyud"]):
+        self.classes, self.ignore, self.max_distance = classes, ignore, max_distance
+        self.meters: Dict[str, Any] = {}  # made when a task is seen first
+
+    def _meter(self, name: str) -> Any:
+        if name not in self.meters:
+            self.meters[name] = {
+                "semseg": lambda: SegmentationMeter(self.classes, self.ignore), "human_parts": HumanPartsMeter,
+                "sal": SaliencyMeter, "depth": DepthMeter, "normals": NormalsMeter, "edge": EdgeMeter,
+                "boundary": lambda: BoundaryMeter(self.max_distance)}[name]()
+        return self.meters[name]
+
+    def update(self, maps: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> None:
+        """``truth``: semseg, human_parts, sal (H, W) int, depth (H, W), normals (H, W, 3), edge (H, W) bool."""
+        for task, values in maps.items():
+            if task not in truth:
+                raise ValueError(f"the network predicts {task}, but the data has no labels for it")
+            if task == "semseg":
+                self._meter(task).update(values[..., :self.classes].argmax(-1), truth[task])
+            elif task == "human_parts":
+                self._meter(task).update(values.argmax(-1), truth[task])
+            elif task == "depth":
+                self._meter(task).update(values[..., 0], truth[task])
+            elif task == "normals":
+                self._meter(task).update(values, truth[task])
+            else:  # sal, edge
+                probability = _sigmoid(values[..., 0])
+                self._meter(task).update(probability, truth[task])
+                if task == "edge":
+                    self._meter("boundary").update(probability, truth[task])
+
+    def result(self) -> Dict[str, float]:
+        return {k: float(v) for meter in self.meters.values() for k, v in meter.result().items()}
