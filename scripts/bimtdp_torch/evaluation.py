@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores predicted maps on NYUDv2: photo -> network size -> maps -> label size -> scored crop -> metrics.
+"""Scores predicted maps: photo -> network size -> maps -> label size -> scored part -> metrics.
 
 The photo is resized once, here, to 8-bit pixels, so that every predictor (PyTorch or the C++ library) sees the
 same input; maps are resized back by one function too.
@@ -7,19 +7,21 @@ same input; maps are resized back by one function too.
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from .data import (INNER_COLUMNS, INNER_ROWS, SCORED_COLUMNS, SCORED_ROWS, Frames, normalise)
-from .metrics import Metrics
+from .data import normalise
+from .datasets import AnyFrames, metrics_of, scored
 
 # A predictor maps (N, H, W, 3) uint8 photos to task -> (H, W, C) float32, one dict a photo, in order.
 Predictor = Callable[[np.ndarray], Iterable[Dict[str, np.ndarray]]]
+_CHUNK = 48  # photos that are predicted in one call: bounds the memory
 
 
 def resize_photos(images: Tensor, size: Tuple[int, int]) -> np.ndarray:
@@ -53,25 +55,28 @@ def to_label_size(array: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
 
 
-def score(frames: Frames, predictor: Predictor, size: Tuple[int, int], classes: int = 39) -> Dict[str, float]:
-    """Metrics of ``predictor`` at network size ``size`` on frames that hold the inner part."""
-    metrics = Metrics(classes)
-    label_size = tuple(frames.image.shape[2:])
-    rows = slice(SCORED_ROWS[0] - INNER_ROWS[0], SCORED_ROWS[1] - INNER_ROWS[0])
-    columns = slice(SCORED_COLUMNS[0] - INNER_COLUMNS[0], SCORED_COLUMNS[1] - INNER_COLUMNS[0])
-    for index, maps in enumerate(predictor(resize_photos(frames.image, size))):
-        maps = {task: to_label_size(m, label_size)[rows, columns] for task, m in maps.items()}
-        truth = {"semseg": frames.label[index, 0].numpy()[rows, columns],
-                 "depth": frames.depth[index, 0].numpy()[rows, columns],
-                 "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy()[rows, columns],
-                 "edge": frames.edge[index, 0].numpy()[rows, columns].astype(bool)}
-        metrics.update(maps, truth)
+def score(frames: AnyFrames, predictor: Predictor, size: Tuple[int, int], classes: Optional[int] = None,
+          progress: bool = False) -> Dict[str, float]:
+    """Metrics of ``predictor`` at network size ``size``; see ``datasets.scored`` for what is compared.
+
+    ``classes``: scored classes of the segmentation, by default the data's.
+    """
+    metrics = metrics_of(frames, classes)
+    for start in tqdm(range(0, len(frames.ids), _CHUNK), desc="photos", unit_scale=_CHUNK, disable=not progress,
+                      dynamic_ncols=True):
+        items = [scored(frames, index) for index in range(start, min(start + _CHUNK, len(frames.ids)))]
+        photos = np.concatenate([resize_photos(item.photo.unsqueeze(0), size) for item in items])
+        for item, maps in zip(items, predictor(photos)):
+            label_size = tuple(item.photo.shape[1:])
+            metrics.update({task: to_label_size(m, label_size)[item.window] for task, m in maps.items()}, item.truth)
     return metrics.result()
 
 
 def format_metrics(metrics: Dict[str, float]) -> str:
-    """One line for people."""
-    units: List[Tuple[str, str]] = [("miou", "mIoU {:.2f} %"), ("pixel_accuracy", "pixel accuracy {:.2f} %"),
-                                    ("rmse", "RMSE {:.3f} m"), ("normals_degrees", "normals {:.2f} deg"),
-                                    ("edge_f", "edge F {:.3f}")]
+    """One line for people: the figure of each task and what stands beside it."""
+    units: List[Tuple[str, str]] = [
+        ("miou", "mIoU {:.2f} %"), ("pixel_accuracy", "pixel accuracy {:.2f} %"), ("human_parts_miou", "parts mIoU {:.2f} %"),
+        ("sal_maxf", "saliency maxF {:.2f} %"), ("sal_miou", "saliency mIoU {:.2f} %"), ("rmse", "RMSE {:.3f} m"),
+        ("normals_degrees", "normals {:.2f} deg"), ("normals_11_25", "under 11.25 deg {:.1f} %"), ("odsf", "odsF {:.2f} %"),
+        ("edge_f", "edge F {:.3f}")]
     return ", ".join(text.format(metrics[key]) for key, text in units if key in metrics)

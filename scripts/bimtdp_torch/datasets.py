@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which data a network section means (``dataset``), and one way to read, batch and label both data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import data, pascal
+from .data import Frames, TeacherMaps
+from .metrics import MAX_DISTANCE, Metrics
+from .pascal import PascalFrames
+
+AnyFrames = Union[Frames, PascalFrames]
+
+
+def data_family(dataset: str) -> str:
+    """``nyud`` or ``pascal``, from the name of a set of tasks (nyud4, pascal_small ..)."""
+    for family in ("nyud", "pascal"):
+        if dataset.startswith(family):
+            return family
+    raise ValueError(f"network.dataset: no data is known for {dataset!r}; its name begins with nyud or pascal")
+
+
+def read_list(dataset: str, root: Path, name: str) -> List[str]:
+    """Frame ids of ``train`` or ``test``."""
+    return (pascal if data_family(dataset) == "pascal" else data).read_list(Path(root), name)
+
+
+def load_frames(dataset: str, root: Path, ids: Sequence[str], tasks: Optional[Sequence[str]] = None) -> AnyFrames:
+    """NYUD's frames in memory, or PASCAL's to be read on demand with the labels of ``tasks`` (default: all five)."""
+    if data_family(dataset) == "pascal":
+        return pascal.load_frames(root, ids, tasks or ("semseg", "human_parts", "sal", "normals", "edge"))
+    return data.load_frames(root, ids)
+
+
+def make_batch(frames: AnyFrames, seed: int, step: int, batch: int, size: Tuple[int, int], max_zoom: float, colour: float,
+               teacher: Optional[TeacherMaps] = None, part: slice = slice(None)) -> Dict[str, Tensor]:
+    """The batch of one step. ``max_zoom`` and ``teacher`` (maps of whole photos) are NYUD's; PASCAL is turned and scaled
+    as MTI-Net does."""
+    if isinstance(frames, Frames):
+        return data.make_batch(frames, seed, step, batch, size, max_zoom, colour, teacher, part)
+    if teacher is not None:
+        raise ValueError("maps of a teacher that were computed beforehand cannot follow PASCAL's rotations")
+    return pascal.make_batch(frames, seed, step, batch, size, colour, part)
+
+
+class Scored(NamedTuple):
+    """What of a photo is compared: its pixels, the labels in the scored part, and where that part is in a map."""
+
+    photo: Tensor  # (3, H, W) uint8
+    truth: Dict[str, np.ndarray]
+    window: Tuple[slice, slice]
+
+
+def _scored_nyud(frames: Frames, index: int) -> Scored:
+    window = tuple(slice(scored[0] - inner[0], scored[1] - inner[0]) for scored, inner in
+                   ((data.SCORED_ROWS, data.INNER_ROWS), (data.SCORED_COLUMNS, data.INNER_COLUMNS)))
+    truth = {"semseg": frames.label[index, 0].numpy()[window], "depth": frames.depth[index, 0].numpy()[window],
+             "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy()[window],
+             "edge": frames.edge[index, 0].numpy()[window].astype(bool)}
+    return Scored(frames.image[index], truth, window)
+
+
+def scored(frames: AnyFrames, index: int) -> Scored:
+    """NYUD: the usual crop of the inner part; PASCAL: the whole photo at its own size."""
+    if isinstance(frames, Frames):
+        return _scored_nyud(frames, index)
+    truth = pascal.read_frame(frames, index)
+    photo = torch.from_numpy(truth.pop("image").copy()).permute(2, 0, 1)
+    return Scored(photo, truth, (slice(None), slice(None)))
+
+
+def metrics_of(frames: AnyFrames, classes: Optional[int] = None) -> Metrics:
+    """Empty metrics with the data's number of classes, ignored label and tolerance of edges."""
+    if isinstance(frames, Frames):
+        return Metrics(39 if classes is None else classes, data.IGNORE_LABEL, MAX_DISTANCE["nyud"])
+    return Metrics(21 if classes is None else classes, pascal.UNKNOWN, MAX_DISTANCE["pascal"])
+
+
+def class_names(dataset: str) -> Tuple[str, ...]:
+    """Names of the segmentation's classes."""
+    return pascal.CLASS_NAMES if data_family(dataset) == "pascal" else data.CLASS_NAMES
+
+
+def dataset_of(config: Mapping[str, Any]) -> str:
+    """``network.dataset`` of a configuration."""
+    return str(config["network"]["dataset"])

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reader of PASCAL_MT and its augmentation, on two photos made here in the archive's layout."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bimtdp_torch import datasets, pascal
+from bimtdp_torch.evaluation import score
+from bimtdp_torch.pascal import Motion
+
+loadmat = pytest.importorskip("scipy.io")
+SIZE = (48, 64)
+STILL = Motion(False, 0.0, 1.0)
+
+
+def objects(*entries):
+    """MATLAB's struct array of (class_ind, mask, [(part, mask), ..])."""
+    part_type, item_type = [("part_name", object), ("mask", object)], [(n, object) for n in ("class", "class_ind", "mask", "parts")]
+    result = np.empty((1, len(entries)), item_type)
+    for i, (number, mask, parts) in enumerate(entries):
+        stored = np.empty((1, len(parts)), part_type)
+        for j, part in enumerate(parts):
+            stored[0, j] = part
+        result[0, i] = ("thing", number, mask, stored if parts else np.zeros((0, 0)))
+    return result
+
+
+def box(top, bottom, left, right):
+    mask = np.zeros(SIZE, np.uint8)
+    mask[top:bottom, left:right] = 1
+    return mask
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    root = tmp_path_factory.mktemp("PASCAL_MT")
+    for folder in ("JPEGImages", "ImageSets/Context", "semseg/VOC12", "semseg/pascal-context", "human_parts",
+                   "pascal-context/trainval", "normals_distill", "sal_distill"):
+        (root / folder).mkdir(parents=True)
+    (root / "ImageSets/Context/train.txt").write_text("2008_1\n2008_2\n")
+    (root / "ImageSets/Context/val.txt").write_text("2008_2\n")
+    person, dog = box(10, 40, 8, 24), box(20, 40, 40, 60)
+    for name, folder in (("2008_1", "VOC12"), ("2008_2", "pascal-context")):
+        photo = np.full((*SIZE, 3), 90, np.uint8)
+        photo[person > 0], photo[dog > 0] = (200, 40, 40), (40, 200, 40)
+        Image.fromarray(photo).save(root / f"JPEGImages/{name}.jpg", quality=95)
+        labels = Image.fromarray((15 * person + 12 * dog).astype(np.uint8), "P")
+        labels.putpalette(list(range(256)) * 3)
+        labels.save(root / f"semseg/{folder}/{name}.png")
+        parts = [("head", box(10, 18, 8, 24)), ("lfoot", box(36, 40, 8, 24))] if name == "2008_1" else []
+        loadmat.savemat(root / f"human_parts/{name}.mat", {"anno": {"imname": name, "objects": objects(
+            (15, person, parts), (12, dog, [("tail", dog)]))}})
+        context = np.full(SIZE, 360, np.uint16)  # sky
+        context[person > 0], context[dog > 0] = 284, 113
+        loadmat.savemat(root / f"pascal-context/trainval/{name}.mat", {"LabelMap": context})
+        normals = np.zeros((*SIZE, 3), np.uint8) + np.array((255, 128, 128), np.uint8)  # to the right
+        Image.fromarray(normals).save(root / f"normals_distill/{name}.png")
+        Image.fromarray(255 * dog).save(root / f"sal_distill/{name}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def frames(archive):
+    return datasets.load_frames("pascal5", archive, datasets.read_list("pascal5", archive, "train"))
+
+
+def test_the_archive_is_read(frames, archive):
+    first, second = pascal.read_frame(frames, 0), pascal.read_frame(frames, 1)
+    assert first["semseg"][20, 10] == 15 and first["semseg"][30, 50] == 12 and (first["semseg"] == second["semseg"]).all()
+    assert [first["human_parts"][y, 10] for y in (12, 25, 38)] == [1, 0, 6] and not second["human_parts"].any()
+    assert first["sal"][30, 50] == 1 and first["sal"].sum() == 400
+    np.testing.assert_allclose(first["normals"][20, 10], (1, 0, 0), atol=0.01)
+    assert not first["normals"][0, 0].any()  # the sky is no class of a room
+    edge = first["edge"]
+    assert edge[8:42, 20:28].any() and not edge[:, 30:36].any()
+    assert not (edge[1:, 1:] & edge[:-1, :-1] & edge[1:, :-1] & edge[:-1, 1:]).any()  # one pixel wide
+    assert datasets.read_list("pascal5", archive, "test") == ["2008_2"]
+    with pytest.raises(FileNotFoundError, match="train.txt: missing; is .* the folder PASCAL_MT"):
+        datasets.read_list("pascal5", archive / "JPEGImages", "train")
+
+
+def test_a_sample_at_rest_is_the_photo(frames):
+    frame = pascal.read_frame(frames, 0)
+    sample = pascal.make_sample(frame, STILL, SIZE)
+    torch.testing.assert_close(sample["image"], torch.from_numpy(frame["image"].copy()).permute(2, 0, 1) / 255)
+    for task in ("semseg", "human_parts"):
+        assert (sample[task].numpy() == frame[task]).all()
+    for task in ("sal", "edge"):
+        assert (sample[task][0].numpy() == frame[task]).all()
+    np.testing.assert_allclose(sample["normals"].permute(1, 2, 0).numpy(), frame["normals"], atol=1e-5)
+    assert (pascal.make_sample(pascal.read_frame(frames, 1), STILL, SIZE)["human_parts"] == pascal.UNKNOWN).all()
+
+
+def test_flips_and_turns(frames):
+    frame = pascal.read_frame(frames, 0)
+    mirrored = pascal.make_sample(frame, Motion(True, 0.0, 1.0), SIZE)
+    assert (mirrored["semseg"].numpy() == frame["semseg"][:, ::-1]).all()
+    np.testing.assert_allclose(mirrored["normals"][:, 20, 63 - 10], (-1, 0, 0), atol=0.01)
+    square = {k: v[:, 8:56] for k, v in frame.items()}
+    turned = pascal.make_sample(square, Motion(False, 90.0, 1.0), (48, 48))
+    assert (turned["semseg"].numpy() == np.rot90(square["semseg"])).all()  # counter-clockwise
+    y, x = np.argwhere(np.rot90(square["semseg"]) == 15)[50]
+    np.testing.assert_allclose(turned["normals"][:, y, x], (0, -1, 0), atol=0.01)  # from right to up; y runs down
+
+
+def test_what_a_scale_below_one_uncovers_is_unknown(frames):
+    sample = pascal.make_sample(pascal.read_frame(frames, 0), Motion(False, 0.0, 0.75), SIZE)
+    for task in ("semseg", "human_parts", "sal", "edge"):
+        assert (sample[task].reshape(*SIZE)[:5] == pascal.UNKNOWN).all() and sample[task].reshape(*SIZE)[24, 32] == 0
+    assert not sample["normals"][:, :5].any()
+    assert sample["semseg"].eq(15).sum().item() == pytest.approx(0.75 ** 2 * 30 * 16, rel=0.1)
+
+
+def test_batches_are_a_function_of_seed_and_step(frames):
+    first, again, other = (datasets.make_batch(frames, 1, step, 2, (32, 32), 1.7, 0.2) for step in (3, 3, 4))
+    assert all(torch.equal(first[k], again[k]) for k in first) and not torch.equal(first["image"], other["image"])
+    part = datasets.make_batch(frames, 1, 3, 2, (32, 32), 1.7, 0.2, part=slice(1, 2))
+    assert all(torch.equal(first[k][1:], part[k]) for k in part)
+    assert first["semseg"].shape == (2, 32, 32) and first["edge"].shape == (2, 1, 32, 32)
+    with pytest.raises(ValueError, match="begins with nyud or pascal"):
+        datasets.data_family("cityscapes")
+
+
+def test_perfect_predictions_score_perfectly(frames):
+    def predictor(photos):
+        for index in range(len(photos)):
+            truth = pascal.read_frame(frames, index)
+            yield {"semseg": np.eye(21, dtype=np.float32)[truth["semseg"]],
+                   "human_parts": np.eye(7, dtype=np.float32)[truth["human_parts"]],
+                   "sal": 20.0 * truth["sal"][..., None] - 10, "edge": 20.0 * truth["edge"][..., None] - 10,
+                   "normals": truth["normals"]}
+
+    result = score(frames, predictor, SIZE)
+    assert result["miou"] == pytest.approx(100 * 3 / 21)  # absent classes count as 0
+    assert result["human_parts_miou"] == pytest.approx(100 * 3 / 7)
+    assert result["sal_maxf"] == result["sal_miou"] == pytest.approx(100)
+    assert result["normals_degrees"] == pytest.approx(0, abs=1e-3) and result["normals_11_25"] == 100
+    assert result["odsf"] > 95  # suppression takes some pixels of corners
