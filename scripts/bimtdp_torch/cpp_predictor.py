@@ -4,46 +4,38 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Dict, Iterator, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 import numpy as np
 from PIL import Image
 from safetensors import safe_open
 
 from .evaluation import Predictor
+from .programs import build_program
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
 _CHUNK = 50  # photos per call: bounds the space that the maps take
 
 
-def preferred_size(model: Path) -> Tuple[int, int]:
-    """(height, width) that a converted model names for its photos."""
+def _description(model: Path) -> dict:
     with safe_open(str(model), "numpy") as file:
         metadata = file.metadata() or {}
     if "bimtdp" not in metadata:
         raise RuntimeError(f"{model}: a safetensors file, but no bimtdp model")
-    preprocessing = json.loads(metadata["bimtdp"])["preprocessing"]
+    return json.loads(metadata["bimtdp"])
+
+
+def preferred_size(model: Path) -> Tuple[int, int]:
+    """(height, width) that a converted model names for its photos."""
+    preprocessing = _description(model)["preprocessing"]
     return int(preprocessing["height"]), int(preprocessing["width"])
 
 
-def build_predict_maps(build: Path = _REPOSITORY / "build" / "evaluate") -> Path:
-    """Path of the compiled program (CMake builds it again only when sources changed)."""
-    if shutil.which("cmake") is None:
-        raise RuntimeError("evaluating a .safetensors model needs cmake and a C++20 compiler")
-    for command in (["cmake", "-S", str(_REPOSITORY), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release",
-                     "-DBIMTDP_TESTS=OFF", "-DBIMTDP_EXAMPLES=ON"],
-                    ["cmake", "--build", str(build), "--target", "predict_maps"]):
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    programs = [p for p in build.rglob("predict_maps") if p.is_file()]
-    if not programs:
-        raise RuntimeError(f"CMake built no predict_maps below {build}")
-    return programs[0]
+def model_tasks(model: Path) -> List[str]:
+    """The tasks that a converted model predicts."""
+    return [output["task"] for output in _description(model)["outputs"]]
 
 
 def _read_maps(prefix: Path) -> Dict[str, np.ndarray]:
@@ -55,7 +47,7 @@ def _read_maps(prefix: Path) -> Dict[str, np.ndarray]:
 
 def cpp_predictor(model: Path, size: Tuple[int, int]) -> Predictor:
     """Predictor of a .safetensors model: photos of ``size`` go out as PPM files, maps come back as .npy files."""
-    program = build_predict_maps()
+    program = build_program("predict_maps")
 
     def predict(photos: np.ndarray) -> Iterator[Dict[str, np.ndarray]]:
         for start in range(0, len(photos), _CHUNK):
