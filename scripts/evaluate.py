@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Scores a model on NYUDv2: evaluate.py MODEL|CHECKPOINT --data DIR.
+"""Scores a model on the tasks it has: evaluate.py MODEL|CHECKPOINT --data DIR [--json FILE].
 
 A checkpoint (.pt) runs in PyTorch, a converted model (.safetensors) in the C++ library. Photos are resized and maps
-are compared by the same code for both, so the figures must agree.
+are compared by the same code for both, so the figures must agree. DIR is what prepare_nyud.py made, or PASCAL_MT.
 """
 
 from __future__ import annotations
@@ -13,50 +13,87 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Dict, List, NamedTuple, Tuple
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.config import load_checkpoint  # noqa: E402
-from bimtdp_torch.cpp_predictor import cpp_predictor, preferred_size  # noqa: E402
-from bimtdp_torch.data import load_frames, read_list, split_validation  # noqa: E402
-from bimtdp_torch.evaluation import format_metrics, score, torch_predictor  # noqa: E402
+from bimtdp_torch.cpp_predictor import cpp_predictor, model_tasks, preferred_size  # noqa: E402
+from bimtdp_torch.data import split_validation  # noqa: E402
+from bimtdp_torch.datasets import dataset_of, load_frames, read_list  # noqa: E402
+from bimtdp_torch.evaluation import Predictor, format_metrics, score, torch_predictor  # noqa: E402
 
 
-def main() -> None:
+class Subject(NamedTuple):
+    """What is scored: how it predicts, at which size, on which data."""
+
+    predictor: Predictor
+    size: Tuple[int, int]
+    dataset: str
+    tasks: List[str]
+    validation_every: int
+
+
+def open_model(path: Path, size: Tuple[int, int]) -> Subject:
+    """A converted model; its tasks tell the data set, unless --dataset does."""
+    size, tasks = tuple(size or preferred_size(path)), model_tasks(path)
+    dataset = "pascal5" if {"human_parts", "sal"} & set(tasks) else "nyud4"
+    return Subject(cpp_predictor(path, size), size, dataset, tasks, 20)
+
+
+def open_checkpoint(path: Path, size: Tuple[int, int]) -> Subject:
+    """A checkpoint of train.py."""
+    config, network = load_checkpoint(str(path))
+    size = tuple(size or config["train"]["phases"][-1]["size"])
+    return Subject(torch_predictor(network.to(memory_format=torch.channels_last)), size, dataset_of(config),
+                   list(network.tasks), int(config["train"].get("validation_every", 20)))
+
+
+def evaluate(subject: Subject, arguments: argparse.Namespace) -> Tuple[int, Dict[str, float]]:
+    """(number of photos, metrics)."""
+    dataset = arguments.dataset or subject.dataset
+    if arguments.list == "validation":
+        every = arguments.validation_every or subject.validation_every
+        ids = split_validation(read_list(dataset, arguments.data, "train"), every)[1]
+    else:
+        ids = read_list(dataset, arguments.data, arguments.list)
+    ids = ids[:arguments.limit]
+    frames = load_frames(dataset, arguments.data, ids, subject.tasks)
+    return len(ids), score(frames, subject.predictor, subject.size, progress=sys.stderr.isatty())
+
+
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="checkpoint of train.py or converted .safetensors model")
-    parser.add_argument("--data", type=Path, required=True, help="folder with image/ depth/ label/ normal/ edge/ *.txt")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--list", default="test", choices=("test", "train", "validation"),
-                        help="validation: the part of train.txt that train.py leaves out")
-    parser.add_argument("--validation-every", type=int, default=20, help="as in the training configuration")
+                        help="validation: the part of the training list that train.py leaves out")
+    parser.add_argument("--validation-every", type=int, help="default: the checkpoint's, or 20")
+    parser.add_argument("--dataset", choices=("nyud", "pascal"), help="default: by the checkpoint, or the model's tasks")
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"),
                         help="input size of the network (default: the model file's, or the last training size)")
     parser.add_argument("--limit", type=int, help="use only the first frames of the list")
     parser.add_argument("--threads", type=int, help="threads of PyTorch")
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    if arguments.model.suffix == ".safetensors":
-        size = tuple(arguments.size or preferred_size(arguments.model))
-        predictor = cpp_predictor(arguments.model, size)
-    else:
-        config, network = load_checkpoint(str(arguments.model))
-        size = tuple(arguments.size or config["train"]["phases"][-1]["size"])
-        predictor = torch_predictor(network.to(memory_format=torch.channels_last))
-    if arguments.list == "validation":
-        ids = split_validation(read_list(arguments.data, "train"), arguments.validation_every)[1]
-    else:
-        ids = read_list(arguments.data, arguments.list)
-    ids = ids[:arguments.limit]
+    is_model = arguments.model.suffix == ".safetensors"
+    subject = (open_model if is_model else open_checkpoint)(arguments.model, arguments.size)
     started = time.time()
-    metrics = score(load_frames(arguments.data, ids), predictor, size)
-    print(f"{arguments.model.name} at {size[0]}x{size[1]}, {len(ids)} frames of {arguments.list}, "
+    count, metrics = evaluate(subject, arguments)
+    height, width = subject.size
+    print(f"{arguments.model.name} at {height}x{width}, {count} frames of {arguments.list}, "
           f"{time.time() - started:.0f} s: {format_metrics(metrics)}")
     if arguments.json:
-        arguments.json.write_text(json.dumps({"model": arguments.model.name, "size": size, "frames": len(ids),
-                                              "list": arguments.list, **metrics}, indent=1) + "\n")
+        arguments.json.write_text(json.dumps({
+            "model": arguments.model.name, "engine": "bimtdp" if is_model else "pytorch", "size": [height, width],
+            "frames": count, "list": arguments.list, "metrics": metrics}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
