@@ -43,7 +43,8 @@ class MultiModalDistillation(nn.Module):
             target: nn.ModuleDict({source: SelfAttention(channels) for source in auxiliary if source != target})
             for target in tasks})
 
-    def forward(self, features: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def sums(self, features: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        """Target -> (B, C, H, W)."""
         result = {}
         for target in self.tasks:
             messages = None
@@ -54,6 +55,13 @@ class MultiModalDistillation(nn.Module):
                 messages = message if messages is None else messages + message
             result[target] = features[target] if messages is None else features[target] + messages
         return result
+
+    def outer_sign(self, total: Tensor) -> Tensor:
+        """There is none in the float network."""
+        return total
+
+    def forward(self, features: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        return self.sums(features)
 
 
 class Gate(nn.Module):
@@ -67,9 +75,10 @@ class Gate(nn.Module):
         return self.sign(x) * 0.5 + 0.5
 
 
-def _normalised_conv(channels: int, batch_norm: bool, scaled: bool) -> nn.Sequential:
+def _normalised_conv(channels: int, batch_norm: bool, scale: str, **options) -> nn.Sequential:
     # Behind a batch normalisation a positive factor per channel changes nothing, so it is left out there.
-    conv = BinaryConv2d(channels, channels, 3, padding=1, scaled=scaled and not batch_norm)
+    conv = BinaryConv2d(channels, channels, 3, padding=1, scaled=scale != "none" and not batch_norm,
+                        power_of_two=scale == "power_of_two", **options)
     return nn.Sequential(conv, nn.BatchNorm2d(channels)) if batch_norm else nn.Sequential(conv)
 
 
@@ -85,30 +94,39 @@ class BinaryAttention(nn.Module):
                       With ``source`` gates the gates follow the same choice.
     input_binarizer:  ``bn_sign``, ``rsign`` or ``sign``.
     gate_batch_norm, message_batch_norm: normalise the integer convolutions before threshold and sum.
-    message_scale:    ``xnor`` (mean|W|) or ``none``, where messages have no batch normalisation.
+    message_scale:    ``xnor`` (mean|W|), ``power_of_two`` (IR-Net) or ``none``, where messages have no batch
+                      normalisation.
     identity:         ``binary`` (eq. (3)) or ``real`` (the feature before its sign).
     outer_sign:       sign of the sum (eq. (3)) or the real sum.
+    estimator, weight_estimator, standardise: as in BinaryStyle.
+    binary_sources:   sources that arrive as +-1 from an earlier attention and need no binarizer.
     """
 
     def __init__(self, tasks: Sequence[str], auxiliary: Sequence[str], channels: int, *, gate_source: str = "target",
                  message_weights: str = "per_source", input_binarizer: str = "bn_sign", gate_batch_norm: bool = True,
                  message_batch_norm: bool = True, message_scale: str = "xnor", identity: str = "binary",
-                 outer_sign: bool = True, estimator: str = "bireal"):
+                 outer_sign: bool = True, estimator: str = "bireal", weight_estimator: str = "clip",
+                 standardise: bool = False, binary_sources: Sequence[str] = ()):
         super().__init__()
         for name, value, allowed in (("gate_source", gate_source, ("target", "source")),
                                      ("message_weights", message_weights, ("per_source", "pairwise")),
-                                     ("message_scale", message_scale, ("xnor", "none")),
+                                     ("message_scale", message_scale, ("xnor", "power_of_two", "none")),
                                      ("identity", identity, ("binary", "real"))):
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {value!r}")
         self.tasks, self.auxiliary = tuple(tasks), tuple(auxiliary)
         self.gate_source, self.message_weights, self.identity = gate_source, message_weights, identity
-        self.binarizers = nn.ModuleDict({t: make_binarizer(input_binarizer, channels, estimator) for t in auxiliary})
+        # No sign for what is binary: its gradient at +-1 is 0 with Bi-Real's estimator.
+        self.binarizers = nn.ModuleDict({
+            t: nn.Identity() if t in binary_sources else make_binarizer(input_binarizer, channels, estimator)
+            for t in auxiliary})
         self.gate = Gate(estimator)
         # Keys: a target (target gates), a source (per-source), or "target_from_source" (pairwise).
         gate_keys = self.tasks if gate_source == "target" else self._message_keys()
-        self.gates = nn.ModuleDict({key: _normalised_conv(channels, gate_batch_norm, False) for key in gate_keys})
-        self.messages = nn.ModuleDict({key: _normalised_conv(channels, message_batch_norm, message_scale == "xnor")
+        options = {"estimator": weight_estimator, "standardise": standardise}
+        self.gates = nn.ModuleDict({key: _normalised_conv(channels, gate_batch_norm, "none", **options)
+                                    for key in gate_keys})
+        self.messages = nn.ModuleDict({key: _normalised_conv(channels, message_batch_norm, message_scale, **options)
                                        for key in self._message_keys()})
         self.outer_sign = Sign(estimator) if outer_sign else nn.Identity()
 
@@ -134,7 +152,8 @@ class BinaryAttention(nn.Module):
                 messages[key] = message
         return messages
 
-    def forward(self, features: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def sums(self, features: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        """Target -> S^k, what the outer sign is taken of (B, C, H, W)."""
         bits = {task: self.binarizers[task](features[task]) for task in self.auxiliary}
         messages = self._messages(bits)
         result = {}
@@ -150,5 +169,8 @@ class BinaryAttention(nn.Module):
                 if self.gate_source == "target":
                     total = self.gate(self.gates[target](bits[target])) * total
                 base = base + total
-            result[target] = self.outer_sign(base)
+            result[target] = base
         return result
+
+    def forward(self, features: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        return {target: self.outer_sign(total) for target, total in self.sums(features).items()}

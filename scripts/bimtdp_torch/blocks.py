@@ -1,79 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Residual blocks and convolution units, each in a float form (MTI-Net's) and a binary form with the same keys.
+"""Residual blocks and convolution units, each in a float form (MTI-Net's, torchvision's) and a binary form with the
+same keys.
 
 A binary convolution is: binarizer -> sign weights -> batch normalisation -> + shortcut -> activation. Every
-convolution that keeps the shape has its own real-valued shortcut (Bi-Real net); there is no ReLU before a sign.
+convolution that keeps the width has its own real-valued shortcut (Bi-Real net); there is no ReLU before a sign.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Tuple
 
 from torch import Tensor, nn
 
-from .layers import BinaryConv2d, make_activation, make_binarizer
+from .style import PRESETS, BinaryStyle  # noqa: F401  (PRESETS is looked for here)
 
 
-@dataclass(frozen=True)
-class BinaryStyle:
-    """How binary units are built; ``None`` in place of a style means full precision."""
-
-    binarizer: str = "rsign"
-    activation: str = "prelu"
-    estimator: str = "bireal"
-    weight_estimator: str = "clip"
-    standardise: bool = False
-
-    def conv(self, cin: int, cout: int, kernel: int, stride: int = 1) -> BinaryConv2d:
-        return BinaryConv2d(cin, cout, kernel, stride, kernel // 2, scaled=False, standardise=self.standardise,
-                            estimator=self.weight_estimator)
-
-    def binarize(self, channels: int, kind: Optional[str] = None) -> nn.Module:
-        return make_binarizer(kind or self.binarizer, channels, self.estimator)
-
-    def act(self, channels: int) -> nn.Module:
-        return make_activation(self.activation, channels)
-
-
-PRESETS = {
-    "bireal": BinaryStyle("sign", "none"),
-    "irnet": BinaryStyle("sign", "hardtanh", "ede", "ede", True),
-    "reactnet": BinaryStyle("rsign", "rprelu"),
-    "bimtdp": BinaryStyle("rsign", "prelu"),  # ReActNet without the shifts that its neighbours absorb
-}
-
-
-def conv1x1_bn(cin: int, cout: int, momentum: float = 0.1) -> nn.Sequential:
+def conv1x1_bn(cin: int, cout: int, momentum: float = 0.1, stride: int = 1) -> nn.Sequential:
     """Float 1x1 convolution and batch normalisation: block shortcuts and HRNet's upward fusion."""
-    return nn.Sequential(nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout, momentum=momentum))
+    return nn.Sequential(nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout, momentum=momentum))
+
+
+def fusion1x1(cin: int, cout: int, style: Optional[BinaryStyle], momentum: float = 0.1) -> nn.Sequential:
+    """1x1 convolution and batch normalisation in float unless the style binarizes 1x1 convolutions, too."""
+    if style is not None and style.binarize_1x1:
+        return style.conv1x1_bn(cin, cout)
+    return conv1x1_bn(cin, cout, momentum)
+
+
+def binary_block_shortcut(cin: int, cout: int, stride: int, style: BinaryStyle) -> Optional[nn.Module]:
+    """Shortcut around a binary block: average pooling for a stride (Bi-Real net), then 1x1 + BN; None for identity."""
+    if cin == cout:
+        return nn.AvgPool2d(stride, stride) if stride > 1 else None
+    unit = fusion1x1(cin, cout, style)
+    if stride == 1:
+        return unit
+    return nn.Sequential(OrderedDict([("pool", nn.AvgPool2d(stride, stride)), *unit.named_children()]))
 
 
 def conv_unit(cin: int, cout: int, stride: int, style: Optional[BinaryStyle], activate: bool = True,
-              momentum: float = 0.1) -> nn.Sequential:
-    """3x3 convolution (key 0), batch normalisation (key 1) and activation, without a shortcut."""
+              momentum: float = 0.1, kernel: int = 3, dilation: int = 1,
+              entry: Optional[str] = None) -> nn.Sequential:
+    """Convolution (key 0), batch normalisation (key 1) and activation, without a shortcut; ``entry`` overrides the
+    binarizer."""
     bn = nn.BatchNorm2d(cout, momentum=momentum)
     if style is None:
-        layers = [nn.Conv2d(cin, cout, 3, stride, 1, bias=False), bn] + ([nn.ReLU()] if activate else [])
-        return nn.Sequential(*layers)
-    layers = OrderedDict([("binarize", style.binarize(cin)), ("0", style.conv(cin, cout, 3, stride)), ("1", bn)])
+        conv = nn.Conv2d(cin, cout, kernel, stride, dilation * (kernel // 2), dilation, bias=False)
+        return nn.Sequential(conv, bn, *([nn.ReLU()] if activate else []))
+    layers = OrderedDict([("binarize", style.binarize(cin, entry)),
+                          ("0", style.conv(cin, cout, kernel, stride, dilation)), ("1", bn)])
     if activate:
         layers["activation"] = style.act(cout)
     return nn.Sequential(layers)
 
 
 class BasicBlock(nn.Module):
-    """Float residual block of two 3x3 convolutions."""
+    """Float residual block of two 3x3 convolutions with their dilations."""
 
-    def __init__(self, cin: int, cout: int, momentum: float = 0.1):
+    expansion = 1
+
+    def __init__(self, cin: int, cout: int, momentum: float = 0.1, stride: int = 1, dilation: Tuple[int, int] = (1, 1)):
         super().__init__()
-        self.conv1 = nn.Conv2d(cin, cout, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(cin, cout, 3, stride, dilation[0], dilation[0], bias=False)
         self.bn1 = nn.BatchNorm2d(cout, momentum=momentum)
-        self.conv2 = nn.Conv2d(cout, cout, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(cout, cout, 3, 1, dilation[1], dilation[1], bias=False)
         self.bn2 = nn.BatchNorm2d(cout, momentum=momentum)
         self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
-        self.downsample = conv1x1_bn(cin, cout, momentum) if cin != cout else None
+        self.downsample = conv1x1_bn(cin, cout, momentum, stride) if cin != cout or stride > 1 else None
+
+    @property
+    def final_activation(self) -> nn.Module:
+        return self.relu2
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
@@ -81,24 +78,33 @@ class BasicBlock(nn.Module):
 
 
 class BinaryBasicBlock(nn.Module):
-    """Binary residual block: two 3x3 convolutions, each with its own shortcut (the first a float 1x1 if needed)."""
+    """Binary residual block: two 3x3 convolutions, each with its own shortcut (the first a float 1x1 if needed).
+
+    ``binary_shortcut``: a 1x1 shortcut reads the block's bits and is binary, too.
+    """
+
+    expansion = 1
 
     def __init__(self, cin: int, cout: int, style: BinaryStyle, entry: Optional[str] = None,
-                 binary_shortcut: bool = False):
+                 binary_shortcut: bool = False, stride: int = 1, dilation: Tuple[int, int] = (1, 1)):
         super().__init__()
-        self.binary_shortcut = binary_shortcut and cin != cout
+        self.binary_shortcut = (binary_shortcut or style.binarize_1x1) and cin != cout and stride == 1
         self.binarize1 = style.binarize(cin, entry)
-        self.conv1 = style.conv(cin, cout, 3)
+        self.conv1 = style.conv(cin, cout, 3, stride, dilation[0])
         self.bn1 = nn.BatchNorm2d(cout)
         self.activation1 = style.act(cout)
         self.binarize2 = style.binarize(cout)
-        self.conv2 = style.conv(cout, cout, 3)
+        self.conv2 = style.conv(cout, cout, 3, 1, dilation[1])
         self.bn2 = nn.BatchNorm2d(cout)
         self.activation2 = style.act(cout)
         if self.binary_shortcut:
             self.downsample = nn.Sequential(style.conv(cin, cout, 1), nn.BatchNorm2d(cout))
         else:
-            self.downsample = conv1x1_bn(cin, cout) if cin != cout else None
+            self.downsample = binary_block_shortcut(cin, cout, stride, style)
+
+    @property
+    def final_activation(self) -> nn.Module:
+        return self.activation2
 
     def forward(self, x: Tensor) -> Tensor:
         bits = self.binarize1(x)
@@ -119,18 +125,25 @@ def basic_block(cin: int, cout: int, style: Optional[BinaryStyle], entry: Option
 
 
 class Bottleneck(nn.Module):
-    """Float 1x1, 3x3, 1x1 residual block of HRNet's first layer, expansion 4."""
+    """Float 1x1, 3x3, 1x1 residual block, expansion 4; a stride is in the 3x3 convolution (torchvision)."""
 
-    def __init__(self, cin: int, planes: int, momentum: float = 0.1):
+    expansion = 4
+
+    def __init__(self, cin: int, planes: int, momentum: float = 0.1, stride: int = 1, dilation: int = 1):
         super().__init__()
+        cout = 4 * planes
         self.conv1 = nn.Conv2d(cin, planes, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes, momentum=momentum)
-        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(planes, planes, 3, stride, dilation, dilation, bias=False)
         self.bn2 = nn.BatchNorm2d(planes, momentum=momentum)
-        self.conv3 = nn.Conv2d(planes, 4 * planes, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(4 * planes, momentum=momentum)
+        self.conv3 = nn.Conv2d(planes, cout, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(cout, momentum=momentum)
         self.relu1, self.relu2, self.relu3 = nn.ReLU(), nn.ReLU(), nn.ReLU()
-        self.downsample = conv1x1_bn(cin, 4 * planes, momentum) if cin != 4 * planes else None
+        self.downsample = conv1x1_bn(cin, cout, momentum, stride) if cin != cout or stride > 1 else None
+
+    @property
+    def final_activation(self) -> nn.Module:
+        return self.relu3
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu1(self.bn1(self.conv1(x)))
@@ -140,23 +153,36 @@ class Bottleneck(nn.Module):
 
 
 class BinaryBottleneck(nn.Module):
-    """Binary 1x1, 3x3, 1x1 block; a shortcut around every convolution that keeps the shape, and around the block."""
+    """Binary 1x1, 3x3, 1x1 block; a shortcut around every convolution that keeps the width, and around the block."""
 
-    def __init__(self, cin: int, planes: int, style: BinaryStyle):
+    expansion = 4
+
+    def __init__(self, cin: int, planes: int, style: BinaryStyle, stride: int = 1, dilation: int = 1):
         super().__init__()
         cout = 4 * planes
         self.same1 = cin == planes
+        self.binary_shortcut = style.binarize_1x1 and cin != cout and stride == 1
         self.binarize1, self.conv1 = style.binarize(cin), style.conv(cin, planes, 1)
         self.bn1, self.activation1 = nn.BatchNorm2d(planes), style.act(planes)
-        self.binarize2, self.conv2 = style.binarize(planes), style.conv(planes, planes, 3)
+        self.binarize2, self.conv2 = style.binarize(planes), style.conv(planes, planes, 3, stride, dilation)
         self.bn2, self.activation2 = nn.BatchNorm2d(planes), style.act(planes)
+        self.shortcut2 = nn.AvgPool2d(stride, stride) if stride > 1 else nn.Identity()
         self.binarize3, self.conv3 = style.binarize(planes), style.conv(planes, cout, 1)
         self.bn3, self.activation3 = nn.BatchNorm2d(cout), style.act(cout)
-        self.downsample = conv1x1_bn(cin, cout) if cin != cout else None
+        if self.binary_shortcut:
+            self.downsample = nn.Sequential(style.conv(cin, cout, 1), nn.BatchNorm2d(cout))
+        else:
+            self.downsample = binary_block_shortcut(cin, cout, stride, style)
+
+    @property
+    def final_activation(self) -> nn.Module:
+        return self.activation3
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn1(self.conv1(self.binarize1(x)))
+        bits = self.binarize1(x)
+        y = self.bn1(self.conv1(bits))
         y = self.activation1(y + x if self.same1 else y)
-        y = self.activation2(self.bn2(self.conv2(self.binarize2(y))) + y)
+        y = self.activation2(self.bn2(self.conv2(self.binarize2(y))) + self.shortcut2(y))
         y = self.bn3(self.conv3(self.binarize3(y)))
-        return self.activation3(y + (x if self.downsample is None else self.downsample(x)))
+        shortcut = x if self.downsample is None else self.downsample(bits if self.binary_shortcut else x)
+        return self.activation3(y + shortcut)

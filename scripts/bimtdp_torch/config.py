@@ -2,28 +2,46 @@
 """From a configuration (plain dict, as in scripts/configs/*.yaml) to a network, and checkpoints that carry both.
 
 Network section:
-    name:       mti_net | bi_mtdp | bi_mtdp_c
-    backbone:   hrnet_w18 | hrnet_w32 | hrnet_w48 | efficientnet_lite0
+    name:       single_task | multi_task | mti_net | bi_mtdp | bi_mtdp_f | bi_mtdp_c
+    backbone:   hrnet_w18 | hrnet_w32 | hrnet_w48 | resnet18 | resnet50 | resnet101 |
+                efficientnet_lite0 | efficientnet_lite1 | efficientnet_lite2 (float only)
     dataset:    nyud2 | nyud2_aux | nyud4 | pascal5 | pascal_small    (tasks and their output channels)
-    preset:     bimtdp | bireal | reactnet | irnet                   (style of binary units)
-    c_scope:    mmd | mmd+fpm | decoder                              (bi_mtdp_c: what is binary)
-    attention:  options of BinaryAttention
-    head_binary: whether the heads' hidden layer is binary (default: bi_mtdp yes, others no)
-    mask_binary: bi_mtdp: whether the 1x1 convolutions of the propagation's mask branch are binary (default no)
     segmentation_classes: overrides the dataset's number of classes
+    dropout:    in front of the heads' last layer (DeepLab: behind ASPP), default 0 (DeepLab: 0.5)
+  baselines (single_task, multi_task):
+    task:       single_task: which of the dataset's tasks
+    binary:     backbone and head are binary (default no)
+    head:       hrnet | deeplab (default: deeplab for ResNets)
+  backbone:
+    dilated:    ResNet: output stride 8 (default: baselines yes; MTI-Net's decoder needs no)
+    widths:     ResNet, EfficientNet: four widths to which 1x1 convolutions project the maps. Defaults:
+                [18, 36, 72, 144] for EfficientNet; for MTI-Net's decoder on ResNet-50 and 101 [64, 128, 256, 512]
+    conv2_binary: HRNet: whether the stem's second convolution is binary (default yes)
+  binary parts:
+    preset:     bimtdp | bireal | reactnet | irnet                   (style of binary units)
+    style:      single choices that differ from the preset, see BinaryStyle (estimators, binarizer, activation, scale)
+    binarize_1x1: 1x1 shortcuts, fusions and masks are binary, too (default no)
+    c_scope:    mmd | mmd+fpm | decoder                              (bi_mtdp_c: what is binary, default mmd)
+    attention:  options of BinaryAttention
+    distillation_modules: how many a scale applies one after another (default 1)
+    head_binary: whether the heads' hidden layer is binary (default: bi_mtdp and bi_mtdp_f yes, bi_mtdp_c no)
+    mask_binary: bi_mtdp: whether the 1x1 convolutions of the propagation's mask branch are binary (default no)
+    vib:        {mu: float | binary_input | binary}, information bottleneck behind the backbone (bi_mtdp_f: always;
+                others: only where it is given)
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import torch
 from torch import nn
 
-from .blocks import PRESETS, BinaryStyle
-from .efficientnet_lite import EfficientNetLite0
-from .hrnet import SIZES, HRNet
+from . import efficientnet_lite, hrnet, resnet
+from .baselines import MultiTaskBaseline, SingleTask
+from .bottleneck import Bottlenecks
 from .mti_net import MTINet
+from .style import BinaryStyle, make_style
 
 # dataset -> (tasks, auxiliary tasks); the order fixes the channel order inside the feature propagation.
 DATASETS: Dict[str, Tuple[Dict[str, int], Dict[str, int]]] = {
@@ -33,56 +51,121 @@ DATASETS: Dict[str, Tuple[Dict[str, int], Dict[str, int]]] = {
     "pascal5": ({"semseg": 21, "human_parts": 7, "sal": 1, "normals": 3, "edge": 1},) * 2,
     "pascal_small": ({"semseg": 21, "human_parts": 7, "sal": 1},) * 2,
 }
+BACKBONES = (*hrnet.SIZES, *resnet.SIZES, *efficientnet_lite.SIZES)
+_OPTIONS = frozenset((
+    "name backbone dataset segmentation_classes dropout task binary head dilated widths conv2_binary preset style "
+    "binarize_1x1 c_scope attention distillation_modules head_binary mask_binary vib").split())
+_EFFICIENTNET_WIDTHS = (18, 36, 72, 144)
+_RESNET_WIDTHS = (64, 128, 256, 512)  # of the decoder on bottleneck ResNets, whose own maps have up to 2048 channels
 
 
-def _backbone(name: str, style: BinaryStyle | None = None) -> nn.Module:
-    if name in SIZES:
-        return HRNet(name, style)
-    if name == "efficientnet_lite0":
+def _backbone(config: Mapping[str, Any], style: Optional[BinaryStyle], baseline: bool = False) -> nn.Module:
+    name, widths = config["backbone"], config.get("widths")
+    if widths is not None and len(widths) != 4:
+        raise ValueError(f"network.widths: expected four widths, got {list(widths)}")
+    if name in hrnet.SIZES:
+        if widths is not None or config.get("dilated"):
+            raise ValueError(f"network: {name} has no option 'widths' or 'dilated'")
+        return hrnet.HRNet(name, style, config.get("conv2_binary", True))
+    if name in resnet.SIZES:
+        dilated = bool(config.get("dilated", baseline))
+        if dilated and not baseline:
+            raise ValueError(f"network.dilated: MTI-Net's decoder needs strides 4 to 32, so {name} cannot be dilated")
+        if widths is None and not baseline and resnet.SIZES[name][1]:
+            widths = _RESNET_WIDTHS
+        return resnet.ResNet(name, style, dilated, widths)
+    if name in efficientnet_lite.SIZES:
         if style is not None:
-            raise ValueError("efficientnet_lite0 has no binary form; use it with mti_net or bi_mtdp_c")
-        return EfficientNetLite0()
-    raise ValueError(f"unknown backbone {name!r}")
+            raise ValueError(f"{name} has no binary form; use it with single_task or multi_task in float, mti_net or "
+                             "bi_mtdp_c")
+        return efficientnet_lite.EfficientNetLite(name, widths or _EFFICIENTNET_WIDTHS)
+    raise ValueError(f"unknown backbone {name!r} (there are {', '.join(BACKBONES)})")
 
 
 def _tasks(config: Mapping[str, Any]) -> Tuple[Dict[str, int], Dict[str, int]]:
+    if config.get("dataset") not in DATASETS:
+        raise ValueError(f"network.dataset must be one of {sorted(DATASETS)}, got {config.get('dataset')!r}")
     tasks, auxiliary = (dict(t) for t in DATASETS[config["dataset"]])
     if "segmentation_classes" in config:
         tasks["semseg"] = auxiliary["semseg"] = int(config["segmentation_classes"])
     return tasks, auxiliary
 
 
-def _style(config: Mapping[str, Any]) -> BinaryStyle:
-    return PRESETS[config.get("preset", "bimtdp")]
+def style_of(config: Mapping[str, Any]) -> BinaryStyle:
+    """The style of the binary parts of a network section."""
+    changes = dict(config.get("style") or {})
+    if "binarize_1x1" in config:
+        changes["binarize_1x1"] = bool(config["binarize_1x1"])
+    return make_style(config.get("preset", "bimtdp"), changes)
+
+
+def _attention(config: Mapping[str, Any]) -> Dict[str, Any]:
+    return {**style_of(config).attention_options(), **(config.get("attention") or {})}
+
+
+def _bottleneck(config: Mapping[str, Any], backbone: nn.Module, always: bool = False) -> Optional[Bottlenecks]:
+    options = config.get("vib", {} if always else None)
+    if options is None or options is False:
+        return None
+    options = {} if options is True else dict(options)
+    kind = options.pop("mu", "float")
+    if options:
+        raise ValueError(f"network.vib: unknown option {sorted(options)[0]!r} (there is mu)")
+    return Bottlenecks(backbone.channels, kind, style_of(config))
+
+
+def build_baseline(config: Mapping[str, Any], single: bool) -> MultiTaskBaseline:
+    """Single-task network or multi-task baseline, float or binary."""
+    style = style_of(config) if config.get("binary", False) else None
+    tasks, _ = _tasks(config)
+    if single:
+        if config.get("task") not in tasks:
+            raise ValueError(f"network.task must be one of {list(tasks)} for {config['dataset']}, got {config.get('task')!r}")
+        tasks = {config["task"]: tasks[config["task"]]}
+    backbone = _backbone(config, style, baseline=True)
+    head = config.get("head", "deeplab" if config["backbone"] in resnet.SIZES else "hrnet")
+    dropout = config.get("dropout", 0.5 if head == "deeplab" else 0.0)
+    return (SingleTask if single else MultiTaskBaseline)(backbone, tasks, head, style, dropout,
+                                                         _bottleneck(config, backbone))
 
 
 def build_mti_net(config: Mapping[str, Any]) -> MTINet:
     """Full-precision MTI-Net."""
-    return MTINet(_backbone(config["backbone"]), *_tasks(config), dropout=config.get("dropout", 0.0))
+    backbone = _backbone(config, None)
+    return MTINet(backbone, *_tasks(config), dropout=config.get("dropout", 0.0), bottleneck=_bottleneck(config, backbone),
+                  distillation_modules=config.get("distillation_modules", 1))
 
 
-def build_bi_mtdp(config: Mapping[str, Any]) -> MTINet:
+def build_bi_mtdp(config: Mapping[str, Any], bottleneck: bool = False) -> MTINet:
     """Bi-MTDP: everything binary but the first and last layers, 1x1 shortcuts and fusions, masks and gates of the
-    feature propagation."""
-    style = _style(config)
-    return MTINet(_backbone(config["backbone"], style), *_tasks(config), refinement=style, propagation=style,
-                  attention=dict(config.get("attention", {})), head=style if config.get("head_binary", True) else None,
-                  binary_mask=config.get("mask_binary", False), dropout=config.get("dropout", 0.0))
+    feature propagation. Bi-MTDP-F has the information bottleneck, too."""
+    style = style_of(config)
+    backbone = _backbone(config, style)
+    return MTINet(backbone, *_tasks(config), refinement=style, propagation=style, attention=_attention(config),
+                  head=style if config.get("head_binary", True) else None, binary_mask=config.get("mask_binary", False),
+                  dropout=config.get("dropout", 0.0), distillation_modules=config.get("distillation_modules", 1),
+                  bottleneck=_bottleneck(config, backbone, always=bottleneck))
 
 
 def build_bi_mtdp_c(config: Mapping[str, Any]) -> MTINet:
     """Bi-MTDP-C: float backbone, binary distillation and, by ``c_scope``, feature propagation and refinement."""
-    style, scope = _style(config), config.get("c_scope", "mmd")
+    style, scope = style_of(config), config.get("c_scope", "mmd")
     if scope not in ("mmd", "mmd+fpm", "decoder"):
         raise ValueError(f"c_scope must be mmd, mmd+fpm or decoder, got {scope!r}")
-    return MTINet(_backbone(config["backbone"]), *_tasks(config), refinement=style if scope == "decoder" else None,
-                  propagation=style if scope != "mmd" else None, attention=dict(config.get("attention", {})),
-                  head=style if config.get("head_binary", False) else None, dropout=config.get("dropout", 0.0))
+    backbone = _backbone(config, None)
+    return MTINet(backbone, *_tasks(config), refinement=style if scope == "decoder" else None,
+                  propagation=style if scope != "mmd" else None, attention=_attention(config),
+                  head=style if config.get("head_binary", False) else None, dropout=config.get("dropout", 0.0),
+                  binary_mask=config.get("mask_binary", False), bottleneck=_bottleneck(config, backbone),
+                  distillation_modules=config.get("distillation_modules", 1))
 
 
 NETWORKS: Dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
+    "single_task": lambda config: build_baseline(config, single=True),
+    "multi_task": lambda config: build_baseline(config, single=False),
     "mti_net": build_mti_net,
     "bi_mtdp": build_bi_mtdp,
+    "bi_mtdp_f": lambda config: build_bi_mtdp(config, bottleneck=True),
     "bi_mtdp_c": build_bi_mtdp_c,
 }
 
@@ -91,6 +174,9 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
     """Network of a ``network`` section (see the top of this file), in training mode, with fresh weights."""
     if config.get("name") not in NETWORKS:
         raise ValueError(f"network name must be one of {sorted(NETWORKS)}, got {config.get('name')!r}")
+    unknown = sorted(set(config) - _OPTIONS)
+    if unknown:
+        raise ValueError(f"network: unknown option {unknown[0]!r} (there are {', '.join(sorted(_OPTIONS))})")
     return NETWORKS[config["name"]](config)
 
 

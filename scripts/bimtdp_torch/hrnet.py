@@ -2,7 +2,7 @@
 """HRNet backbone, float or binary, with the key names of the public MTI-Net checkpoints.
 
 The binary form keeps conv1, the 1x1 shortcut of layer1 and the 1x1 upward fusions in float; everything else is
-binary. ReLUs are dropped or replaced by the style's activation, for a sign behind a ReLU would be constant.
+binary (with ``binarize_1x1`` those 1x1, too). ReLUs are dropped or replaced by the style's activation, for a sign behind a ReLU would be constant.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import List, Optional, Sequence, Tuple
 
 from torch import Tensor, nn
 
-from .blocks import BinaryBottleneck, BinaryStyle, Bottleneck, basic_block, conv1x1_bn, conv_unit
+from .blocks import BinaryBottleneck, Bottleneck, basic_block, conv_unit, fusion1x1
 from .layers import Resize
+from .style import BinaryStyle
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class HRModule(nn.Module):
         if i == j:
             return nn.Identity()
         if j > i:
-            return conv1x1_bn(channels[j], channels[i], momentum)
+            return fusion1x1(channels[j], channels[i], style, momentum)
         steps = i - j
         return nn.Sequential(*[
             conv_unit(channels[j], channels[i] if k == steps - 1 else channels[j], 2, style,
@@ -80,7 +81,8 @@ class HRNet(nn.Module):
     def __init__(self, size: str = "hrnet_w18", style: Optional[BinaryStyle] = None, binary_conv2: bool = True):
         super().__init__()
         spec = SIZES[size]
-        self.channels = channels = spec.channels
+        self.channels, self.strides = spec.channels, (4, 8, 16, 32)
+        channels = spec.channels
         momentum = _FLOAT_MOMENTUM if style is None else 0.1
         self.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(64, momentum=momentum)
@@ -119,6 +121,10 @@ class HRNet(nn.Module):
         else:
             x = self.bn2(self.conv2(x))
         return self.layer1(self.activation2(x))
+
+    def final_activations(self) -> List[nn.Module]:
+        """The layers that make the maps of ``forward``."""
+        return list(self.stage4[-1].activations)
 
     def forward(self, x: Tensor) -> List[Tensor]:
         x = self.stem(x)

@@ -7,16 +7,17 @@ are those of the public MTI-Net checkpoints wherever the part exists there.
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from .attention import BinaryAttention, MultiModalDistillation
-from .blocks import BinaryStyle, basic_block
+from .blocks import basic_block
+from .bottleneck import Bottlenecks
 from .layers import GroupedSoftmax, PReLU, Resize, SqueezeExcite
-
-Maps = Dict[str, Tensor]
+from .predictor import DensePredictor, Maps
+from .style import BinaryStyle
 
 
 class InitialTaskPrediction(nn.Module):
@@ -55,6 +56,7 @@ class FeaturePropagation(nn.Module):
         self.tasks = tuple(tasks)
         total = len(self.tasks) * channels
         squeezed = total // 4
+        binary_mask = style is not None and (binary_mask or style.binarize_1x1)
         if binary_mask:
             mask = nn.Sequential(style.binarize(squeezed), style.conv(squeezed, total, 1), nn.BatchNorm2d(total))
         else:
@@ -88,30 +90,37 @@ class HighResolutionHead(nn.Module):
         self.activation = PReLU(width) if self.binary else nn.ReLU()
         self.dropout = nn.Dropout2d(dropout)
 
-    def forward(self, maps: List[Tensor]) -> Tensor:
+    def with_hidden(self, maps: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
+        """(B, outputs, H_0, W_0) and the hidden (B, sum C, H_0, W_0) that the last layer reads."""
         x = torch.cat([maps[0]] + [self.resize(m, maps[0]) for m in maps[1:]], 1)
         if self.binary:
-            y = self.last_layer["1"](self.last_layer["0"](self.binarize(x))) + x
+            hidden = self.last_layer["1"](self.last_layer["0"](self.binarize(x))) + x
         else:
-            y = self.last_layer["1"](self.last_layer["0"](x))
-        return self.last_layer["3"](self.dropout(self.activation(y)))
+            hidden = self.last_layer["1"](self.last_layer["0"](x))
+        hidden = self.activation(hidden)
+        return self.last_layer["3"](self.dropout(hidden)), hidden
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        return self.with_hidden(maps)[0]
 
 
-class MTINet(nn.Module):
+class MTINet(DensePredictor):
     """Multi-task dense predictor. ``forward``: (B, 3, H, W) -> task -> (B, outputs, H, W).
 
     tasks, auxiliary:   name -> output channels, in MTI-Net's order; auxiliary contains the tasks.
     refinement, propagation, head: the style of each part, None for float.
     attention: options of BinaryAttention, or None for MTI-Net's float distillation.
+    distillation_modules: how many of them a scale applies one after another.
     """
 
     def __init__(self, backbone: nn.Module, tasks: Dict[str, int], auxiliary: Dict[str, int], *,
                  refinement: Optional[BinaryStyle] = None, propagation: Optional[BinaryStyle] = None,
                  attention: Optional[dict] = None, head: Optional[BinaryStyle] = None, binary_mask: bool = False,
-                 dropout: float = 0.0):
-        super().__init__()
-        self.tasks, self.auxiliary = dict(tasks), dict(auxiliary)
-        self.backbone = backbone
+                 dropout: float = 0.0, distillation_modules: int = 1, bottleneck: Optional[Bottlenecks] = None):
+        super().__init__(backbone, tasks, auxiliary, bottleneck)
+        if distillation_modules < 1:
+            raise ValueError(f"distillation_modules must be at least 1, got {distillation_modules}")
+        self.distillation_modules = distillation_modules
         channels = tuple(backbone.channels)
         for scale, width in enumerate(channels):
             cin = width + (channels[scale + 1] if scale < 3 else 0)
@@ -119,12 +128,27 @@ class MTINet(nn.Module):
             if scale > 0:
                 self.add_module(f"fpm_scale_{scale}", FeaturePropagation(
                     list(auxiliary), width, propagation, binary_mask))
-            distillation = (MultiModalDistillation(list(tasks), list(auxiliary), width) if attention is None
-                            else BinaryAttention(list(tasks), list(auxiliary), width, **attention))
-            self.add_module(f"distillation_scale_{scale}", distillation)
+            for number in range(1, distillation_modules + 1):
+                self.add_module(self._distillation(scale, number), self._make_distillation(width, attention, number))
         self.heads = nn.ModuleDict({task: HighResolutionHead(channels, outputs, head, dropout)
                                     for task, outputs in self.tasks.items()})
-        self.resize = Resize("bilinear")
+
+    @staticmethod
+    def _distillation(scale: int, number: int) -> str:
+        """Name of the number-th distillation of a scale; the first has MTI-Net's."""
+        return f"distillation_scale_{scale}" + ("" if number == 1 else f"_{number}")
+
+    def _make_distillation(self, channels: int, attention: Optional[dict], number: int) -> nn.Module:
+        if attention is None:
+            return MultiModalDistillation(list(self.tasks), list(self.auxiliary), channels)
+        # Behind an outer sign the targets arrive as +-1; auxiliary tasks keep their features.
+        binary = list(self.tasks) if number > 1 and attention.get("outer_sign", True) else []
+        return BinaryAttention(list(self.tasks), list(self.auxiliary), channels, **attention, binary_sources=binary)
+
+    def final_activations(self) -> List[nn.Module]:
+        refined = [refine[-1].final_activation for scale in range(4)
+                   for refine in getattr(self, f"scale_{scale}").refinement.values()]
+        return super().final_activations() + refined + [head.activation for head in self.heads.values()]
 
     def decode(self, backbone: List[Tensor]) -> List[Maps]:
         """Backbone maps -> features per scale (finest first) and auxiliary task."""
@@ -136,19 +160,34 @@ class MTINet(nn.Module):
                 coarser = getattr(self, f"fpm_scale_{scale}")(features[scale])
         return features
 
+    def distill(self, features: Maps, scale: int, sums: Optional[List[Maps]] = None) -> Maps:
+        """Features of one scale -> what the heads read; appends the last module's S^k to ``sums`` if that is given."""
+        current = dict(features)
+        for number in range(1, self.distillation_modules + 1):
+            module = getattr(self, self._distillation(scale, number))
+            if sums is None:
+                result = module(current)
+                current.update({task: result[task] for task in self.tasks})
+            else:
+                totals = module.sums(current)
+                current.update({task: module.outer_sign(total) for task, total in totals.items()})
+        if sums is not None:
+            sums.append(totals)
+        return {task: current[task] for task in self.tasks}
+
     def head_maps(self, features: List[Maps]) -> Maps:
         """Distillation and heads: task -> (B, outputs, H / 4, W / 4)."""
-        distilled = [getattr(self, f"distillation_scale_{scale}")(features[scale]) for scale in range(4)]
+        distilled = [self.distill(features[scale], scale) for scale in range(4)]
         return {task: head([maps[task] for maps in distilled]) for task, head in self.heads.items()}
 
-    def forward(self, x: Tensor) -> Maps:
-        maps = self.head_maps(self.decode(self.backbone(x)))
-        return {task: self.resize(m, x) for task, m in maps.items()}
+    def decode_maps(self, backbone: List[Tensor]) -> Maps:
+        return self.head_maps(self.decode(backbone))
 
-    def training_outputs(self, x: Tensor) -> dict:
-        """What the losses need: ``maps`` at a quarter of the input size, ``initial`` predictions per scale,
-        ``backbone`` maps and ``features`` per scale and task."""
-        backbone = self.backbone(x)
+    def decode_all(self, backbone: List[Tensor]) -> Dict[str, Any]:
         features = self.decode(backbone)
         initial = [getattr(self, f"scale_{scale}").predict(features[scale]) for scale in range(4)]
-        return {"maps": self.head_maps(features), "initial": initial, "backbone": backbone, "features": features}
+        sums: List[Maps] = []
+        distilled = [self.distill(features[scale], scale, sums) for scale in range(4)]
+        both = {task: head.with_hidden([maps[task] for maps in distilled]) for task, head in self.heads.items()}
+        return {"maps": {task: m for task, (m, _) in both.items()}, "initial": initial, "features": features,
+                "distilled": sums, "hidden": {task: hidden for task, (_, hidden) in both.items()}}

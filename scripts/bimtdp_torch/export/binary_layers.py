@@ -86,9 +86,14 @@ def _convs(lowering: Lowering, layer: BinaryAttention, units: nn.ModuleDict, whi
 
 
 def _binarize_source(lowering: Lowering, layer: BinaryAttention, task: str, feature: Any) -> Node:
-    """Nodes of one source's binarizer: sign, RSign, or batch normalisation and sign."""
-    x = lowering.floats(feature, f"the feature of '{task}'")
+    """Nodes of one source's binarizer: sign, RSign, batch normalisation and sign, or none where it is binary already."""
     binarizer = layer.binarizers[task]
+    if isinstance(binarizer, nn.Identity):
+        node = lowering.map(feature, f"the feature of '{task}'").node
+        if not node.bits:
+            raise lowering.refuse(f"the feature of '{task}' is not binary and has no binarizer")
+        return node
+    x = lowering.floats(feature, f"the feature of '{task}'")
     suffix, fields, presign = f".binarizers.{task}", {}, x.value
     if isinstance(binarizer, nn.Sequential):
         fields["scale"], fields["shift"] = fold_batch_norm(binarizer[0], f"{lowering.where}: binarizers.{task}")
@@ -101,11 +106,8 @@ def _binarize_source(lowering: Lowering, layer: BinaryAttention, task: str, feat
 
 def _sums(layer: BinaryAttention, features: Dict[str, Tensor]) -> Tensor:
     """What the outer sign is taken of, all targets."""
-    outer, layer.outer_sign = layer.outer_sign, nn.Identity()
-    try:
-        return torch.cat([layer(features)[task] for task in layer.tasks], 1)
-    finally:
-        layer.outer_sign = outer
+    totals = layer.sums(features)
+    return torch.cat([totals[task] for task in layer.tasks], 1)
 
 
 @module(BinaryAttention)
