@@ -1,44 +1,91 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Trains a network: train.py CONFIG --data DIR [--output DIR]. Run it again after a kill and it resumes."""
+"""Trains a network: train.py CONFIG --data DIR [--output DIR]. Run it again after a kill and it resumes.
+
+Several processes: torchrun --nproc-per-node N scripts/train.py CONFIG --data DIR
+
+OUTPUT gets config.yaml (the resolved configuration), losses.csv, validation.csv, tensorboard/, losses.png, last.pt (all
+that resuming needs), best.pt (best on the validation frames) and final.pt (the last step's network with exact statistics).
+SIGINT and SIGTERM end the run after the step in progress, with last.pt saved; the exit code is then 130 or 143.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any, Dict
 
 import torch
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch import fused  # noqa: E402
-from bimtdp_torch.training import Trainer  # noqa: E402
+from bimtdp_torch.configuration import dump_config, read_config  # noqa: E402
+from bimtdp_torch.training import Stopped, Trainer  # noqa: E402
+from bimtdp_torch.training.parallel import Parallel  # noqa: E402
+from bimtdp_torch.training.settings import resolve  # noqa: E402
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, help="YAML file, e.g. scripts/configs/bi_mtdp_c_lite0_nyud4.yaml")
     parser.add_argument("--data", type=Path, required=True, help="folder with image/ depth/ label/ normal/ edge/ train.txt")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
+    parser.add_argument("--device", default="auto", help="auto (CUDA where there is one), cpu or cuda")
     parser.add_argument("--threads", type=int, help="threads of PyTorch (a resumed run needs the same number)")
+    parser.add_argument("--seed", type=int, help="replaces the configuration's; the default output gets _seedN")
+    parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F",
+                        help="multiplies the steps of every phase, of warm-up and between validations; recorded")
     parser.add_argument("--stop-after", type=int, help="stop at this step, to resume later")
     for option in ("teacher", "init"):
         parser.add_argument(f"--{option}", type=Path, help=f"checkpoint that replaces the configuration's {option}")
-    arguments = parser.parse_args()
-    config = yaml.safe_load(arguments.config.read_text())
-    config.setdefault("name", arguments.config.stem)
-    if arguments.teacher:
-        config.setdefault("distillation", {})["teacher"] = str(arguments.teacher)
+    parser.add_argument("--teacher-cache", type=Path, help="folder that runs share for the teacher's computed maps")
+    return parser.parse_args()
+
+
+def read(arguments: argparse.Namespace) -> Dict[str, Any]:
+    """The resolved configuration with the command line's replacements."""
+    config = read_config(arguments.config)
+    if arguments.teacher or (arguments.teacher_cache and config.get("distillation")):
+        options = dict(config.get("distillation") or {})
+        options.update({"teacher": str(arguments.teacher)} if arguments.teacher else {})
+        options.update({"cache": str(arguments.teacher_cache)} if arguments.teacher_cache else {})
+        config["distillation"] = options
     if arguments.init:
-        config.setdefault("init", {})["checkpoint"] = str(arguments.init)
+        config["init"] = {**(config.get("init") or {}), "checkpoint": str(arguments.init)}
+    if arguments.seed is not None and "train" in config:
+        config["train"]["seed"] = arguments.seed
+    return resolve(config, arguments.steps_scale)
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    try:
+        config = read(arguments)
+        parallel = Parallel(arguments.device)
+    except ValueError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    if config["train"].get("fused", True):
+    if config["train"]["fused"] and parallel.device.type == "cpu":
         fused.enable()
-    output = arguments.output or Path("runs") / config["name"]
-    Trainer(config, arguments.data, output).run(arguments.stop_after)
+    suffix = "" if arguments.seed is None else f"_seed{arguments.seed}"
+    output = arguments.output or Path("runs") / (config["name"] + suffix)
+    if parallel.main:
+        print(f"{dump_config(config)}# {parallel.world} process(es) on {parallel.device.type}, output: {output}", flush=True)
+    try:
+        Trainer(config, arguments.data, output, parallel).run(arguments.stop_after)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
+    except ValueError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    finally:
+        parallel.close()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

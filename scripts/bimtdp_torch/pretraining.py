@@ -26,7 +26,8 @@ from tqdm import tqdm
 from .config import build_network
 from .data import batch_indices, generator, jitter_colour, normalise
 from .efficientnet_lite import FEATURE_CHANNELS, EfficientNetLite0, load_imagenet
-from .training import cpu_has_bf16, learning_rate_factor
+from .training.precision import use_bf16
+from .training.schedule import learning_rate_factor
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -82,7 +83,7 @@ class BackbonePretrainer:
             self.parts["classifier"] = self.classifier
         self.optimizer = torch.optim.AdamW(self.parts.parameters(), lr=0.0, weight_decay=0.0)
         self.step, self.total = 0, int(self.train["steps"])
-        self.bf16 = cpu_has_bf16() if self.train.get("bf16", "auto") == "auto" else bool(self.train["bf16"])
+        self.bf16 = use_bf16(self.train.get("amp", "auto"), torch.device("cpu"))
 
     def batch(self, step: int) -> Tuple[Tensor, Tensor]:
         """Random crops of random photos, mirrored half of the time."""

@@ -2,7 +2,6 @@
 """Training on a synthetic data folder: resuming equals an unbroken run, distillation, recalibration, pretraining."""
 
 import copy
-import json
 import subprocess
 import sys
 
@@ -18,13 +17,14 @@ from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, ma
                                split_validation)
 from bimtdp_torch.pretraining import BackbonePretrainer
 from bimtdp_torch.training import Trainer, learning_rate_factor
+from bimtdp_torch.training.logs import CsvFile
 
 CONFIG = {
     "name": "tiny",
     "network": {"name": "bi_mtdp_c", "backbone": "efficientnet_lite0", "c_scope": "mmd", "dataset": "nyud4",
                 "segmentation_classes": 39, "dropout": 0.1},
     "train": {"seed": 5, "lr": 1e-3, "backbone_lr": 1e-4, "weight_decay": 1e-4, "warmup": 3, "validation_every": 2,
-              "save_every": 10, "recalibration_batches": 1, "bf16": False,
+              "save_every": 10, "log_every": 4, "validate_every": 8, "ema": 0.9, "recalibration_batches": 1, "amp": "off",
               "phases": [{"size": [32, 64], "batch": 2, "steps": 12}, {"size": [64, 64], "batch": 2, "steps": 8}]},
 }
 
@@ -41,13 +41,16 @@ def test_resumed_run_equals_unbroken_run(data_folder, tmp_path):
     command = [sys.executable, str(REPOSITORY / "scripts" / "train.py"), str(tmp_path / "tiny.yaml"), "--data",
                str(data_folder), "--output", str(tmp_path / "broken"), "--threads", "1"]
     subprocess.run(command + ["--stop-after", "10"], check=True, capture_output=True)
-    with open(tmp_path / "broken" / "log.jsonl", "a") as log:
-        log.write(json.dumps({"step": 13, "losses": {}}) + "\n")
+    with open(tmp_path / "broken" / "losses.csv", "a") as log:
+        log.write("13" + "," * 12 + "\n")  # of a step that was lost
     subprocess.run(command, check=True, capture_output=True)
     whole, broken = (torch.load(tmp_path / run / "final.pt", weights_only=True)["model"] for run in ("whole", "broken"))
     assert all(torch.equal(whole[key], broken[key]) for key in whole)
-    steps = [json.loads(line)["step"] for line in (tmp_path / "broken" / "log.jsonl").read_text().splitlines()]
-    assert 13 not in steps and steps == sorted(steps)
+    for name in ("losses", "validation"):
+        rows = [CsvFile(tmp_path / run / f"{name}.csv").read() for run in ("whole", "broken")]
+        for row in rows[0] + rows[1]:
+            row.pop("photos_per_second", None)
+        assert rows[0] == rows[1] and rows[0]
     assert (tmp_path / "whole" / "losses.png").exists()
     evaluate = subprocess.run([sys.executable, str(REPOSITORY / "scripts" / "evaluate.py"),
                                str(tmp_path / "whole" / "final.pt"), "--data", str(data_folder), "--threads", "1"],
@@ -71,8 +74,7 @@ def test_distillation_and_frozen_parts(data_folder, tmp_path):
     trainer.run(stop_after=2)
     assert torch.equal(stem, trainer.network.backbone._conv_stem.weight)
     assert torch.equal(mean, trainer.network.backbone._bn0.running_mean)
-    entry = json.loads((tmp_path / "student" / "log.jsonl").read_text().splitlines()[-1])
-    assert entry["losses"]["distillation"] > 0
+    assert float(CsvFile(tmp_path / "student" / "losses.csv").read()[-1]["distillation"]) > 0
 
 
 def test_batches_are_a_function_of_seed_and_step(data_folder):
@@ -125,7 +127,7 @@ def test_backbone_pretraining(tmp_path):
         for i in range(4):
             Image.fromarray(random.integers(0, 255, (40, 48, 3), np.uint8)).save(tmp_path / "photos" / folder / f"{i}.png")
     config = {"name": "pretrain", "network": {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud4"},
-              "train": {"steps": 2, "size": 32, "batch": 2, "photo_size": 48, "lr": 1e-3, "bf16": False}}
+              "train": {"steps": 2, "size": 32, "batch": 2, "photo_size": 48, "lr": 1e-3, "amp": "off"}}
     BackbonePretrainer(config, tmp_path / "photos", tmp_path / "out").run()
     state = torch.load(tmp_path / "out" / "final.pt", weights_only=True)["model"]
     assert all(key.startswith("backbone.") for key in state) and "backbone.conv1.weight" in state

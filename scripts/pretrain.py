@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pretrains a binary backbone on a folder (or tar) of photos: pretrain_backbone.py CONFIG --photos DIR [--output DIR]."""
+"""Pretrains a binary backbone on a folder (or tar) of photos: pretrain.py CONFIG --photos DIR [--output DIR]."""
 
 from __future__ import annotations
 

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run's data: training batches as a function of the step, validation frames, inputs for the final statistics."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional
+
+import torch
+from torch import Tensor
+
+from ..data import Frames, TeacherMaps, load_frames, make_batch, read_list, split_validation
+from .parallel import Parallel
+from .schedule import Schedule
+
+_STATISTICS_BATCH = 16
+
+
+class Batches:
+    """Gives each process its part of a step's batch, on its device; a GPU's next batches are made meanwhile."""
+
+    def __init__(self, data: Path, train: Mapping[str, Any], schedule: Schedule, parallel: Parallel):
+        self.train, self.schedule, self.parallel = train, schedule, parallel
+        ids, validation = split_validation(read_list(data, "train"), int(train["validation_every"]))
+        self.frames: Frames = load_frames(data, ids)
+        self.validation: Optional[Frames] = load_frames(data, validation) if validation and parallel.main else None
+        self.teacher: Optional[TeacherMaps] = None
+        for phase in schedule.phases:
+            parallel.part(phase.batch, train["accumulate"])  # complains before the first step
+        self._pool = ThreadPoolExecutor(4) if parallel.device.type == "cuda" else None
+        self._pending: Dict[int, Future] = {}
+
+    def _make(self, step: int) -> Dict[str, Tensor]:
+        phase = self.schedule.phase(step)
+        return make_batch(self.frames, int(self.train["seed"]), step, phase.batch, phase.size, self.train["max_zoom"],
+                          self.train["colour"], self.teacher, self.parallel.part(phase.batch, self.train["accumulate"]))
+
+    def share(self, step: int) -> Dict[str, Tensor]:
+        """This process's part of the batch of ``step``."""
+        if self._pool is None:
+            return self._make(step)
+        for ahead in range(step, min(step + 5, self.schedule.total)):
+            if ahead not in self._pending:
+                self._pending[ahead] = self._pool.submit(self._make, ahead)
+        batch = self._pending.pop(step).result()
+        return {key: value.to(self.parallel.device, non_blocking=True) for key, value in batch.items()}
+
+    def pieces(self, share: Mapping[str, Tensor]) -> List[Dict[str, Tensor]]:
+        """The share cut into the pieces of gradient accumulation."""
+        count = self.train["accumulate"]
+        if count == 1:
+            return [dict(share)]
+        cut = {key: value.chunk(count) for key, value in share.items()}
+        return [{key: values[n] for key, values in cut.items()} for n in range(count)]
+
+    def statistics(self) -> Iterator[Tensor]:
+        """Inputs for the final statistics of batch normalisation: mildly zoomed, without changes of colour."""
+        size = self.schedule.phases[-1].size
+        for n in range(int(self.train["recalibration_batches"])):
+            yield make_batch(self.frames, int(self.train["seed"]) + 1, n, _STATISTICS_BATCH, size,
+                             self.train["recalibration_zoom"], 0.0)["image"].to(self.parallel.device)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints on disk, and a network's start from one."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any, Callable, Dict, Mapping, Optional
+
+import torch
+from torch import Tensor, nn
+
+from ..efficientnet_lite import load_imagenet
+from ..export.checkpoints import find_state_dict, read_checkpoint
+
+
+def save_atomically(content: Mapping[str, Any], path: Path) -> None:
+    """Writes beside ``path`` and renames, so that a kill leaves the old file or the new one."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    torch.save(dict(content), temporary)
+    os.replace(temporary, path)
+
+
+def load_state(path: Path) -> Optional[Dict[str, Any]]:
+    """The content of a checkpoint, or None where there is none."""
+    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
+
+
+def changed_options(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
+    """Dotted name -> (before, now) of what differs between two configurations."""
+    result: Dict[str, Any] = {}
+    for key in {**before, **now}:
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            result.update(changed_options(old, new, f"{prefix}{key}."))
+        elif old != new:
+            result[f"{prefix}{key}"] = (old, new)
+    return result
+
+
+def load_fitting(network: nn.Module, state: Mapping[str, Tensor]) -> Dict[str, str]:
+    """Loads what fits by name and shape; tensor of the network -> ``loaded``, ``missing`` or the other shape."""
+    own = network.state_dict()
+    report = {}
+    for key, value in own.items():
+        if key not in state:
+            report[key] = "missing"
+        else:
+            fits = state[key].shape == value.shape
+            report[key] = "loaded" if fits else f"other shape: {tuple(state[key].shape)}"
+    network.load_state_dict({k: state[k] for k, note in report.items() if note == "loaded"}, strict=False)
+    return report
+
+
+def _summary(report: Mapping[str, str]) -> str:
+    """Counts of loaded tensors for each first part of the names."""
+    loaded = Counter(key.split(".")[0] for key, note in report.items() if note == "loaded")
+    every = Counter(key.split(".")[0] for key in report)
+    return ", ".join(f"{part} {loaded[part]}/{count}" for part, count in every.items())
+
+
+def initialise(network: nn.Module, init: Mapping[str, Any],
+               report_file: Optional[Path] = None, log: Callable[[str], None] = print) -> None:
+    """Applies the ``init`` section: ImageNet weights, then whatever fits of a checkpoint (or of its backbone).
+
+    Says how many tensors of each part came from the checkpoint; ``report_file`` gets one line a tensor.
+    """
+    if init["imagenet"]:
+        load_imagenet(network.backbone)
+        log("initialised: ImageNet backbone")
+    if not init["checkpoint"]:
+        if not init["imagenet"]:
+            log("initialised: fresh weights")
+        return
+    path = Path(init["checkpoint"])
+    state = find_state_dict(read_checkpoint(path), path)
+    report = load_fitting(network, state)
+    used = sum(note == "loaded" for note in report.values())
+    if used == 0:
+        raise ValueError(f"init.checkpoint: no tensor of {path} fits the network")
+    log(f"initialised: {used} of {len(report)} tensors from {path.name} ({_summary(report)}); "
+        f"{sum(key not in report for key in state)} of the checkpoint's are not used")
+    if report_file is not None:
+        report_file.write_text("".join(f"{key}\t{note}\n" for key, note in report.items()))

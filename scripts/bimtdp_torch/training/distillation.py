@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A teacher's output maps and features for the student (feature distillation: Bi-MTDP, eq. (5))."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ..config import load_checkpoint
+from ..data import Frames, TeacherMaps, normalise
+from ..losses import resize_map
+from .checkpoints import save_atomically
+from .precision import autocast
+
+Pairs = Dict[str, Tensor]  # name of the tensor -> (B, C, H, W)
+
+
+def load_teacher(path: str, device: torch.device) -> nn.Module:
+    """The network of a checkpoint, in evaluation mode, without gradients."""
+    _, teacher = load_checkpoint(path)
+    return teacher.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
+
+
+# -- maps of whole frames, computed once ------------------------------------------------------------------------------
+
+@torch.no_grad()
+def compute_teacher_maps(teacher: nn.Module, frames: Frames, size: Tuple[int, int], bf16: bool,
+                         check: Callable[[], None] = lambda: None) -> TeacherMaps:
+    """Outputs of the teacher, as small as its heads give them, for every frame and its mirror image.
+
+    ``check`` is called between frames and may raise.
+    """
+    device = next(teacher.parameters()).device
+    collected: Dict[str, List[Tensor]] = {}
+    for index in tqdm(range(len(frames.ids)), desc="teacher", mininterval=5, dynamic_ncols=True):
+        check()
+        photo = F.interpolate(frames.image[index:index + 1], size, mode="bilinear", antialias=True).float() / 255
+        pair = normalise(torch.cat((photo, photo.flip(3)))).to(device, memory_format=torch.channels_last)
+        with autocast(device, bf16):
+            maps = teacher.training_outputs(pair)["maps"]
+        for task, value in maps.items():
+            collected.setdefault(task, []).append(value.to("cpu", torch.float16))
+    return TeacherMaps({task: torch.stack(values) for task, values in collected.items()})
+
+
+def _cache_key(options: Mapping[str, Any], size: Sequence[int], frames: Frames, bf16: bool) -> str:
+    digest = hashlib.sha256(Path(options["teacher"]).read_bytes())
+    digest.update(repr((tuple(size), frames.ids, bf16)).encode())
+    return digest.hexdigest()[:16]
+
+
+def cached_teacher_maps(options: Mapping[str, Any], frames: Frames, size: Tuple[int, int], bf16: bool, output: Path,
+                        device: torch.device, check: Callable[[], None]) -> TeacherMaps:
+    """Maps from ``distillation.cache`` (default: the output folder), computed first where they are not there.
+
+    The file's name holds a digest of teacher, size and frames, so runs may share a folder.
+    """
+    folder = Path(options["cache"] or output)
+    cache = folder / f"teacher_maps_{_cache_key(options, size, frames, bf16)}.pt"
+    if not cache.exists():
+        maps = compute_teacher_maps(load_teacher(options["teacher"], device), frames, size, bf16, check)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_atomically(maps.maps, cache)
+    return TeacherMaps(torch.load(cache, map_location="cpu", weights_only=True))
+
+
+# -- features of the augmented batch ----------------------------------------------------------------------------------
+
+def feature_tensors(outputs: Mapping[str, Any], group: str) -> Pairs:
+    """The tensors of one group of ``training_outputs``, by name: backbone.2, features.0.depth, hidden.depth, ..."""
+    result: Pairs = {}
+
+    def collect(name: str, value: Any) -> None:
+        if isinstance(value, Tensor):
+            result[name] = value
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                collect(f"{name}.{key}", item)
+        else:
+            for index, item in enumerate(value):
+                collect(f"{name}.{index}", item)
+
+    if group in outputs:
+        collect(group, outputs[group])
+    return result
+
+
+class OnlineTeacher:
+    """Runs the teacher on the student's batch; with ``pre_relu`` a tensor that a ReLU made is replaced by its input.
+
+    A student's tensors before a sign have both signs; a teacher's map behind a ReLU has not. Which ReLU made which
+    tensor is found in the first batch: the module whose output is that very tensor.
+    """
+
+    def __init__(self, teacher: nn.Module, groups: Sequence[str], pre_relu: bool):
+        self.teacher, self.groups = teacher, tuple(groups)
+        self._sources: Dict[str, nn.Module] | None = None if pre_relu else {}
+
+    def _find_relus(self, image: Tensor) -> Dict[str, nn.Module]:
+        made: Dict[int, Tuple[nn.Module, Tensor]] = {}
+
+        def remember(module: nn.Module, _: Any, output: Tensor) -> None:
+            made[id(output)] = (module, output)  # holding the tensor keeps its id its own
+
+        handles = [m.register_forward_hook(remember) for m in self.teacher.modules()
+                   if isinstance(m, (nn.ReLU, nn.ReLU6)) and not m.inplace]
+        outputs = self.teacher.training_outputs(image)
+        for handle in handles:
+            handle.remove()
+        return {name: made[id(tensor)][0] for group in self.groups
+                for name, tensor in feature_tensors(outputs, group).items() if id(tensor) in made}
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> Dict[str, Any]:
+        """``maps`` (task -> map) and ``features`` (group -> name -> tensor) of a batch."""
+        if self._sources is None:
+            self._sources = self._find_relus(image)
+        inputs: Dict[nn.Module, Tensor] = {}
+        handles = [module.register_forward_hook(lambda m, args, _: inputs.__setitem__(m, args[0]))
+                   for module in set(self._sources.values())]
+        outputs = self.teacher.training_outputs(image)
+        for handle in handles:
+            handle.remove()
+        features = {group: {name: inputs[self._sources[name]] if name in self._sources else tensor
+                            for name, tensor in feature_tensors(outputs, group).items()} for group in self.groups}
+        return {"maps": outputs["maps"], "features": features}
+
+
+def _pair_loss(name: str, student: Tensor, teacher: Tensor) -> Tensor:
+    if student.shape[1] != teacher.shape[1]:
+        raise ValueError(f"distillation.features: {name} has {student.shape[1]} channels in the student and "
+                         f"{teacher.shape[1]} in the teacher; choose a teacher of the same widths or other groups")
+    return F.mse_loss(student.float(), resize_map(teacher, tuple(student.shape[-2:])))
+
+
+def feature_losses(outputs: Mapping[str, Any], teacher: Mapping[str, Pairs]) -> Dict[str, Tensor]:
+    """Group -> mean over its pairs of the mean squared error; a group without a pair is an error.
+
+    outputs: the student's ``training_outputs``; teacher: ``features`` of :class:`OnlineTeacher`.
+    """
+    losses = {}
+    for group, targets in teacher.items():
+        own = feature_tensors(outputs, group)
+        shared = [name for name in own if name in targets]
+        if not shared:
+            raise ValueError(f"distillation.features: student and teacher share no tensor of the group {group!r} "
+                             f"(student: {len(own)}, teacher: {len(targets)}); leave it out of groups")
+        losses[group] = sum(_pair_loss(name, own[name], targets[name]) for name in shared) / len(shared)
+    return losses

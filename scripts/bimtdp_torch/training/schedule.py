@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What changes with the step: input size, learning rate, IR-Net's estimator, and whether weights are binary yet."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+import torch
+from torch import nn
+
+from ..layers import BinaryConv2d, set_ede_progress, set_weight_binarization
+
+
+class Phase(NamedTuple):
+    """A stretch of training at one input size."""
+
+    first: int
+    steps: int
+    size: Tuple[int, int]
+    batch: int
+
+
+def read_phases(train: Mapping[str, Any]) -> List[Phase]:
+    """``train.phases``: list of {size: [H, W], batch, steps}."""
+    phases, first = [], 0
+    for entry in train["phases"]:
+        phases.append(Phase(first, int(entry["steps"]), tuple(entry["size"]), int(entry["batch"])))
+        first += phases[-1].steps
+    return phases
+
+
+def learning_rate_factor(step: int, total: int, warmup: int, schedule: str = "cosine") -> float:
+    """Linear warm-up, then a cosine, a line or MTI-Net's polynomial of power 0.9 to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, total - warmup)
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return (1 - progress) ** (0.9 if schedule == "poly" else 1.0)
+
+
+def parameter_groups(network: nn.Module, train: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Backbone and rest with their learning rates; weight decay on convolution and linear weights only, latent
+    weights of binary convolutions with their own."""
+    latent = {id(m.weight) for m in network.modules() if isinstance(m, BinaryConv2d)}
+    groups: Dict[Tuple[bool, float], List[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        backbone = name.startswith("backbone.") and ".projections." not in name
+        decay = 0.0
+        if parameter.dim() > 1:
+            decay = train["binary_weight_decay"] if id(parameter) in latent else train["weight_decay"]
+        groups.setdefault((backbone, decay), []).append(parameter)
+    backbone_lr = train["lr"] if train["backbone_lr"] is None else train["backbone_lr"]
+    return [{"params": parameters, "base_lr": backbone_lr if backbone else train["lr"], "weight_decay": decay}
+            for (backbone, decay), parameters in groups.items()]
+
+
+def make_optimizer(groups: List[Dict[str, Any]]) -> torch.optim.Optimizer:
+    """AdamW in one pass over each tensor where PyTorch has that (on the CPU from 2.4 on)."""
+    try:
+        return torch.optim.AdamW(groups, lr=0.0, fused=True)
+    except (RuntimeError, TypeError):
+        return torch.optim.AdamW(groups, lr=0.0, foreach=True)
+
+
+class Schedule:
+    """Applies everything that depends on the step alone; so a resumed run continues it."""
+
+    def __init__(self, train: Mapping[str, Any], network: nn.Module, optimizer: torch.optim.Optimizer):
+        self.train, self.network, self.optimizer = train, network, optimizer
+        self.phases = read_phases(train)
+        self.total = self.phases[-1].first + self.phases[-1].steps
+        self.real_steps = round(train["two_step"] * self.total)
+        self._binary: Optional[bool] = None
+
+    def phase(self, step: int) -> Phase:
+        """The phase that ``step`` lies in."""
+        return next(p for p in reversed(self.phases) if step >= p.first)
+
+    def apply(self, step: int) -> float:
+        """Sets network and optimizer up for ``step``; returns the factor of the learning rates."""
+        factor = learning_rate_factor(step, self.total, self.train["warmup"], self.train["schedule"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        binary = step >= self.real_steps
+        if binary != self._binary:
+            set_weight_binarization(self.network, binary)
+            self._binary = binary
+        set_ede_progress(self.network, step / self.total, self.train["ede"]["t_min"], self.train["ede"]["t_max"])
+        return factor
+
+    def work_left(self, step: int) -> int:
+        """Pixels that remain to be trained on after ``step`` steps."""
+        return sum(max(0, p.first + p.steps - max(step, p.first)) * p.batch * p.size[0] * p.size[1]
+                   for p in self.phases)

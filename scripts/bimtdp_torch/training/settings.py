@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sections ``train``, ``distillation`` and ``init`` of a configuration, with every default.
+
+train:
+    phases               list of {size: [H, W], batch, steps}; batch is the number of photos of an optimizer step, over
+                         all processes and accumulated pieces
+    lr, backbone_lr      peak learning rates (backbone_lr null: lr); schedule: cosine | poly (power 0.9) | linear, to 0
+    warmup               steps of linear warm-up
+    weight_decay         on float convolution and linear weights; binary_weight_decay on latent weights of binary ones
+    clip_norm            largest gradient norm
+    task_weights         task -> weight, in place of MTI-Net's; deep_supervision weighs the initial predictions' loss
+    max_zoom, colour     strength of the augmentation
+    freeze               names of modules that are not trained
+    vib_weight           beta of the variational information bottleneck, where the network has one
+    two_step             share of the steps with binary activations but real weights (ReActNet's first step)
+    ede                  {t_min, t_max} of IR-Net's schedule, where the network has such signs
+    ema                  decay of the averaged weights, e.g. 0.999; they are validated and saved; 0: off
+    accumulate           pieces into which each process cuts its part of a batch
+    amp                  auto | bf16 | off; auto: bf16 where the device multiplies it natively
+    sync_batch_norm      several processes: statistics of the whole batch
+    fused                CPU: the compiled kernels of csrc/fused.cpp
+    validation_every     every n-th run of 8 training frames is for validation (0: none); validate_every counts steps
+    best                 auto (all tasks) or a metric's name: what best.pt is best in
+    save_every, log_every                        steps between states, and between rows of losses.csv
+    recalibration_batches, recalibration_zoom    final exact statistics of batch normalisation
+distillation:
+    teacher              checkpoint
+    weight, temperature  of the output maps; label_weight weighs the supervised losses beside them
+    maps                 cached (computed once for whole frames at ``size``, kept in ``cache`` or the output folder)
+                         | online (on the augmented batch)
+    features             null, or {weight, groups, pre_relu, every}: mean squared error of real-valued features, with
+                         the teacher run on the same batch; every: only at each n-th step
+init:
+    imagenet             ImageNet weights for an EfficientNet-Lite backbone
+    checkpoint           whatever fits of this checkpoint (ours, or of the public MTI-Net)
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from typing import Any, Dict, Mapping
+
+from ..losses import TASK_WEIGHTS
+
+FEATURE_GROUPS = ("backbone", "features", "distilled", "hidden")
+REQUIRED = object()
+
+TRAIN: Dict[str, Any] = {
+    "seed": 0, "lr": REQUIRED, "backbone_lr": None, "schedule": "cosine", "warmup": 200, "weight_decay": 0.0,
+    "binary_weight_decay": 0.0, "clip_norm": 10.0, "task_weights": dict(TASK_WEIGHTS), "deep_supervision": 1.0,
+    "max_zoom": 1.7, "colour": 0.3, "freeze": [], "vib_weight": 1e-3, "two_step": 0.0,
+    "ede": {"t_min": 1e-3, "t_max": 10.0}, "ema": 0.0, "accumulate": 1, "amp": "auto", "sync_batch_norm": True,
+    "fused": True, "validation_every": 20, "validate_every": 500, "best": "auto", "save_every": 200, "log_every": 20,
+    "recalibration_batches": 40, "recalibration_zoom": 1.3, "phases": REQUIRED,
+}
+PHASE = {"size": REQUIRED, "batch": REQUIRED, "steps": REQUIRED}
+DISTILLATION: Dict[str, Any] = {
+    "teacher": REQUIRED, "weight": 1.0, "label_weight": 1.0, "temperature": 2.0, "maps": "cached", "size": None,
+    "cache": None, "features": None,
+}
+FEATURES = {"weight": 1.0, "groups": list(FEATURE_GROUPS), "pre_relu": True, "every": 1}
+INIT = {"imagenet": False, "checkpoint": None}
+CHOICES = {"train.amp": ("auto", "bf16", "off"), "train.schedule": ("cosine", "poly", "linear"),
+           "distillation.maps": ("cached", "online")}
+
+
+def _fill(section: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> Dict[str, Any]:
+    """``defaults`` with the section's values; unknown and missing keys are errors."""
+    if not isinstance(section, Mapping):
+        raise ValueError(f"{where}: expected a mapping, got {section!r}")
+    for key in section:
+        if key not in defaults:
+            near = difflib.get_close_matches(str(key), defaults, 1)
+            raise ValueError(f"{where}: unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else
+                             f"; known: {', '.join(defaults)}"))
+    result = copy.deepcopy({**{k: v for k, v in defaults.items()}, **section})
+    for key, value in result.items():
+        if defaults[key] is REQUIRED and (key not in section or value is None):
+            raise ValueError(f"{where}.{key} is missing")
+        allowed = CHOICES.get(f"{where}.{key}")
+        if allowed and value not in allowed:
+            raise ValueError(f"{where}.{key} must be one of {', '.join(allowed)}, got {value!r}")
+    return result
+
+
+def _scale_steps(train: Dict[str, Any], scale: float) -> None:
+    """Multiplies everything that counts steps of the schedule; at least one step a phase stays."""
+    if scale <= 0:
+        raise ValueError(f"the scale of the steps must be positive, got {scale}")
+    for phase in train["phases"]:
+        phase["steps"] = max(1, round(phase["steps"] * scale))
+    train["warmup"] = round(train["warmup"] * scale)
+    train["validate_every"] = max(1, round(train["validate_every"] * scale))
+
+
+def _resolve_train(section: Mapping[str, Any]) -> Dict[str, Any]:
+    # YAML reads a bare "off" as False.
+    train = _fill({k: "off" if k == "amp" and v is False else v for k, v in section.items()}, TRAIN, "train")
+    train["task_weights"] = {**TASK_WEIGHTS, **train["task_weights"]}
+    train["ede"] = _fill(train["ede"], TRAIN["ede"], "train.ede")
+    if not isinstance(train["phases"], list) or not train["phases"]:
+        raise ValueError("train.phases: expected a list of {size: [H, W], batch, steps}")
+    train["phases"] = [_fill(p, PHASE, f"train.phases[{n}]") for n, p in enumerate(train["phases"])]
+    for key, low, high in (("two_step", 0, 1), ("ema", 0, 1), ("accumulate", 1, 10_000), ("log_every", 1, 10 ** 9)):
+        if not low <= train[key] <= high:
+            raise ValueError(f"train.{key} must be in {low} to {high}, got {train[key]!r}")
+    return train
+
+
+def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, Any]:
+    """The configuration with all defaults of training filled in; ``steps_scale`` shortens or stretches it."""
+    for section in ("network", "train"):
+        if section not in config:
+            raise ValueError(f"configuration: the section {section!r} is missing")
+    result = {"name": config.get("name", "train"), **copy.deepcopy(dict(config))}
+    result["init"] = _fill(config.get("init") or {}, INIT, "init")
+    result["train"] = _resolve_train(config["train"])
+    if config.get("distillation"):
+        result["distillation"] = _fill(config["distillation"], DISTILLATION, "distillation")
+        if result["distillation"]["features"]:
+            features = _fill(result["distillation"]["features"], FEATURES, "distillation.features")
+            unknown = set(features["groups"]) - set(FEATURE_GROUPS)
+            if unknown:
+                raise ValueError(f"distillation.features.groups: unknown {sorted(unknown)}; known: "
+                                 f"{', '.join(FEATURE_GROUPS)}")
+            result["distillation"]["features"] = features
+    if steps_scale != 1.0:
+        _scale_steps(result["train"], steps_scale)
+        result["steps_scale"] = steps_scale
+    return result

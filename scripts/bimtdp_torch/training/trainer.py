@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop.
+
+A run is a function of its configuration and data: batches, augmentation and dropout depend on (seed, step) alone, and
+last.pt holds everything else, so a run that was stopped or killed and resumed ends with the same weights and rows as
+an unbroken one (CPU, same machine, threads and processes).
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ..config import build_network
+from ..configuration import dump_config
+from ..evaluation import format_metrics, score, torch_predictor
+from ..losses import ValidCounts
+from .averages import WeightAverage
+from .batch_norm import freeze, recalibrate
+from .batches import Batches
+from .checkpoints import changed_options, initialise, load_state, save_atomically
+from .distillation import cached_teacher_maps
+from .flips import FlipMonitor
+from .logs import RunLog, Window, plot_losses
+from .objective import Objective
+from .parallel import Parallel, synchronise
+from .precision import autocast, use_bf16
+from .progress import Progress
+from .schedule import Schedule, make_optimizer, parameter_groups
+from .settings import resolve
+from .signals import StopSignal
+from .validation import validation_score
+
+_MAX_SKIPPED = 50  # steps in a row without a finite gradient
+
+
+class Trainer:
+    """Trains one configuration; ``run`` resumes from ``output/last.pt`` if there is one."""
+
+    def __init__(self, config: Mapping[str, Any], data: Path, output: Path, parallel: Optional[Parallel] = None):
+        self.config = resolve(config)
+        self.train, self.output = self.config["train"], Path(output)
+        self.output.mkdir(parents=True, exist_ok=True)
+        self.parallel = parallel or Parallel("cpu")
+        self.device, self.seed = self.parallel.device, int(self.train["seed"])
+        self.bf16 = use_bf16(self.train["amp"], self.device)
+        self.log = RunLog(self.output)
+        self._seed_everything()
+        self.network = build_network(self.config["network"])
+        initialise(self.network, self.config["init"], self.output / "init.tsv" if self.parallel.main else None,
+                   self._say)
+        self.network.to(device=self.device, memory_format=torch.channels_last)
+        self.frozen = freeze(self.network, self.train["freeze"])
+        self.model = self.parallel.wrap(self.network, self.train["sync_batch_norm"])
+        self.optimizer = make_optimizer(parameter_groups(self.network, self.train))
+        self.schedule = Schedule(self.train, self.network, self.optimizer)
+        self.batches = Batches(Path(data), self.train, self.schedule, self.parallel)
+        self.objective = Objective(self.config, self.device)
+        self.average = WeightAverage(self.network, self.train["ema"]) if self.train["ema"] > 0 else None
+        self.flips, self.window = FlipMonitor(self.network), Window()
+        self.step, self.skipped, self.best = 0, 0, -float("inf")
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    def _seed_everything(self) -> None:
+        random.seed(self.seed)
+        np.random.seed(self.seed % 2 ** 32)
+        torch.manual_seed(self.seed)
+        if self.device.type == "cuda":
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+
+    def _say(self, text: str) -> None:
+        if self.parallel.main:
+            self.log.say(text)
+
+    def save(self, path: Path, state: bool = True) -> None:
+        """With ``state`` everything that resuming needs, without it the network as it stands."""
+        checkpoint = {"config": self.config, "model": self.network.state_dict(), "step": self.step}
+        if state:
+            checkpoint.update(
+                optimizer=self.optimizer.state_dict(), best=self.best, window=self.window.state(),
+                flips=self.flips.state(), processes=self.parallel.world, skipped=self.skipped,
+                average=self.average.average if self.average else None)
+        save_atomically(checkpoint, path)
+
+    def resume(self) -> bool:
+        """Continues from ``output/last.pt``; returns whether it was there."""
+        state = load_state(self.output / "last.pt")
+        if state is None:
+            return False
+        for name, (old, new) in changed_options(state["config"], self.config).items():
+            self._say(f"warning: {name} was {old!r} when last.pt was written and is {new!r} now")
+        if state["processes"] != self.parallel.world:
+            self._say(f"warning: last.pt was written by {state['processes']} processes; the result will not be bit-equal")
+        self.network.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average and state["average"]:
+            self.average.load(state["average"])
+        self.window.load(state["window"])
+        self.flips.load(state["flips"])
+        self.step, self.best, self.skipped = state["step"], state["best"], state["skipped"]
+        self._say(f"resumed at step {self.step} of {self.schedule.total}")
+        return True
+
+    def training_mode(self) -> None:
+        """Everything but frozen statistics."""
+        self.network.train()
+        for layer in self.frozen:
+            layer.eval()
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def _backward(self, piece: Dict[str, Tensor], index: int, counts: Optional[ValidCounts]) -> Dict[str, Tensor]:
+        """Forward and backward of one accumulated piece; returns its detached losses."""
+        count = self.train["accumulate"]
+        stream = self.parallel.rank * count + index  # dropout differs between pieces; alone it is the step's own
+        torch.manual_seed(self.seed * 1_000_003 + self.step + stream * 7_368_787)
+        with self.parallel.collect_only(self.model, index == count - 1):
+            with autocast(self.device, self.bf16):
+                taught = self.objective.teach(piece["image"], self.step)
+                outputs = self.model(piece["image"])
+            losses = self.objective(outputs, piece, self.step, taught, counts)
+            (losses["total"] / count).backward()
+        return {key: value.detach() for key, value in losses.items()}
+
+    def train_step(self) -> Dict[str, Tensor]:
+        """One optimizer step; returns detached scalars of this process."""
+        factor = self.schedule.apply(self.step)
+        share = self.batches.share(self.step)
+        pieces = self.batches.pieces(share)
+        parts = len(pieces) * self.parallel.world
+        counts = ValidCounts(share, parts, self.parallel.total) if parts > 1 else None
+        self.optimizer.zero_grad(set_to_none=True)
+        losses: Dict[str, Tensor] = {}
+        for index, piece in enumerate(pieces):
+            for key, value in self._backward(piece, index, counts).items():
+                losses[key] = losses.get(key, 0) + value / len(pieces)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.train["clip_norm"])
+        self.step += 1
+        if torch.isfinite(norm):
+            self.skipped = 0
+            self.optimizer.step()
+            if self.average:
+                self.average.update(self.step)
+        else:
+            self.skipped += 1
+            if self.skipped >= _MAX_SKIPPED:
+                raise RuntimeError(f"step {self.step}: no finite gradient in {_MAX_SKIPPED} steps; lower train.lr")
+        learning_rate = torch.tensor(factor * self.train["lr"])
+        return {**losses, "gradient_norm": norm, "learning_rate": learning_rate, "skipped": 1 - norm.isfinite().float()}
+
+    def _log_row(self, progress: Progress) -> None:
+        """Means over the processes and the steps since the last row."""
+        means = self.window.means()
+        keys = [key for key in means if key not in ("gradient_norm", "learning_rate", "skipped")]
+        values = self.parallel.total(torch.tensor([means[key] for key in keys], device=self.device))
+        means.update(zip(keys, (values / self.parallel.world).tolist()))
+        self.window.clear()
+        flips = self.flips.rates()
+        if self.parallel.main:
+            height, width = self.schedule.phase(self.step - 1).size
+            self.log.training_row(self.step, {**means, "height": height, "width": width,
+                                              "photos_per_second": round(progress.rate(), 2)}, flips)
+            progress.show(means, flips)
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+
+    def prepare_teacher(self, stop: StopSignal) -> None:
+        """Loads or computes the cached maps of the teacher, where the configuration asks for them."""
+        if not self.objective.cached_maps or self.batches.teacher is not None:
+            return
+        options = self.config["distillation"]
+        size = tuple(options["size"] or self.schedule.phases[-1].size)
+
+        def maps():
+            return cached_teacher_maps(options, self.batches.frames, size, self.bf16, self.output, self.device, stop.check)
+
+        if self.parallel.main:
+            self.batches.teacher = maps()
+        self.parallel.barrier()
+        if not self.parallel.main:
+            self.batches.teacher = maps()
+
+    def validate(self, note: str) -> Dict[str, float]:
+        """Scores the network as it stands on the validation frames; keeps it as best.pt where it is the best."""
+        self.network.eval()
+        metrics = score(self.batches.validation, torch_predictor(self.network, bf16=self.bf16),
+                        self.schedule.phases[-1].size)
+        self.training_mode()
+        self._say(f"step {self.step}: validation ({note}) {format_metrics(metrics)}")
+        self.log.validation_row(self.step, metrics, note)
+        value = validation_score(metrics, self.train["best"])
+        if value > self.best:
+            self.best = value
+            self.save(self.output / "best.pt", state=False)
+        return metrics
+
+    def _validate_average(self) -> None:
+        if self.parallel.main and self.batches.validation is not None:
+            if self.average:
+                with self.average.applied():
+                    self.validate("average")
+            else:
+                self.validate("current")
+        self.parallel.barrier()
+
+    def finish(self) -> None:
+        """Exact statistics, final validation, and ``final.pt`` with the network alone."""
+        if self.parallel.main:
+            synchronise(self.network, False)
+            if self.average:
+                self.average.swap()
+            batches = tqdm(self.batches.statistics(), desc="statistics", mininterval=5, dynamic_ncols=True,
+                           total=int(self.train["recalibration_batches"]))
+            recalibrate(self.network, batches, self.frozen)
+            if self.batches.validation is not None:
+                self.validate("final")
+            self.save(self.output / "final.pt", state=False)
+            plot_losses(self.output)
+        self.parallel.barrier()
+
+    def run(self, stop_after: Optional[int] = None) -> None:
+        """Trains to the end, or to step ``stop_after`` (for tests). Raises ``Stopped`` after a signal."""
+        with StopSignal() as stop:
+            self.resume()
+            if self.step >= self.schedule.total and (self.output / "final.pt").exists():
+                self._say(f"finished already: {self.output / 'final.pt'}")
+                return
+            self.prepare_teacher(stop)
+            if self.parallel.main:
+                (self.output / "config.yaml").write_text(dump_config(self.config))
+                self.log.start(self.step, self.step >= self.schedule.total)
+            self.training_mode()
+            self._loop(stop, min(self.schedule.total, stop_after or self.schedule.total))
+            if self.step >= self.schedule.total:
+                self.finish()
+            self.batches.close()
+            self.log.close()
+
+    def _loop(self, stop: StopSignal, last: int) -> None:
+        progress = Progress(self.config["name"], self.schedule, self.step, self.parallel.main)
+        while self.step < last:
+            self.window.add(self.train_step())
+            progress.advance(self.step)
+            stopping = self.parallel.any(stop.received is not None)
+            if self.step % self.train["log_every"] == 0 or self.step == self.schedule.total:
+                self._log_row(progress)
+            if self.step % self.train["validate_every"] == 0 and self.step < self.schedule.total:
+                self._validate_average()
+            if self.step % self.train["save_every"] == 0 or self.step == last or stopping:
+                if self.parallel.main:
+                    self.save(self.output / "last.pt")
+            if stopping:
+                progress.close()
+                self.log.close()
+                self.parallel.barrier()
+                stop.received = stop.received or 15
+                stop.check()
+        progress.close()
