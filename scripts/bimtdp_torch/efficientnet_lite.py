@@ -142,6 +142,8 @@ def imagenet_state_dict(size: str = "efficientnet_lite0") -> Dict[str, Tensor]:
 
 def load_imagenet(backbone: EfficientNetLite) -> None:
     """Loads the ImageNet weights; the projections stay as they are."""
+    if not isinstance(backbone, EfficientNetLite):
+        raise ValueError(f"ImageNet weights can be had for EfficientNet-Lite only, not for {type(backbone).__name__}")
     missing, unexpected = backbone.load_state_dict(imagenet_state_dict(backbone.size), strict=False)
     if unexpected or any(not key.startswith("projections") for key in missing):
         raise RuntimeError(f"{backbone.size}: weights do not fit: missing {missing}, unexpected {unexpected}")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..efficientnet_lite import load_imagenet
 from ..export.checkpoints import find_state_dict, read_checkpoint
+from ..initialisation import initialise_from
 
 
 def save_atomically(content: Mapping[str, Any], path: Path) -> None:
@@ -40,22 +41,14 @@ def changed_options(before: Mapping[str, Any], now: Mapping[str, Any], prefix: s
 
 
 def load_fitting(network: nn.Module, state: Mapping[str, Tensor]) -> Dict[str, str]:
-    """Loads what fits by name and shape; tensor of the network -> ``loaded``, ``missing`` or the other shape."""
-    own = network.state_dict()
-    report = {}
-    for key, value in own.items():
-        if key not in state:
-            report[key] = "missing"
-        else:
-            fits = state[key].shape == value.shape
-            report[key] = "loaded" if fits else f"other shape: {tuple(state[key].shape)}"
-    network.load_state_dict({k: state[k] for k, note in report.items() if note == "loaded"}, strict=False)
-    return report
+    """Loads what fits by name (or another variant's name) and shape; tensor of the network -> ``loaded``,
+    ``loaded from NAME``, ``missing`` or the other shape."""
+    return initialise_from(network, state).notes()
 
 
 def _summary(report: Mapping[str, str]) -> str:
     """Counts of loaded tensors for each first part of the names."""
-    loaded = Counter(key.split(".")[0] for key, note in report.items() if note == "loaded")
+    loaded = Counter(key.split(".")[0] for key, note in report.items() if note.startswith("loaded"))
     every = Counter(key.split(".")[0] for key in report)
     return ", ".join(f"{part} {loaded[part]}/{count}" for part, count in every.items())
 
@@ -76,7 +69,7 @@ def initialise(network: nn.Module, init: Mapping[str, Any],
     path = Path(init["checkpoint"])
     state = find_state_dict(read_checkpoint(path), path)
     report = load_fitting(network, state)
-    used = sum(note == "loaded" for note in report.values())
+    used = sum(note.startswith("loaded") for note in report.values())
     if used == 0:
         raise ValueError(f"init.checkpoint: no tensor of {path} fits the network")
     log(f"initialised: {used} of {len(report)} tensors from {path.name} ({_summary(report)}); "
