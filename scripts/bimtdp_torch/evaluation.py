@@ -33,14 +33,15 @@ def resize_photos(images: Tensor, size: Tuple[int, int]) -> np.ndarray:
 
 
 def torch_predictor(network: nn.Module, batch: int = 8, bf16: bool = False) -> Predictor:
-    """Predictor of a PyTorch network in evaluation mode."""
+    """Predictor of a PyTorch network in evaluation mode, on the network's device."""
+    device = next(network.parameters()).device
 
     def predict(photos: np.ndarray):
         for start in range(0, len(photos), batch):
             x = torch.from_numpy(photos[start:start + batch].copy()).permute(0, 3, 1, 2).float() / 255
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                maps = network(normalise(x).contiguous(memory_format=torch.channels_last))
-            arrays = {task: m.float().permute(0, 2, 3, 1).numpy() for task, m in maps.items()}
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                maps = network(normalise(x).to(device, memory_format=torch.channels_last))
+            arrays = {task: m.float().permute(0, 2, 3, 1).cpu().numpy() for task, m in maps.items()}
             for i in range(len(x)):
                 yield {task: a[i] for task, a in arrays.items()}
 
