@@ -24,7 +24,8 @@ CONFIG = {
     "network": {"name": "bi_mtdp_c", "backbone": "efficientnet_lite0", "c_scope": "mmd", "dataset": "nyud4",
                 "segmentation_classes": 39, "dropout": 0.1},
     "train": {"seed": 5, "lr": 1e-3, "backbone_lr": 1e-4, "weight_decay": 1e-4, "warmup": 3, "validation_every": 2,
-              "save_every": 10, "log_every": 4, "validate_every": 8, "ema": 0.9, "recalibration_batches": 1, "amp": "off",
+              "save_every": 10, "log_every": 4, "validate_every": 8, "ema": 0.9, "recalibration_batches": 1,
+              "amp": "off", "fused": False,
               "phases": [{"size": [32, 64], "batch": 2, "steps": 12}, {"size": [64, 64], "batch": 2, "steps": 8}]},
 }
 

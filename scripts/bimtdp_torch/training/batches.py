@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
 
-from ..data import Frames, TeacherMaps, load_frames, make_batch, read_list, split_validation
+from ..data import TeacherMaps, split_validation
+from ..datasets import AnyFrames, load_frames, make_batch, read_list
 from .parallel import Parallel
 from .schedule import Schedule
 
@@ -20,11 +21,14 @@ _STATISTICS_BATCH = 16
 class Batches:
     """Gives each process its part of a step's batch, on its device; a GPU's next batches are made meanwhile."""
 
-    def __init__(self, data: Path, train: Mapping[str, Any], schedule: Schedule, parallel: Parallel):
+    def __init__(self, dataset: str, tasks: Sequence[str], data: Path, train: Mapping[str, Any], schedule: Schedule,
+                 parallel: Parallel):
         self.train, self.schedule, self.parallel = train, schedule, parallel
-        ids, validation = split_validation(read_list(data, "train"), int(train["validation_every"]))
-        self.frames: Frames = load_frames(data, ids)
-        self.validation: Optional[Frames] = load_frames(data, validation) if validation and parallel.main else None
+        ids, validation = split_validation(read_list(dataset, data, "train"), int(train["validation_every"]))
+        self.frames: AnyFrames = load_frames(dataset, data, ids, tasks)
+        self.validation: Optional[AnyFrames] = None
+        if validation and parallel.main:
+            self.validation = load_frames(dataset, data, validation, tasks)
         self.teacher: Optional[TeacherMaps] = None
         for phase in schedule.phases:
             parallel.part(phase.batch, train["accumulate"])  # complains before the first step

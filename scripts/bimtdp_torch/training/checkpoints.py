@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..efficientnet_lite import load_imagenet
 from ..export.checkpoints import find_state_dict, read_checkpoint
@@ -40,19 +39,6 @@ def changed_options(before: Mapping[str, Any], now: Mapping[str, Any], prefix: s
     return result
 
 
-def load_fitting(network: nn.Module, state: Mapping[str, Tensor]) -> Dict[str, str]:
-    """Loads what fits by name (or another variant's name) and shape; tensor of the network -> ``loaded``,
-    ``loaded from NAME``, ``missing`` or the other shape."""
-    return initialise_from(network, state).notes()
-
-
-def _summary(report: Mapping[str, str]) -> str:
-    """Counts of loaded tensors for each first part of the names."""
-    loaded = Counter(key.split(".")[0] for key, note in report.items() if note.startswith("loaded"))
-    every = Counter(key.split(".")[0] for key in report)
-    return ", ".join(f"{part} {loaded[part]}/{count}" for part, count in every.items())
-
-
 def initialise(network: nn.Module, init: Mapping[str, Any],
                report_file: Optional[Path] = None, log: Callable[[str], None] = print) -> None:
     """Applies the ``init`` section: ImageNet weights, then whatever fits of a checkpoint (or of its backbone).
@@ -68,11 +54,9 @@ def initialise(network: nn.Module, init: Mapping[str, Any],
         return
     path = Path(init["checkpoint"])
     state = find_state_dict(read_checkpoint(path), path)
-    report = load_fitting(network, state)
-    used = sum(note.startswith("loaded") for note in report.values())
-    if used == 0:
+    found = initialise_from(network, state)
+    if not found.used:
         raise ValueError(f"init.checkpoint: no tensor of {path} fits the network")
-    log(f"initialised: {used} of {len(report)} tensors from {path.name} ({_summary(report)}); "
-        f"{sum(key not in report for key in state)} of the checkpoint's are not used")
+    log(f"initialised from {path.name}: {found}")
     if report_file is not None:
-        report_file.write_text("".join(f"{key}\t{note}\n" for key, note in report.items()))
+        report_file.write_text("".join(f"{key}\t{note}\n" for key, note in found.notes().items()))

@@ -57,7 +57,7 @@ def _cache_key(options: Mapping[str, Any], size: Sequence[int], frames: Frames, 
 
 def cached_teacher_maps(options: Mapping[str, Any], frames: Frames, size: Tuple[int, int], bf16: bool, output: Path,
                         device: torch.device, check: Callable[[], None]) -> TeacherMaps:
-    """Maps from ``distillation.cache`` (default: the output folder), computed first where they are not there.
+    """NYUD: maps from ``distillation.cache`` (default: the output folder), computed first where they are not there.
 
     The file's name holds a digest of teacher, size and frames, so runs may share a folder.
     """
@@ -71,6 +71,8 @@ def cached_teacher_maps(options: Mapping[str, Any], frames: Frames, size: Tuple[
 
 
 # -- features of the augmented batch ----------------------------------------------------------------------------------
+# A binary network's tensors before a sign have both signs, a teacher's map behind a ReLU has not; so with ``pre_relu``
+# training_outputs gives what the ReLU was fed.
 
 def feature_tensors(outputs: Mapping[str, Any], group: str) -> Pairs:
     """The tensors of one group of ``training_outputs``, by name: backbone.2, features.0.depth, hidden.depth, ..."""
@@ -92,44 +94,16 @@ def feature_tensors(outputs: Mapping[str, Any], group: str) -> Pairs:
 
 
 class OnlineTeacher:
-    """Runs the teacher on the student's batch; with ``pre_relu`` a tensor that a ReLU made is replaced by its input.
-
-    A student's tensors before a sign have both signs; a teacher's map behind a ReLU has not. Which ReLU made which
-    tensor is found in the first batch: the module whose output is that very tensor.
-    """
+    """Runs the teacher on the student's batch."""
 
     def __init__(self, teacher: nn.Module, groups: Sequence[str], pre_relu: bool):
-        self.teacher, self.groups = teacher, tuple(groups)
-        self._sources: Dict[str, nn.Module] | None = None if pre_relu else {}
-
-    def _find_relus(self, image: Tensor) -> Dict[str, nn.Module]:
-        made: Dict[int, Tuple[nn.Module, Tensor]] = {}
-
-        def remember(module: nn.Module, _: Any, output: Tensor) -> None:
-            made[id(output)] = (module, output)  # holding the tensor keeps its id its own
-
-        handles = [m.register_forward_hook(remember) for m in self.teacher.modules()
-                   if isinstance(m, (nn.ReLU, nn.ReLU6)) and not m.inplace]
-        outputs = self.teacher.training_outputs(image)
-        for handle in handles:
-            handle.remove()
-        return {name: made[id(tensor)][0] for group in self.groups
-                for name, tensor in feature_tensors(outputs, group).items() if id(tensor) in made}
+        self.teacher, self.groups, self.pre_relu = teacher, tuple(groups), pre_relu
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Dict[str, Any]:
         """``maps`` (task -> map) and ``features`` (group -> name -> tensor) of a batch."""
-        if self._sources is None:
-            self._sources = self._find_relus(image)
-        inputs: Dict[nn.Module, Tensor] = {}
-        handles = [module.register_forward_hook(lambda m, args, _: inputs.__setitem__(m, args[0]))
-                   for module in set(self._sources.values())]
-        outputs = self.teacher.training_outputs(image)
-        for handle in handles:
-            handle.remove()
-        features = {group: {name: inputs[self._sources[name]] if name in self._sources else tensor
-                            for name, tensor in feature_tensors(outputs, group).items()} for group in self.groups}
-        return {"maps": outputs["maps"], "features": features}
+        outputs = self.teacher.training_outputs(image, pre_relu=self.pre_relu)
+        return {"maps": outputs["maps"], "features": {group: feature_tensors(outputs, group) for group in self.groups}}
 
 
 def _pair_loss(name: str, student: Tensor, teacher: Tensor) -> Tensor:

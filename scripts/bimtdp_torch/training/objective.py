@@ -23,8 +23,13 @@ class Objective:
         self.online_maps = bool(self.options) and self.options["weight"] > 0 and self.options["maps"] == "online"
         self.teacher: Optional[OnlineTeacher] = None
         if self.features or self.online_maps:
-            groups, pre_relu = (self.features["groups"], self.features["pre_relu"]) if self.features else ((), False)
-            self.teacher = OnlineTeacher(load_teacher(self.options["teacher"], device), groups, pre_relu)
+            groups = self.features["groups"] if self.features else ()
+            self.teacher = OnlineTeacher(load_teacher(self.options["teacher"], device), groups, self.pre_relu)
+
+    @property
+    def pre_relu(self) -> bool:
+        """Whether features are compared as they are before a ReLU, the student's, too."""
+        return bool(self.features) and self.features["pre_relu"]
 
     def teach(self, image: Tensor, step: int) -> Optional[Dict[str, Any]]:
         """What the online teacher says of this batch, or None where nothing is asked for at this step."""

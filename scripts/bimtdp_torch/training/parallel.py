@@ -55,12 +55,12 @@ def synchronise(network: nn.Module, on: bool) -> None:
 class _TrainingOutputs(nn.Module):
     """DistributedDataParallel calls ``forward`` alone."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, pre_relu: bool):
         super().__init__()
-        self.network = network
+        self.network, self.pre_relu = network, pre_relu
 
     def forward(self, x: Tensor) -> Dict[str, Any]:
-        return self.network.training_outputs(x)
+        return self.network.training_outputs(x, pre_relu=self.pre_relu)
 
 
 class Parallel:
@@ -85,9 +85,9 @@ class Parallel:
         """Whether this process validates, logs and saves."""
         return self.rank == 0
 
-    def wrap(self, network: nn.Module, sync_batch_norm: bool) -> nn.Module:
+    def wrap(self, network: nn.Module, sync_batch_norm: bool, pre_relu: bool) -> nn.Module:
         """A module whose call gives ``network.training_outputs`` and whose backward averages gradients."""
-        outputs = _TrainingOutputs(network)
+        outputs = _TrainingOutputs(network, pre_relu)
         if self.world == 1:
             return outputs
         synchronise(network, sync_batch_norm)

@@ -8,18 +8,18 @@ an unbroken one (CPU, same machine, threads and processes).
 
 from __future__ import annotations
 
-import random
+import contextlib
+import signal
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..config import build_network
 from ..configuration import dump_config
-from ..evaluation import format_metrics, score, torch_predictor
+from ..datasets import data_family
 from ..losses import ValidCounts
 from .averages import WeightAverage
 from .batch_norm import freeze, recalibrate
@@ -32,10 +32,11 @@ from .objective import Objective
 from .parallel import Parallel, synchronise
 from .precision import autocast, use_bf16
 from .progress import Progress
+from .randomness import seed_everything, seed_step
 from .schedule import Schedule, make_optimizer, parameter_groups
 from .settings import resolve
-from .signals import StopSignal
-from .validation import validation_score
+from .signals import Stopped, StopSignal
+from .validation import Validator
 
 _MAX_SKIPPED = 50  # steps in a row without a finite gradient
 
@@ -51,29 +52,25 @@ class Trainer:
         self.device, self.seed = self.parallel.device, int(self.train["seed"])
         self.bf16 = use_bf16(self.train["amp"], self.device)
         self.log = RunLog(self.output)
-        self._seed_everything()
+        seed_everything(self.seed, self.device)
         self.network = build_network(self.config["network"])
         initialise(self.network, self.config["init"], self.output / "init.tsv" if self.parallel.main else None,
                    self._say)
         self.network.to(device=self.device, memory_format=torch.channels_last)
         self.frozen = freeze(self.network, self.train["freeze"])
-        self.model = self.parallel.wrap(self.network, self.train["sync_batch_norm"])
+        self.objective = Objective(self.config, self.device)
+        self.model = self.parallel.wrap(self.network, self.train["sync_batch_norm"], self.objective.pre_relu)
         self.optimizer = make_optimizer(parameter_groups(self.network, self.train))
         self.schedule = Schedule(self.train, self.network, self.optimizer)
-        self.batches = Batches(Path(data), self.train, self.schedule, self.parallel)
-        self.objective = Objective(self.config, self.device)
+        tasks = list({**self.network.tasks, **self.network.auxiliary})
+        self.batches = Batches(self.config["network"]["dataset"], tasks, Path(data), self.train, self.schedule, self.parallel)
+        self.validator = Validator(self.network, self.batches.validation, self.schedule.phases[-1].size, self.bf16,
+                                   self.train["best"], self.log)
         self.average = WeightAverage(self.network, self.train["ema"]) if self.train["ema"] > 0 else None
         self.flips, self.window = FlipMonitor(self.network), Window()
-        self.step, self.skipped, self.best = 0, 0, -float("inf")
+        self.step, self.skipped = 0, 0
 
     # -- state -----------------------------------------------------------------------------------------------------
-
-    def _seed_everything(self) -> None:
-        random.seed(self.seed)
-        np.random.seed(self.seed % 2 ** 32)
-        torch.manual_seed(self.seed)
-        if self.device.type == "cuda":
-            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
     def _say(self, text: str) -> None:
         if self.parallel.main:
@@ -84,7 +81,7 @@ class Trainer:
         checkpoint = {"config": self.config, "model": self.network.state_dict(), "step": self.step}
         if state:
             checkpoint.update(
-                optimizer=self.optimizer.state_dict(), best=self.best, window=self.window.state(),
+                optimizer=self.optimizer.state_dict(), best=self.validator.best, window=self.window.state(),
                 flips=self.flips.state(), processes=self.parallel.world, skipped=self.skipped,
                 average=self.average.average if self.average else None)
         save_atomically(checkpoint, path)
@@ -104,7 +101,7 @@ class Trainer:
             self.average.load(state["average"])
         self.window.load(state["window"])
         self.flips.load(state["flips"])
-        self.step, self.best, self.skipped = state["step"], state["best"], state["skipped"]
+        self.step, self.validator.best, self.skipped = state["step"], state["best"], state["skipped"]
         self._say(f"resumed at step {self.step} of {self.schedule.total}")
         return True
 
@@ -119,8 +116,7 @@ class Trainer:
     def _backward(self, piece: Dict[str, Tensor], index: int, counts: Optional[ValidCounts]) -> Dict[str, Tensor]:
         """Forward and backward of one accumulated piece; returns its detached losses."""
         count = self.train["accumulate"]
-        stream = self.parallel.rank * count + index  # dropout differs between pieces; alone it is the step's own
-        torch.manual_seed(self.seed * 1_000_003 + self.step + stream * 7_368_787)
+        seed_step(self.seed, self.step, self.parallel.rank * count + index)
         with self.parallel.collect_only(self.model, index == count - 1):
             with autocast(self.device, self.bf16):
                 taught = self.objective.teach(piece["image"], self.step)
@@ -176,6 +172,8 @@ class Trainer:
         if not self.objective.cached_maps or self.batches.teacher is not None:
             return
         options = self.config["distillation"]
+        if data_family(self.config["network"]["dataset"]) != "nyud":
+            raise ValueError("distillation.maps: maps of whole photos cannot follow PASCAL's rotations; use online")
         size = tuple(options["size"] or self.schedule.phases[-1].size)
 
         def maps():
@@ -187,27 +185,16 @@ class Trainer:
         if not self.parallel.main:
             self.batches.teacher = maps()
 
-    def validate(self, note: str) -> Dict[str, float]:
-        """Scores the network as it stands on the validation frames; keeps it as best.pt where it is the best."""
-        self.network.eval()
-        metrics = score(self.batches.validation, torch_predictor(self.network, bf16=self.bf16),
-                        self.schedule.phases[-1].size)
-        self.training_mode()
-        self._say(f"step {self.step}: validation ({note}) {format_metrics(metrics)}")
-        self.log.validation_row(self.step, metrics, note)
-        value = validation_score(metrics, self.train["best"])
-        if value > self.best:
-            self.best = value
+    def _validate(self, note: str) -> None:
+        if self.validator.frames is not None and self.validator(self.step, note):
             self.save(self.output / "best.pt", state=False)
-        return metrics
+        self.training_mode()
 
-    def _validate_average(self) -> None:
-        if self.parallel.main and self.batches.validation is not None:
-            if self.average:
-                with self.average.applied():
-                    self.validate("average")
-            else:
-                self.validate("current")
+    def validate(self) -> None:
+        """Scores the averaged weights, or the current ones where there are none; the best are kept as best.pt."""
+        if self.parallel.main:
+            with self.average.applied() if self.average else contextlib.nullcontext():
+                self._validate("average" if self.average else "current")
         self.parallel.barrier()
 
     def finish(self) -> None:
@@ -219,8 +206,7 @@ class Trainer:
             batches = tqdm(self.batches.statistics(), desc="statistics", mininterval=5, dynamic_ncols=True,
                            total=int(self.train["recalibration_batches"]))
             recalibrate(self.network, batches, self.frozen)
-            if self.batches.validation is not None:
-                self.validate("final")
+            self._validate("final")
             self.save(self.output / "final.pt", state=False)
             plot_losses(self.output)
         self.parallel.barrier()
@@ -232,16 +218,18 @@ class Trainer:
             if self.step >= self.schedule.total and (self.output / "final.pt").exists():
                 self._say(f"finished already: {self.output / 'final.pt'}")
                 return
-            self.prepare_teacher(stop)
-            if self.parallel.main:
-                (self.output / "config.yaml").write_text(dump_config(self.config))
-                self.log.start(self.step, self.step >= self.schedule.total)
-            self.training_mode()
-            self._loop(stop, min(self.schedule.total, stop_after or self.schedule.total))
-            if self.step >= self.schedule.total:
-                self.finish()
-            self.batches.close()
-            self.log.close()
+            try:
+                self.prepare_teacher(stop)
+                if self.parallel.main:
+                    (self.output / "config.yaml").write_text(dump_config(self.config))
+                    self.log.start(self.step, self.step >= self.schedule.total)
+                self.training_mode()
+                self._loop(stop, min(self.schedule.total, stop_after or self.schedule.total))
+                if self.step >= self.schedule.total:
+                    self.finish()
+            finally:
+                self.batches.close()
+                self.log.close()
 
     def _loop(self, stop: StopSignal, last: int) -> None:
         progress = Progress(self.config["name"], self.schedule, self.step, self.parallel.main)
@@ -252,14 +240,12 @@ class Trainer:
             if self.step % self.train["log_every"] == 0 or self.step == self.schedule.total:
                 self._log_row(progress)
             if self.step % self.train["validate_every"] == 0 and self.step < self.schedule.total:
-                self._validate_average()
+                self.validate()
             if self.step % self.train["save_every"] == 0 or self.step == last or stopping:
                 if self.parallel.main:
                     self.save(self.output / "last.pt")
             if stopping:
                 progress.close()
-                self.log.close()
                 self.parallel.barrier()
-                stop.received = stop.received or 15
-                stop.check()
+                raise Stopped(stop.received or signal.SIGTERM)  # this process, or another one was asked to stop
         progress.close()

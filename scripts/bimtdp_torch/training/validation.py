@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One number for a set of metrics, to say which network of a run is the best."""
+"""Validation while training, and one number for a set of metrics, to say which network of a run is the best."""
 
 from __future__ import annotations
 
 import math
-from typing import Mapping
+from typing import Mapping, Optional, Tuple
 
+from torch import nn
+
+from ..datasets import AnyFrames
+from ..evaluation import format_metrics, score, torch_predictor
 from ..metrics import TASK_FIGURES
+from .logs import RunLog
 
 _FIGURES = {figure.key: figure.lower_is_better for figure in TASK_FIGURES.values()}
 _STAND_INS = {"odsf": "edge_f"}  # the fast measure that is there while training
@@ -29,3 +34,26 @@ def validation_score(metrics: Mapping[str, float], best: str = "auto") -> float:
     if not terms:
         raise ValueError(f"validation: none of {', '.join(_FIGURES)} among the metrics {', '.join(metrics)}")
     return sum(terms) / len(terms)
+
+
+class Validator:
+    """Scores a run's network on the validation frames and knows the best score so far."""
+
+    def __init__(self, network: nn.Module, frames: Optional[AnyFrames], size: Tuple[int, int], bf16: bool, best: str,
+                 log: RunLog):
+        self.network, self.frames, self.size, self.bf16 = network, frames, size, bf16
+        self.rule, self.log, self.best = best, log, -math.inf
+
+    def __call__(self, step: int, note: str) -> bool:
+        """Validates the network as it stands (and leaves it in evaluation mode); whether it is the best so far.
+
+        ``note`` says which weights these are: current, average or final.
+        """
+        self.network.eval()
+        metrics = score(self.frames, torch_predictor(self.network, bf16=self.bf16), self.size)
+        self.log.say(f"step {step}: validation ({note}) {format_metrics(metrics)}")
+        value = validation_score(metrics, self.rule)
+        self.log.validation_row(step, {**metrics, "score": value}, note)
+        better = value > self.best
+        self.best = max(self.best, value)
+        return better
