@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Photos x networks, all tasks: predictions beside each other and beside the ground truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+from tqdm import tqdm
+
+from ..config import DATASETS
+from ..cpp_predictor import cpp_predictor, model_tasks, preferred_size
+from ..datasets import class_names, data_family
+from ..evaluation import Predictor, to_label_size, torch_predictor
+from ..metrics import DepthMeter, EdgeMeter, NormalsMeter, SegmentationMeter
+from .colours import DEPTH, palette, picture, sigmoid, truth_picture
+from .inputs import InputError, Photos, distinct_names, load_network, split_name
+from .output import save_csv, save_figure, save_json
+from .sheet import Row, Sheet, Tile, check_rows, draw, tile_names, wrapped
+
+TASK_ORDER = tuple(dict.fromkeys(task for tasks, _ in DATASETS.values() for task in tasks))
+GROUND_TRUTH = "ground truth"
+
+
+@dataclass
+class Entrant:
+    """A network of the sheet: a checkpoint in PyTorch or a converted model in the C++ library."""
+
+    name: str
+    size: Tuple[int, int]
+    predictor: Predictor
+    dataset: str = "nyud4"
+
+    @property
+    def classes(self) -> Tuple[str, ...]:
+        """Names of the segmentation's classes."""
+        return class_names(self.dataset)
+
+
+def load_entrant(argument: str, size: Optional[Tuple[int, int]] = None) -> Entrant:
+    """Entrant of ``[NAME=]FILE``; ``size`` overrides the one that the file names."""
+    name, path = split_name(argument)
+    if path.suffix != ".safetensors":
+        network = load_network(argument)
+        return Entrant(network.name, size or network.size, torch_predictor(network.module, batch=4), network.dataset)
+    if not path.is_file():
+        raise InputError(f"{path}: no such model")
+    size = size or preferred_size(path)
+    dataset = "pascal5" if {"human_parts", "sal"} & set(model_tasks(path)) else "nyud4"  # as evaluate.py tells them
+    return Entrant(name or f"{path.stem} (C++)", size, cpp_predictor(path, size), dataset)
+
+
+def load_entrants(arguments: Sequence[str], size: Optional[Tuple[int, int]] = None) -> List[Entrant]:
+    """All of a command line's; names that appear twice get numbers."""
+    entrants = [load_entrant(argument, size) for argument in arguments]
+    if len({data_family(e.dataset) for e in entrants}) > 1:
+        raise InputError("networks of different data sets have no sheet in common: "
+                         + ", ".join(f"{e.name} ({e.dataset})" for e in entrants))
+    for entrant, name in zip(entrants, distinct_names([e.name for e in entrants])):
+        entrant.name = name
+    return entrants
+
+
+# task -> (name of the figure, caption) of one photo against its ground truth
+_CAPTIONS: Dict[str, Tuple[str, str]] = {
+    "semseg": ("pixel_accuracy", "{:.0f} % of pixels right"), "depth": ("rmse", "RMSE {:.2f} m"),
+    "normals": ("normals_degrees", "{:.0f} degrees off"), "edge": ("edge_f", "F {:.2f}")}
+
+
+def photo_figure(task: str, prediction: np.ndarray, truth: np.ndarray, classes: int) -> Optional[float]:
+    """The task's figure for one photo, None where it has no ground truth to count or the task no figure."""
+    if task == "semseg":
+        meter: Any = SegmentationMeter(classes, ignore=classes)
+        known = truth < classes
+        meter.update(prediction[..., :classes].argmax(-1)[known], truth[known])
+        return float(meter.result()["pixel_accuracy"]) if known.any() else None
+    if task not in _CAPTIONS:
+        return None
+    meter = {"depth": DepthMeter, "normals": NormalsMeter, "edge": EdgeMeter}[task]()
+    if task == "edge":
+        meter.update(sigmoid(prediction[..., 0]), truth)
+    else:
+        meter.update(prediction if task == "normals" else prediction[..., 0], truth)
+    return float(meter.result()[_CAPTIONS[task][0]])
+
+
+@dataclass
+class Predictions:
+    """Entrant -> photo -> task -> (h, w, C) map at the photo's size, and the tasks in order."""
+
+    maps: List[List[Dict[str, np.ndarray]]]
+    tasks: List[str]
+
+
+def predict(entrants: Sequence[Entrant], photos: Photos, quiet: bool = False) -> Predictions:
+    maps: List[List[Dict[str, np.ndarray]]] = []
+    for entrant in entrants:
+        found = tqdm(entrant.predictor(photos.at(entrant.size)), total=len(photos), desc=entrant.name, unit="photo",
+                     disable=quiet, dynamic_ncols=True)
+        maps.append([{task: to_label_size(m, image.shape[:2]) for task, m in each.items()}
+                     for each, image in zip(found, photos.images)])
+    seen = {task for network in maps for photo in network for task in photo}
+    return Predictions(maps, [t for t in TASK_ORDER if t in seen] + sorted(seen - set(TASK_ORDER)))
+
+
+def _depth_limits(maps: Sequence[np.ndarray]) -> Tuple[float, float]:
+    """Near and far of all depth maps of the sheet, but the outermost per cent."""
+    if not maps:
+        return 0.0, 1.0
+    values = np.concatenate([m.ravel()[::7] for m in maps])
+    near, far = np.percentile(values[np.isfinite(values)], (1, 99))
+    return float(near), float(max(far, near + 1e-3))
+
+
+def _class_count(predictions: Predictions, entrants: Sequence[Entrant]) -> int:
+    """Classes that labels and networks know: NYUD's label 39 says unknown, though some networks have 40 outputs."""
+    outputs = [m["semseg"].shape[-1] for maps in predictions.maps for m in maps if "semseg" in m]
+    return min([len(entrants[0].classes)] + outputs)
+
+
+def _legend(pictures: Sequence[np.ndarray], classes: int, names: Sequence[str], most: int = 24):
+    """Colours of the classes seen, the largest first."""
+    counts = np.zeros(classes, np.int64)
+    for labels in pictures:
+        counts += np.bincount(labels[labels < classes].ravel(), minlength=classes)[:classes]
+    colours = palette(classes) / 255
+    order = [int(c) for c in np.argsort(-counts, kind="stable")[:most] if counts[c] > 0]
+    return [(names[c] if c < len(names) else f"class {c}", tuple(colours[c])) for c in order]
+
+
+def build(entrants: Sequence[Entrant], photos: Photos, quiet: bool = False) -> Tuple[Sheet, List[List[Any]]]:
+    """(the contact sheet, rows of figures: photo, network, task, figure, value)."""
+    check_rows(len(photos) * (len(entrants) + bool(photos.truth)))
+    predictions = predict(entrants, photos, quiet)
+    tasks, classes = predictions.tasks, _class_count(predictions, entrants)
+    limits = _depth_limits([m["depth"][..., 0] for maps in predictions.maps for m in maps if "depth" in m]
+                           + [t["depth"] for t in photos.truth if "depth" in t])
+    sheet = Sheet(f"{len(entrants)} network{'s' * (len(entrants) > 1)} on {len(photos)} photo{'s' * (len(photos) > 1)}",
+                  ["photo"] + tile_names(tasks))
+    figures: List[List[Any]] = []
+    for index, name in enumerate(photos.names):
+        truth = photos.truth[index] if photos.truth else {}
+        window = photos.windows[index] if photos.truth else (slice(None), slice(None))
+        photo = Tile(photos.images[index], name)
+        block: List[Row] = []
+        if truth:
+            block.append(Row(GROUND_TRUTH, [photo] + [
+                Tile(truth_picture(t, truth[t], limits, classes)) if t in truth else None for t in tasks]))
+        for entrant, maps in zip(entrants, predictions.maps):
+            tiles: List[Optional[Tile]] = [None if block else photo]
+            for task in tasks:
+                tiles.append(_prediction_tile(task, maps[index], truth, limits, classes, (name, entrant.name),
+                                              figures, window))
+            block.append(Row(wrapped(entrant.name), tiles))
+        block[0].first = True
+        sheet.rows += block
+    labels = [m["semseg"].argmax(-1) for maps in predictions.maps for m in maps if "semseg" in m]
+    labels += [t["semseg"] for t in photos.truth if "semseg" in t and "semseg" in tasks]
+    if labels:
+        sheet.legend = _legend(labels, classes, entrants[0].classes)
+    if "depth" in tasks:
+        sheet.bar = (DEPTH, *limits, "depth, metres")
+    return sheet, figures
+
+
+def _prediction_tile(task: str, maps: Dict[str, np.ndarray], truth: Dict[str, np.ndarray], limits: Tuple[float, float],
+                     classes: int, key: Tuple[str, str], figures: List[List[Any]],
+                     window: Tuple[slice, slice]) -> Optional[Tile]:
+    if task not in maps:
+        return None
+    caption = ""
+    if task in truth:
+        value = photo_figure(task, maps[task][window], truth[task][window], classes)
+        if value is not None:
+            caption = _CAPTIONS[task][1].format(value)
+            figures.append([*key, task, _CAPTIONS[task][0], value])
+    return Tile(picture(task, maps[task], limits, classes if task == "semseg" else None), caption)
+
+
+def write(stem: Path, sheet: Sheet, figures: Sequence[Sequence[Any]], settings: Dict[str, Any]) -> List[Path]:
+    """``stem``.png, .svg and .json (settings); with ground truth .csv (every photo's figures)."""
+    paths = save_figure(draw(sheet), stem)
+    if figures:
+        header = ["photo", "network", "task", "figure", "value"]
+        paths.append(save_csv(stem.parent / f"{stem.name}.csv", header, figures))
+    return paths + [save_json(stem.parent / f"{stem.name}.json", settings)]
