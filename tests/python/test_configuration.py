@@ -2,10 +2,14 @@
 """Configurations that build on others."""
 
 import pytest
+import torch
 import yaml
 from conftest import REPOSITORY
 
+from bimtdp_torch.config import build_network
 from bimtdp_torch.configuration import dump_config, read_config
+from bimtdp_torch.results.table import read_layout
+from bimtdp_torch.training.settings import resolve
 
 
 def write(folder, name, text):
@@ -40,3 +44,30 @@ def test_refusals_name_the_file(tmp_path):
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "scripts" / "configs").glob("**/*.yaml")), ids=lambda p: p.stem)
 def test_every_configuration_resolves(path):
     assert "base" not in read_config(path)
+
+
+ROWS = sorted((REPOSITORY / "scripts" / "configs" / "nyud").glob("*.yaml"))
+
+
+def test_rows_of_one_backbone_see_the_same_photos():
+    seen = {}
+    for path in ROWS:
+        config = resolve(read_config(path))
+        phases = config["train"]["phases"]
+        seen.setdefault(config["network"]["backbone"], set()).add(
+            (tuple((*p["size"], p["batch"], p["steps"]) for p in phases), config["train"]["seed"]))
+    assert set(seen) == {"hrnet_w18", "efficientnet_lite0"} and all(len(recipes) == 1 for recipes in seen.values())
+
+
+def test_the_table_has_exactly_the_configurations():
+    tables = read_layout(REPOSITORY / "scripts" / "results" / "nyud" / "rows.yaml")
+    runs = [run for table in tables for row in table["rows"] for run in row["runs"]]
+    assert sorted(runs) == [path.stem for path in ROWS]
+
+
+@pytest.mark.parametrize("path", [p for p in ROWS if not p.stem.endswith(("_normals", "_edge", "_depth"))],
+                         ids=lambda p: p.stem)
+def test_every_row_builds(path):
+    with torch.device("meta"):
+        network = build_network(resolve(read_config(path))["network"])
+    assert set(network.tasks) <= {"semseg", "normals", "edge", "depth"}

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run's record: configuration, test figures, counts, size of the model file, time in the C++ library, versions.
+
+    {"row": "bi_mtdp_w18", "seed": 1, "steps": 2400, "photos": 36000, "config": {..}, "training": {..},
+     "evaluation": {"list", "frames", "size", "engine"}, "metrics": {..}, "counts": {.., "size"},
+     "file": {"bytes", "floats"}, "time": {"milliseconds", .., "size"} or null, "versions": {..}}
+
+Everything in a table comes from these files, so it can be made again where the checkpoints are not.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+import torch
+
+from ..counting import count
+from ..datasets import dataset_of, load_frames, read_list
+from ..evaluation import score, torch_predictor
+from ..export import Options, convert
+from ..export.checkpoints import load_source
+from ..programs import REPOSITORY, build_program
+
+COUNT_SIZE = (480, 640)  # the size of the published figures
+
+
+def without_folders(value: Any) -> Any:
+    """A configuration in which files are named by their last two parts: runs/a/final.pt -> a/final.pt."""
+    if isinstance(value, Mapping):
+        return {key: without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_folders(item) for item in value]
+    if isinstance(value, str) and ("/" in value or "\\" in value):
+        return "/".join(Path(value).parts[-2:])
+    return value
+
+
+def schedule_of(config: Mapping[str, Any]) -> Tuple[int, int]:
+    """(optimizer steps, photos seen)."""
+    phases = config["train"]["phases"]
+    return sum(int(p["steps"]) for p in phases), sum(int(p["steps"]) * int(p["batch"]) for p in phases)
+
+
+def _numbers(path: Path) -> List[Dict[str, float]]:
+    if not path.exists():
+        return []
+
+    def number(text: str) -> Optional[float]:
+        try:
+            return float(text)
+        except (TypeError, ValueError):
+            return None
+
+    with open(path, newline="") as file:
+        rows = [{key: number(text) for key, text in row.items()} for row in csv.DictReader(file)]
+    return [{key: value for key, value in row.items() if value is not None} for row in rows]
+
+
+def training_of(run: Path) -> Dict[str, Any]:
+    """What the run's logs say: last losses, last validation, and the median rate in photos per second."""
+    losses, validation = (_numbers(run / f"{name}.csv") for name in ("losses", "validation"))
+    rates = [row["photos_per_second"] for row in losses if "photos_per_second" in row]
+    return {"last_losses": losses[-1] if losses else None, "last_validation": validation[-1] if validation else None,
+            "photos_per_second": float(np.median(rates)) if rates else None}
+
+
+def model_file(checkpoint: Path, output: Path, floats: str = "f16") -> int:
+    """Bytes of the checkpoint's model file (not verified: convert.py does that for a model that is to be used)."""
+    convert(load_source(checkpoint, None), output, Options(floats=floats, verify=False, quiet=True))
+    return output.stat().st_size
+
+
+def time_model(model: Path, size: Tuple[int, int] = COUNT_SIZE, runs: int = 20) -> Dict[str, Any]:
+    """Milliseconds a photo in the C++ library on one thread: the shortest of ``runs``."""
+    done = subprocess.run([str(build_program("time_model")), str(model), str(size[0]), str(size[1]), "1", str(runs)],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"time_model failed: {done.stderr.strip()}")
+    return {**json.loads(done.stdout), "size": list(size), "cpu": cpu_name()}
+
+
+def cpu_name() -> str:
+    """Of /proc/cpuinfo where there is one."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def versions() -> Dict[str, str]:
+    """Of what made the figures; ``commit`` is this checkout's, marked where it has changes."""
+    def git(*command: str) -> str:
+        done = subprocess.run(["git", "-C", str(REPOSITORY), *command], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    commit = git("rev-parse", "--short", "HEAD") or "unknown"
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit + ("+changes" if changed else ""), "python": platform.python_version(),
+            "torch": torch.__version__, "numpy": np.__version__}
+
+
+def evaluate(network: torch.nn.Module, config: Mapping[str, Any], data: Path, size: Tuple[int, int],
+             limit: Optional[int] = None) -> Tuple[int, Dict[str, float]]:
+    """(frames, metrics) on the test list, in PyTorch."""
+    dataset = dataset_of(config)
+    ids = read_list(dataset, data, "test")[:limit]
+    frames = load_frames(dataset, data, ids, list(network.tasks))
+    return len(ids), score(frames, torch_predictor(network.to(memory_format=torch.channels_last)), size, progress=True)
+
+
+def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False, limit: Optional[int] = None) -> Dict[str, Any]:
+    """The record of a finished run in the folder ``run``."""
+    source = load_source(checkpoint, None)
+    if source.config is None or "train" not in source.config:
+        raise ValueError(f"{checkpoint}: no checkpoint of train.py (it carries no configuration)")
+    config, network = source.config, source.network.eval()
+    size = tuple(config["train"]["phases"][-1]["size"])
+    counts = count(network, COUNT_SIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.safetensors"
+        stored = model_file(checkpoint, model)
+        time = time_model(model) if timed else None
+    frames, metrics = evaluate(network, config, data, size, limit)
+    steps, photos = schedule_of(config)
+    return {"row": config["name"], "seed": int(config["train"].get("seed", 0)), "steps": steps, "photos": photos,
+            "tasks": list(network.tasks), "config": without_folders(dict(config)), "training": training_of(run),
+            "evaluation": {"checkpoint": checkpoint.name, "list": "test", "frames": frames, "size": list(size),
+                           "engine": "pytorch"},
+            "metrics": metrics, "counts": {**counts._asdict(), "size": list(COUNT_SIZE)},
+            "file": {"bytes": stored, "floats": "f16"}, "time": time, "versions": versions()}
+
+
+def write_record(record: Mapping[str, Any], path: Path) -> None:
+    """Readable JSON; floats keep six digits, which is more than a table shows."""
+    def rounded(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: rounded(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [rounded(item) for item in value]
+        return float(f"{value:.6g}") if isinstance(value, float) else value
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(rounded(record), indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def read_records(folder: Path) -> Dict[str, Dict[str, Any]]:
+    """All records of a folder by the names of their files."""
+    records = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            records[path.stem] = json.loads(path.read_text())
+            records[path.stem]["metrics"], records[path.stem]["row"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: no record of a run ({type(error).__name__}: {error})") from error
+    return records

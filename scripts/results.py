@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Records of trained runs and the results table.
+
+    results.py collect RUN_DIR --data DIR [--time]    scores RUN_DIR/final.pt on the test list, counts, converts, and
+                                                      writes scripts/results/nyud/ROW.json
+    results.py table [--insert README.md]             prints the table; writes table.csv beside the records
+
+The table needs the records only. --time measures the C++ library on one thread of this machine: keep it quiet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from bimtdp_torch.datasets import data_family, dataset_of  # noqa: E402
+from bimtdp_torch.evaluation import format_metrics  # noqa: E402
+from bimtdp_torch.export.errors import ConversionError  # noqa: E402
+from bimtdp_torch.results import record, table  # noqa: E402
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def collect(arguments: argparse.Namespace) -> None:
+    """Writes one record."""
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    checkpoint = arguments.checkpoint or arguments.run / "final.pt"
+    made = record.make_record(arguments.run, checkpoint, arguments.data, timed=arguments.time, limit=arguments.limit)
+    folder = arguments.results or RESULTS / data_family(dataset_of(made["config"]))
+    name = arguments.name or arguments.run.resolve().name
+    if not name.startswith(made["row"]):
+        print(f"note: the run's folder is {name}, its configuration {made['row']}", file=sys.stderr)
+    record.write_record(made, folder / f"{name}.json")
+    print(f"{folder / f'{name}.json'}: {format_metrics(made['metrics'])}")
+
+
+def show(arguments: argparse.Namespace) -> None:
+    """Makes the tables."""
+    folder = arguments.results or RESULTS / arguments.dataset
+    layout, records = table.read_layout(folder / "rows.yaml"), record.read_records(folder)
+    for name in table.unused_records(layout, records):
+        print(f"note: {name}.json is in no row of rows.yaml", file=sys.stderr)
+    made = table.tables(layout, records)
+    content = table.full_markdown(made) if made else "(no row has been trained yet)"
+    print(content)
+    (folder / "table.csv").write_text(table.to_csv(made))
+    if arguments.insert:
+        table.insert(arguments.insert, arguments.dataset, content)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("collect", help="make the record of a run")
+    one.add_argument("run", type=Path, help="folder of a finished run of train.py")
+    one.add_argument("--data", type=Path, required=True, help="folder of the data set")
+    one.add_argument("--checkpoint", type=Path, help="default: RUN_DIR/final.pt")
+    one.add_argument("--name", help="name of the record (default: the run's folder)")
+    one.add_argument("--time", action="store_true", help="also time the model in the C++ library")
+    one.add_argument("--limit", type=int, help="score only the first test photos (to try it out)")
+    one.add_argument("--threads", type=int, help="threads of PyTorch")
+    one.set_defaults(work=collect)
+    all_rows = commands.add_parser("table", help="make the tables from the records")
+    all_rows.add_argument("--dataset", default="nyud", choices=("nyud", "pascal"))
+    all_rows.add_argument("--insert", type=Path, metavar="DOCUMENT", help="put the tables between its markers")
+    all_rows.set_defaults(work=show)
+    for command in (one, all_rows):
+        command.add_argument("--results", type=Path, help="folder of the records (default: scripts/results/<data set>)")
+    arguments = parser.parse_args()
+    try:
+        arguments.work(arguments)
+    except (OSError, ValueError, RuntimeError, ConversionError) as error:
+        print(f"results.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records of runs and the table that is made from them."""
+
+import csv
+import io
+import json
+import sys
+
+import pytest
+import torch
+import yaml
+
+from bimtdp_torch.config import build_network
+from bimtdp_torch.results import record, table
+
+import results
+
+LAYOUT = """
+title: Nets
+reference: single
+rows:
+  - {id: single, title: "single task", runs: [one_semseg, one_depth]}
+  - {title: joint, runs: [joint]}
+  - {title: untrained, runs: [untrained]}
+  - {title: edges too, runs: [edges]}
+"""
+
+
+def fake(tasks, metrics, **changes):
+    return {"row": "x", "seed": 1, "steps": 10, "photos": 80, "tasks": tasks, "metrics": metrics,
+            "counts": {"parameters": 2_000_000, "binary_parameters": 0, "macs": 3_000_000_000, "bops": 64_000_000_000},
+            "file": {"bytes": 1_500_000}, "time": {"milliseconds": 20.0}, **changes}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "rows.yaml").write_text(LAYOUT)
+    for name, made in {
+        "one_semseg": fake(["semseg"], {"miou": 40.0}), "one_depth": fake(["depth"], {"rmse": 0.5}, time=None),
+        "joint": fake(["semseg", "depth"], {"miou": 43.0, "rmse": 0.55}),
+        "joint_seed2": fake(["semseg", "depth"], {"miou": 45.0, "rmse": 0.45}),
+        "edges": fake(["semseg", "edge"], {"miou": 10.0, "odsf": 60.0}),
+    }.items():
+        record.write_record(made, tmp_path / f"{name}.json")
+    return tmp_path
+
+
+def cells(text, title):
+    line = next(line for line in text.splitlines() if line.startswith(f"| {title}"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_table(folder):
+    text = table.full_markdown(table.tables(table.read_layout(folder / "rows.yaml"), record.read_records(folder)))
+    assert cells(text, "network") == ["network", "mIoU, %", "RMSE, m", "odsF, %", "Delta_MTL, %", "parameters, M", "file, MB",
+                                      "GMAC", "GBOP", "time, ms"]
+    # The networks of a set are added up; without all times there is none.
+    assert cells(text, "single") == ["single task", "40.00", "0.5000", "-", "+0.0", "4.00", "3.00", "6.00", "128", "-"]
+    # Means 44 and 0.5 of two seeds: +10 % and 0 %.
+    assert cells(text, "joint") == ["joint (2 seeds)", "44.00 ± 1.41", "0.5000 ± 0.0707", "-", "+5.0", "2.00", "1.50", "3.00",
+                                    "64.0", "20.0"]
+    assert cells(text, "edges")[3:5] == ["60.00", "-"]  # the reference has no edges
+    assert "untrained" not in text
+
+
+def test_csv_and_notes(folder):
+    layout, records = table.read_layout(folder / "rows.yaml"), record.read_records(folder)
+    lines = list(csv.DictReader(io.StringIO(table.to_csv(table.tables(layout, records)))))
+    assert [line["network"] for line in lines] == ["single task", "joint", "edges too"]
+    assert float(lines[1]["miou"]) == 44 and float(lines[1]["miou_deviation"]) == pytest.approx(2 ** 0.5, rel=1e-4)
+    assert float(lines[1]["delta_mtl"]) == pytest.approx(5) and lines[2]["delta_mtl"] == ""
+    assert table.unused_records(layout, {**records, "stray_seed3": {}}) == ["stray_seed3"]
+
+
+def test_between_markers_only(tmp_path):
+    document = tmp_path / "README.md"
+    document.write_text("a\n<!-- results:nyud -->\nold\n<!-- /results:nyud -->\nb\n")
+    for content in ("new \\1", "newer"):
+        table.insert(document, "nyud", content)
+        assert document.read_text() == f"a\n<!-- results:nyud -->\n{content}\n<!-- /results:nyud -->\nb\n"
+    with pytest.raises(ValueError, match="README.md: has no markers"):
+        table.insert(document, "pascal", "x")
+
+
+def test_bad_files_are_named(folder):
+    (folder / "broken.json").write_text("{")
+    with pytest.raises(ValueError, match="broken.json: no record"):
+        record.read_records(folder)
+    (folder / "rows.yaml").write_text("title: a\nreference: b\nrows: []\n")
+    with pytest.raises(ValueError, match="reference 'b' is no row's id"):
+        table.read_layout(folder / "rows.yaml")
+
+
+def test_collect_and_table_commands(data_folder, tmp_path, monkeypatch, capsys):
+    config = {"name": "one_semseg", "network": {"name": "single_task", "task": "semseg", "backbone": "efficientnet_lite0",
+                                                "dataset": "nyud4", "segmentation_classes": 39},
+              "init": {"checkpoint": "/somewhere/runs/pretrained/final.pt"},
+              "train": {"seed": 7, "phases": [{"size": [32, 64], "batch": 4, "steps": 3}, {"size": [64, 64], "batch": 2,
+                                                                                          "steps": 5}]}}
+    run = tmp_path / "one_semseg"
+    run.mkdir()
+    torch.manual_seed(0)
+    torch.save({"config": config, "model": build_network(config["network"]).state_dict(), "step": 8}, run / "final.pt")
+    (run / "losses.csv").write_text("step,total,photos_per_second\n4,2.0,10\n8,1.0,12\n")
+    (tmp_path / "rows.yaml").write_text(LAYOUT)
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["results.py", *map(str, arguments)])
+        return results.main()
+
+    assert command("collect", run, "--data", data_folder, "--results", tmp_path, "--threads", 1) == 0
+    text = (tmp_path / "one_semseg.json").read_text()
+    made = json.loads(text)
+    assert "/somewhere" not in text and made["config"]["init"]["checkpoint"] == "pretrained/final.pt"
+    assert (made["seed"], made["steps"], made["photos"], made["tasks"]) == (7, 8, 22, ["semseg"])
+    assert made["training"]["photos_per_second"] == 11 and made["training"]["last_losses"]["total"] == 1.0
+    assert made["evaluation"]["frames"] == 2 and made["evaluation"]["size"] == [64, 64]
+    assert set(made["metrics"]) == {"miou", "pixel_accuracy"}
+    assert 2 * made["counts"]["parameters"] < made["file"]["bytes"] < 2.2 * made["counts"]["parameters"]  # half precision
+    document = tmp_path / "README.md"
+    document.write_text("<!-- results:nyud -->\n<!-- /results:nyud -->\n")
+    (tmp_path / "rows.yaml").write_text(yaml.safe_dump({"title": "t", "rows": [{"title": "one", "runs": ["one_semseg"]}]}))
+    assert command("table", "--results", tmp_path, "--insert", document) == 0
+    assert "| one |" in document.read_text() and (tmp_path / "table.csv").exists()
+    (run / "final.pt").unlink()
+    assert command("collect", run, "--data", data_folder) == 1
+    assert "no such file" in capsys.readouterr().err
