@@ -49,7 +49,8 @@ def show(arguments: argparse.Namespace) -> None:
     made = table.tables(layout, records)
     content = table.full_markdown(made) if made else "(no row has been trained yet)"
     print(content)
-    (folder / "table.csv").write_text(table.to_csv(made))
+    if made:
+        (folder / "table.csv").write_text(table.to_csv(made))
     if arguments.insert:
         table.insert(arguments.insert, arguments.dataset, content)
 
