@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two processes, and accumulated pieces, train like one process on the whole batch.
+
+Batch normalisation sees the whole batch in two processes (its sums are exchanged), so that equality must hold for a
+whole float network (in a binary one rounding turns some signs, and losses agree to about 1e-3 only). Accumulated
+pieces have statistics of their own; they are compared with statistics held fixed.
+"""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import torch
+import yaml
+from conftest import REPOSITORY
+from torch import nn
+
+from bimtdp_torch.training import Trainer
+from bimtdp_torch.training.logs import CsvFile
+
+# A small rate: AdamW's first update is about the gradient's sign, which rounding can turn where it is nearly 0.
+CONFIG = {
+    "name": "parallel",
+    "network": {"name": "multi_task", "backbone": "resnet18", "dropout": 0.0, "dataset": "nyud4",
+                "segmentation_classes": 39},
+    "train": {"seed": 3, "lr": 1e-6, "warmup": 1, "validation_every": 0, "log_every": 1, "save_every": 100, "amp": "off",
+              "fused": False, "recalibration_batches": 1, "ema": 0.5,
+              "phases": [{"size": [32, 64], "batch": 4, "steps": 2}]},
+}
+
+
+def test_two_processes_have_the_losses_of_one(data_folder, tmp_path):
+    torch.set_num_threads(1)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    command = [str(REPOSITORY / "scripts" / "train.py"), str(tmp_path / "config.yaml"), "--data", str(data_folder),
+               "--output", str(tmp_path / "two"), "--threads", "1", "--device", "cpu"]
+    subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command],
+                   check=True, capture_output=True, timeout=300)
+    Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path / "one").run()
+    one, two = (CsvFile(tmp_path / name / "losses.csv").read() for name in ("one", "two"))
+    assert len(one) == len(two) == 2
+    for first, second in zip(one, two):
+        for key in first.keys() - {"photos_per_second"}:
+            assert float(second[key]) == pytest.approx(float(first[key]), rel=1e-4), (first["step"], key)
+    states = [torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("one", "two")]
+    assert [s["processes"] for s in states] == [1, 2]
+    for key, value in states[0]["model"].items():
+        torch.testing.assert_close(states[1]["model"][key], value, rtol=1e-4, atol=1e-5, msg=lambda m, k=key: f"{k}: {m}")
+    assert (tmp_path / "two" / "final.pt").exists()
+
+
+def test_accumulated_pieces_have_the_gradients_of_the_batch(data_folder, tmp_path):
+    torch.set_num_threads(1)
+    results = []
+    for pieces in (1, 2):
+        config = copy.deepcopy(CONFIG)
+        config["train"].update(accumulate=pieces, lr=0.0)
+        trainer = Trainer(config, data_folder, tmp_path / str(pieces))
+        trainer.frozen = [m for m in trainer.network.modules() if isinstance(m, nn.BatchNorm2d)]
+        trainer.training_mode()
+        losses = trainer.train_step()
+        results.append((losses, {n: p.grad for n, p in trainer.network.named_parameters() if p.grad is not None}))
+    (losses, gradients), (piece_losses, piece_gradients) = results
+    assert {k: v.item() for k, v in piece_losses.items()} == pytest.approx({k: v.item() for k, v in losses.items()}, rel=1e-4)
+    assert gradients.keys() == piece_gradients.keys()
+    largest = max(g.abs().max().item() for g in gradients.values())
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(piece_gradients[name], gradient, rtol=1e-3, atol=1e-5 * largest)
+
+
+def test_a_batch_that_cannot_be_cut_is_refused(data_folder, tmp_path):
+    config = copy.deepcopy(CONFIG)
+    config["train"]["accumulate"] = 3
+    with pytest.raises(ValueError, match="a batch of 4 is not divisible by 1 processes x 3"):
+        Trainer(config, data_folder, tmp_path)
