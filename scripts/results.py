@@ -31,13 +31,17 @@ def collect(arguments: argparse.Namespace) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     checkpoint = arguments.checkpoint or arguments.run / "final.pt"
-    made = record.make_record(arguments.run, checkpoint, arguments.data, timed=arguments.time, limit=arguments.limit)
+    made = record.make_record(arguments.run, checkpoint, arguments.data, timed=arguments.time,
+                              compared=arguments.compare, limit=arguments.limit)
     folder = arguments.results or RESULTS / data_family(dataset_of(made["config"]))
     name = arguments.name or arguments.run.resolve().name
     if not name.startswith(made["row"]):
         print(f"note: the run's folder is {name}, its configuration {made['row']}", file=sys.stderr)
     record.write_record(made, folder / f"{name}.json")
     print(f"{folder / f'{name}.json'}: {format_metrics(made['metrics'])}")
+    if made["engines"]:
+        for engine in ("pytorch", "bimtdp"):
+            print(f"{engine}, {made['engines']['frames']} photos: {format_metrics(made['engines'][engine])}")
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -64,6 +68,8 @@ def main() -> int:
     one.add_argument("--checkpoint", type=Path, help="default: RUN_DIR/final.pt")
     one.add_argument("--name", help="name of the record (default: the run's folder)")
     one.add_argument("--time", action="store_true", help="also time the model in the C++ library")
+    one.add_argument("--compare", type=int, default=0, metavar="N",
+                     help="also score PyTorch and the C++ library side by side on the first N test photos")
     one.add_argument("--limit", type=int, help="score only the first test photos (to try it out)")
     one.add_argument("--threads", type=int, help="threads of PyTorch")
     one.set_defaults(work=collect)

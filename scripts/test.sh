@@ -77,7 +77,7 @@ test_python() {
   fi
   "$venv/bin/python" -c 'import pytest' 2>/dev/null || "$venv/bin/python" -m pip install --disable-pip-version-check pytest
   step "Python tests"
-  BIMTDP_VERIFY_MODEL="$PWD/build/release/examples/verify_model" "$venv/bin/python" -m pytest -v tests/python
+  BIMTDP_BUILD_DIR="$PWD/build/release" "$venv/bin/python" -m pytest -v tests/python
 }
 
 started=$SECONDS

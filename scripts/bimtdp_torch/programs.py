@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Optional
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _PACKAGES = "libxsimd-dev nlohmann-json3-dev libxxhash-dev"
@@ -45,15 +46,25 @@ def _cache_folder() -> Path:
     return folder
 
 
-def build_program(name: str, quiet: bool = False) -> Path:
-    """Path of the compiled ``examples/NAME.cpp``. The variable BIMTDP_NAME (as BIMTDP_VERIFY_MODEL) names one that is
-    built already."""
+def built_program(name: str) -> Optional[Path]:
+    """One that is built already: the file that BIMTDP_NAME (as BIMTDP_VERIFY_MODEL) names, or examples/NAME in the folder
+    of a CMake build that BIMTDP_BUILD_DIR names."""
     variable = f"BIMTDP_{name.upper()}"
     ready = os.environ.get(variable)
     if ready:
         if not Path(ready).is_file():
             raise ProgramError(f"{variable} names no file (got '{ready}')")
         return Path(ready)
+    folder = os.environ.get("BIMTDP_BUILD_DIR")
+    program = Path(folder) / "examples" / name if folder else None
+    return program if program and program.is_file() else None
+
+
+def build_program(name: str, quiet: bool = False) -> Path:
+    """Path of the compiled ``examples/NAME.cpp``."""
+    ready = built_program(name)
+    if ready is not None:
+        return ready
     source, include, compiler = REPOSITORY / "examples" / f"{name}.cpp", include_folder(), find_compiler()
     key = hashlib.sha256(repr((compiler, _FLAGS, os.stat(compiler).st_mtime)).encode())
     for path in sorted([*include.glob("bimtdp/**/*.hpp"), *include.glob("bimtdp/**/*.inl")]) + [source]:

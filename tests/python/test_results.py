@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from bimtdp_torch.config import build_network
+from bimtdp_torch.programs import built_program
 from bimtdp_torch.results import record, table
 
 import results
@@ -108,7 +109,9 @@ def test_collect_and_table_commands(data_folder, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["results.py", *map(str, arguments)])
         return results.main()
 
-    assert command("collect", run, "--data", data_folder, "--results", tmp_path, "--threads", 1) == 0
+    programs = all(built_program(name) for name in ("predict_maps", "time_model"))  # else they take minutes to compile
+    extra = ("--time", "--compare", 2) if programs else ()
+    assert command("collect", run, "--data", data_folder, "--results", tmp_path, "--threads", 1, *extra) == 0
     text = (tmp_path / "one_semseg.json").read_text()
     made = json.loads(text)
     assert "/somewhere" not in text and made["config"]["init"]["checkpoint"] == "pretrained/final.pt"
@@ -117,6 +120,9 @@ def test_collect_and_table_commands(data_folder, tmp_path, monkeypatch, capsys):
     assert made["evaluation"]["frames"] == 2 and made["evaluation"]["size"] == [64, 64]
     assert set(made["metrics"]) == {"miou", "pixel_accuracy"}
     assert 2 * made["counts"]["parameters"] < made["file"]["bytes"] < 2.2 * made["counts"]["parameters"]  # half precision
+    if programs:
+        assert made["time"]["threads"] == 1 and made["time"]["milliseconds"] > 0
+        assert made["engines"]["bimtdp"] == pytest.approx(made["engines"]["pytorch"], abs=0.1)
     document = tmp_path / "README.md"
     document.write_text("<!-- results:nyud -->\n<!-- /results:nyud -->\n")
     (tmp_path / "rows.yaml").write_text(yaml.safe_dump({"title": "t", "rows": [{"title": "one", "runs": ["one_semseg"]}]}))

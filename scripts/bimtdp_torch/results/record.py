@@ -3,13 +3,15 @@
 
     {"row": "bi_mtdp_w18", "seed": 1, "steps": 2400, "photos": 36000, "config": {..}, "training": {..},
      "evaluation": {"list", "frames", "size", "engine"}, "metrics": {..}, "counts": {.., "size"},
-     "file": {"bytes", "floats"}, "time": {"milliseconds", .., "size"} or null, "versions": {..}}
+     "file": {"bytes", "floats"}, "time": {"milliseconds", .., "size"} or null, "engines": {"frames", "pytorch": {metrics},
+     "bimtdp": {metrics}} or null, "versions": {..}}
 
 Everything in a table comes from these files, so it can be made again where the checkpoints are not.
 """
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
@@ -23,10 +25,12 @@ import numpy as np
 import torch
 
 from ..counting import count
+from ..cpp_predictor import cpp_predictor
 from ..datasets import dataset_of, load_frames, read_list
 from ..evaluation import score, torch_predictor
 from ..export import Options, convert
 from ..export.checkpoints import load_source
+from ..export.pipeline import round_weights_to_half
 from ..programs import REPOSITORY, build_program
 
 COUNT_SIZE = (480, 640)  # the size of the published figures
@@ -119,8 +123,20 @@ def evaluate(network: torch.nn.Module, config: Mapping[str, Any], data: Path, si
     return len(ids), score(frames, torch_predictor(network.to(memory_format=torch.channels_last)), size, progress=True)
 
 
-def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False, limit: Optional[int] = None) -> Dict[str, Any]:
-    """The record of a finished run in the folder ``run``."""
+def compare_engines(network: torch.nn.Module, model: Path, config: Mapping[str, Any], data: Path, size: Tuple[int, int],
+                    frames: int) -> Dict[str, Any]:
+    """Metrics of PyTorch and of the C++ library on the first test photos, both with the weights of the model file."""
+    network = copy.deepcopy(network)
+    round_weights_to_half(network)
+    chosen = load_frames(dataset_of(config), data, read_list(dataset_of(config), data, "test")[:frames], list(network.tasks))
+    return {"frames": len(chosen.ids),
+            "pytorch": score(chosen, torch_predictor(network.to(memory_format=torch.channels_last)), size),
+            "bimtdp": score(chosen, cpp_predictor(model, size), size)}
+
+
+def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False, compared: int = 0,
+                limit: Optional[int] = None) -> Dict[str, Any]:
+    """The record of a finished run in the folder ``run``; ``compared``: photos for ``compare_engines``."""
     source = load_source(checkpoint, None)
     if source.config is None or "train" not in source.config:
         raise ValueError(f"{checkpoint}: no checkpoint of train.py (it carries no configuration)")
@@ -131,6 +147,7 @@ def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False,
         model = Path(folder) / "model.safetensors"
         stored = model_file(checkpoint, model)
         time = time_model(model) if timed else None
+        engines = compare_engines(network, model, config, data, size, compared) if compared else None
     frames, metrics = evaluate(network, config, data, size, limit)
     steps, photos = schedule_of(config)
     return {"row": config["name"], "seed": int(config["train"].get("seed", 0)), "steps": steps, "photos": photos,
@@ -138,7 +155,7 @@ def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False,
             "evaluation": {"checkpoint": checkpoint.name, "list": "test", "frames": frames, "size": list(size),
                            "engine": "pytorch"},
             "metrics": metrics, "counts": {**counts._asdict(), "size": list(COUNT_SIZE)},
-            "file": {"bytes": stored, "floats": "f16"}, "time": time, "versions": versions()}
+            "file": {"bytes": stored, "floats": "f16"}, "time": time, "engines": engines, "versions": versions()}
 
 
 def write_record(record: Mapping[str, Any], path: Path) -> None:
