@@ -47,6 +47,7 @@ def test_every_configuration_resolves(path):
 
 
 ROWS = sorted((REPOSITORY / "scripts" / "configs" / "nyud").glob("*.yaml"))
+PASCAL = sorted((REPOSITORY / "scripts" / "configs" / "pascal").glob("*.yaml"))
 
 
 def test_rows_of_one_backbone_see_the_same_photos():
@@ -65,9 +66,9 @@ def test_the_table_has_exactly_the_configurations():
     assert sorted(runs) == [path.stem for path in ROWS]
 
 
-@pytest.mark.parametrize("path", [p for p in ROWS if not p.stem.endswith(("_normals", "_edge", "_depth"))],
+@pytest.mark.parametrize("path", [p for p in ROWS + PASCAL if not p.stem.endswith(("_normals", "_edge", "_depth"))],
                          ids=lambda p: p.stem)
 def test_every_row_builds(path):
     with torch.device("meta"):
         network = build_network(resolve(read_config(path))["network"])
-    assert set(network.tasks) <= {"semseg", "normals", "edge", "depth"}
+    assert set(network.tasks) <= {"semseg", "human_parts", "sal", "normals", "edge", "depth"}

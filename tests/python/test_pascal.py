@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reader of PASCAL_MT and its augmentation, on two photos made here in the archive's layout."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,9 @@ from PIL import Image
 from bimtdp_torch import datasets, pascal
 from bimtdp_torch.evaluation import score
 from bimtdp_torch.pascal import Motion
+from bimtdp_torch.training import Trainer
+
+import evaluate
 
 loadmat = pytest.importorskip("scipy.io")
 SIZE = (48, 64)
@@ -138,3 +144,21 @@ def test_perfect_predictions_score_perfectly(frames):
     assert result["sal_maxf"] == result["sal_miou"] == pytest.approx(100)
     assert result["normals_degrees"] == pytest.approx(0, abs=1e-3) and result["normals_11_25"] == 100
     assert result["odsf"] > 95  # suppression takes some pixels of corners
+
+
+def test_training_on_five_tasks(archive, tmp_path, monkeypatch, capsys):
+    torch.set_num_threads(1)
+    config = {"name": "tiny", "network": {"name": "multi_task", "backbone": "efficientnet_lite0", "dataset": "pascal5"},
+              "train": {"lr": 1e-3, "validation_every": 0, "log_every": 1, "recalibration_batches": 1, "amp": "off",
+                        "phases": [{"size": [32, 64], "batch": 2, "steps": 2}]}}
+    Trainer(config, archive, tmp_path).run()
+    rows = (tmp_path / "losses.csv").read_text().splitlines()
+    last = dict(zip(rows[0].split(","), rows[-1].split(",")))
+    assert len(rows) == 3 and all(float(last[task]) > 0 for task in ("semseg", "human_parts", "sal", "normals", "edge"))
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", str(tmp_path / "final.pt"), "--data", str(archive), "--json",
+                                      str(tmp_path / "scores.json"), "--threads", "1"])
+    evaluate.main()
+    assert "final.pt at 32x64, 1 frames of test" in capsys.readouterr().out
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["engine"] == "pytorch" and {"miou", "human_parts_miou", "sal_maxf", "normals_degrees", "odsf"} <= set(
+        scores["metrics"])
