@@ -16,7 +16,7 @@ from bimtdp_torch.config import load_checkpoint
 from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, make_batch, make_sample, read_list,
                                split_validation)
 from bimtdp_torch.pretraining import BackbonePretrainer
-from bimtdp_torch.training import Trainer, learning_rate_factor
+from bimtdp_torch.training import Trainer, validation
 from bimtdp_torch.training.logs import CsvFile
 
 CONFIG = {
@@ -24,9 +24,9 @@ CONFIG = {
     "network": {"name": "bi_mtdp_c", "backbone": "efficientnet_lite0", "c_scope": "mmd", "dataset": "nyud4",
                 "segmentation_classes": 39, "dropout": 0.1},
     "train": {"seed": 5, "lr": 1e-3, "backbone_lr": 1e-4, "weight_decay": 1e-4, "warmup": 3, "validation_every": 2,
-              "save_every": 10, "log_every": 4, "validate_every": 8, "ema": 0.9, "recalibration_batches": 1,
+              "save_every": 50, "log_every": 4, "validate_every": 4, "ema": 0.9, "recalibration_batches": 1,
               "amp": "off", "fused": False,
-              "phases": [{"size": [32, 64], "batch": 2, "steps": 12}, {"size": [64, 64], "batch": 2, "steps": 8}]},
+              "phases": [{"size": [32, 64], "batch": 2, "steps": 7}, {"size": [64, 64], "batch": 2, "steps": 3}]},
 }
 
 
@@ -35,28 +35,58 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def test_resumed_run_equals_unbroken_run(data_folder, tmp_path):
+STOP_IN_STEP_6 = """
+import os, runpy, signal, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+from bimtdp_torch.training import Trainer
+train_step = Trainer.train_step
+def interrupted(self):
+    if self.step == 5:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return train_step(self)
+Trainer.train_step = interrupted
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_stopped_and_resumed_run_equals_unbroken_run(data_folder, tmp_path):
     Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path / "whole").run()
-    # A killed process: started by hand, stopped in the middle, its last steps after the checkpoint are lost.
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
-    command = [sys.executable, str(REPOSITORY / "scripts" / "train.py"), str(tmp_path / "tiny.yaml"), "--data",
-               str(data_folder), "--output", str(tmp_path / "broken"), "--threads", "1"]
-    subprocess.run(command + ["--stop-after", "10"], check=True, capture_output=True)
-    with open(tmp_path / "broken" / "losses.csv", "a") as log:
-        log.write("13" + "," * 12 + "\n")  # of a step that was lost
-    subprocess.run(command, check=True, capture_output=True)
-    whole, broken = (torch.load(tmp_path / run / "final.pt", weights_only=True)["model"] for run in ("whole", "broken"))
-    assert all(torch.equal(whole[key], broken[key]) for key in whole)
+    command = [str(REPOSITORY / "scripts" / "train.py"), str(tmp_path / "tiny.yaml"), "--data", str(data_folder),
+               "--output", str(tmp_path / "broken"), "--threads", "1"]
+    stopped = subprocess.run([sys.executable, "-c", STOP_IN_STEP_6, *command], capture_output=True, text=True)
+    assert stopped.returncode == 143 and "stopped by SIGTERM" in stopped.stderr, stopped.stderr
+    assert torch.load(tmp_path / "broken" / "last.pt", weights_only=True)["step"] == 6
+    CsvFile(tmp_path / "broken" / "losses.csv").append({"step": 7, "total": 1.0})  # of a step that was lost
+    printed = subprocess.run([sys.executable, *command], check=True, capture_output=True, text=True).stdout
+    assert "resumed at step 6 of 10" in printed and "recalibration_zoom: 1.3" in printed
+    for name in ("last", "best", "final"):
+        whole, broken = (torch.load(tmp_path / run / f"{name}.pt", weights_only=True) for run in ("whole", "broken"))
+        assert whole["step"] == broken["step"]
+        assert all(torch.equal(whole["model"][key], broken["model"][key]) for key in whole["model"]), name
     for name in ("losses", "validation"):
         rows = [CsvFile(tmp_path / run / f"{name}.csv").read() for run in ("whole", "broken")]
         for row in rows[0] + rows[1]:
             row.pop("photos_per_second", None)
-        assert rows[0] == rows[1] and rows[0]
+        assert rows[0] == rows[1]
+    assert [(row["step"], row["weights"]) for row in rows[0]] == [("4", "average"), ("8", "average"), ("10", "final")]
     assert (tmp_path / "whole" / "losses.png").exists()
     evaluate = subprocess.run([sys.executable, str(REPOSITORY / "scripts" / "evaluate.py"),
                                str(tmp_path / "whole" / "final.pt"), "--data", str(data_folder), "--threads", "1"],
                               check=True, capture_output=True, text=True)
     assert "mIoU" in evaluate.stdout and "at 64x64, 2 frames of test" in evaluate.stdout
+
+
+def test_best_is_the_network_of_the_best_row(data_folder, tmp_path, monkeypatch):
+    figures = iter([10.0, 30.0, 20.0])
+    monkeypatch.setattr(validation, "score", lambda *_: {"miou": next(figures)})
+    config = copy.deepcopy(CONFIG)
+    config["train"].update(validate_every=1, phases=[{"size": [32, 64], "batch": 2, "steps": 3}], ema=0.0)
+    Trainer(config, data_folder, tmp_path).run()
+    assert torch.load(tmp_path / "best.pt", weights_only=True)["step"] == 2
+    assert torch.load(tmp_path / "final.pt", weights_only=True)["step"] == 3
+    assert [row["miou"] for row in CsvFile(tmp_path / "validation.csv").read()] == ["10.0", "30.0", "20.0"]
 
 
 def test_distillation_and_frozen_parts(data_folder, tmp_path):
@@ -67,6 +97,7 @@ def test_distillation_and_frozen_parts(data_folder, tmp_path):
     student = copy.deepcopy(CONFIG)
     student["distillation"] = {"teacher": str(tmp_path / "teacher.pt"), "size": [64, 64]}
     student["init"] = {"checkpoint": str(tmp_path / "teacher.pt")}
+    student["train"]["log_every"] = 1
     student["train"]["freeze"] = ["backbone._conv_stem", "backbone._bn0"]
     trainer = Trainer(student, data_folder, tmp_path / "student")
     stem = trainer.network.backbone._conv_stem.weight.clone()
@@ -112,12 +143,6 @@ def test_validation_split_is_disjoint():
     training, validation = split_validation(ids, 5)
     assert not set(training) & set(validation) and len(training) + len(validation) == 100
     assert split_validation(ids, 0) == (ids, [])
-
-
-def test_learning_rate_ends_at_zero():
-    assert learning_rate_factor(0, 100, 10) == pytest.approx(0.1)
-    assert learning_rate_factor(10, 100, 10) == pytest.approx(1.0)
-    assert learning_rate_factor(100, 100, 10) == pytest.approx(0.0)
 
 
 def test_backbone_pretraining(tmp_path):
