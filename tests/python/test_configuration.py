@@ -24,7 +24,8 @@ def test_later_files_win_key_by_key(tmp_path):
     write(tmp_path, "common/w18.yaml", "base: data.yaml\nnetwork: {backbone: hrnet_w18}\n")
     write(tmp_path, "common/fast.yaml", "train: {lr: 2.0e-3}\n")
     row = write(tmp_path, "row.yaml",
-                "base: [common/w18.yaml, common/fast.yaml]\nnetwork: {name: bi_mtdp}\ntrain: {seed: null, phases: [{steps: 7}]}\n")
+                "base: [common/w18.yaml, common/fast.yaml]\nnetwork: {name: bi_mtdp}\n"
+                "train: {seed: null, phases: [{steps: 7}]}\n")
     expected = {"name": "row", "network": {"backbone": "hrnet_w18", "name": "bi_mtdp"},
                 "train": {"lr": 2e-3, "seed": None, "phases": [{"steps": 7}]}}
     assert read_config(row) == expected

@@ -23,7 +23,8 @@ STILL = Motion(False, 0.0, 1.0)
 
 def objects(*entries):
     """MATLAB's struct array of (class_ind, mask, [(part, mask), ..])."""
-    part_type, item_type = [("part_name", object), ("mask", object)], [(n, object) for n in ("class", "class_ind", "mask", "parts")]
+    part_type, item_type = ([(name, object) for name in names.split()] for names in
+                            ("part_name mask", "class class_ind mask parts"))
     result = np.empty((1, len(entries)), item_type)
     for i, (number, mask, parts) in enumerate(entries):
         stored = np.empty((1, len(parts)), part_type)

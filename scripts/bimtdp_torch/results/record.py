@@ -16,6 +16,7 @@ import csv
 import json
 import os
 import platform
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -34,6 +35,7 @@ from ..export.pipeline import round_weights_to_half
 from ..programs import REPOSITORY, build_program
 
 COUNT_SIZE = (480, 640)  # the size of the published figures
+_FLAT_LIST = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")  # json puts each item on a line of its own
 
 
 def without_folders(value: Any) -> Any:
@@ -169,7 +171,8 @@ def write_record(record: Mapping[str, Any], path: Path) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(rounded(record), indent=1) + "\n")
+    text = _FLAT_LIST.sub(lambda match: "[" + " ".join(match[1].split()) + "]", json.dumps(rounded(record), indent=1))
+    temporary.write_text(text + "\n")
     os.replace(temporary, path)
 
 
