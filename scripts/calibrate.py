@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Last step of training: calibrate.py CHECKPOINT --data DIR --output CHECKPOINT. See bimtdp_torch/calibration.py.
 
-Statistics come from whole training frames, the depth's scale from the validation part of train.txt.
+Statistics come from whole training frames, the depth's scale from the validation part of the training frames; a
+network without depth or segmentation keeps what it has there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.calibration import calibrate  # noqa: E402
 from bimtdp_torch.config import load_checkpoint  # noqa: E402
-from bimtdp_torch.data import load_frames, read_list, split_validation  # noqa: E402
+from bimtdp_torch.data import split_validation  # noqa: E402
+from bimtdp_torch.datasets import dataset_of, load_frames, read_list  # noqa: E402
 from bimtdp_torch.evaluation import format_metrics, score, torch_predictor  # noqa: E402
 from bimtdp_torch.training import cpu_has_bf16, freeze  # noqa: E402
 
@@ -37,8 +39,11 @@ def main() -> None:
     network = network.to(memory_format=torch.channels_last)
     train = config["train"]
     size = tuple(arguments.size or train["phases"][-1]["size"])
-    training, validation = (load_frames(arguments.data, ids) for ids in split_validation(
-        read_list(arguments.data, "train"), int(train.get("validation_every", 20))))
+    dataset, tasks = dataset_of(config), list({**network.tasks, **network.auxiliary})
+    parts = split_validation(read_list(dataset, arguments.data, "train"), int(train.get("validation_every", 20)))
+    if not parts[1]:
+        parser.error("the checkpoint was trained without validation frames (train.validation_every: 0)")
+    training, validation = (load_frames(dataset, arguments.data, ids, tasks) for ids in parts)
     bf16 = cpu_has_bf16()
     found = calibrate(network, training, validation, size, tau=arguments.tau, statistics_frames=arguments.statistics,
                       bf16=bf16, frozen=freeze(network, train.get("freeze", [])))

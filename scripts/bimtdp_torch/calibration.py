@@ -14,53 +14,75 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .data import IGNORE_LABEL, SCORED_COLUMNS, SCORED_ROWS, INNER_COLUMNS, INNER_ROWS, Frames, normalise
+from .datasets import AnyFrames, scored
 from .evaluation import resize_photos, to_label_size, torch_predictor
-from .training import recalibrate
+from .data import Frames, normalise
+from .training.batch_norm import recalibrate
 
 
-def whole_frames(frames: Frames, size: Tuple[int, int], count: int, batch: int = 16) -> Iterator[Tensor]:
+def whole_frames(frames: AnyFrames, size: Tuple[int, int], count: int, device: torch.device,
+                 batch: int = 16) -> Iterator[Tensor]:
     """Network inputs of ``count`` frames spread over the list, every second one mirrored."""
     indices = np.linspace(0, len(frames.ids) - 1, min(count, len(frames.ids))).astype(int)
     for start in range(0, len(indices), batch):
-        photos = resize_photos(frames.image[indices[start:start + batch]], size)
+        photos = np.concatenate([resize_photos(scored(frames, int(index)).photo.unsqueeze(0), size)
+                                 for index in indices[start:start + batch]])
         x = torch.from_numpy(photos.copy()).permute(0, 3, 1, 2).float() / 255
         x[::2] = x[::2].flip(3)
-        yield normalise(x).contiguous(memory_format=torch.channels_last)
+        yield normalise(x).to(device, memory_format=torch.channels_last)
 
 
-def fit_depth(network: nn.Module, frames: Frames, size: Tuple[int, int], bf16: bool) -> Tuple[float, float]:
-    """(a, b) that minimise the squared error of a * prediction + b on ``frames``."""
-    rows = slice(SCORED_ROWS[0] - INNER_ROWS[0], SCORED_ROWS[1] - INNER_ROWS[0])
-    columns = slice(SCORED_COLUMNS[0] - INNER_COLUMNS[0], SCORED_COLUMNS[1] - INNER_COLUMNS[0])
+def fit_depth(network: nn.Module, frames: AnyFrames, size: Tuple[int, int], bf16: bool) -> Tuple[float, float]:
+    """(a, b) that minimise the squared error of a * prediction + b on the scored part of ``frames``."""
     predicted, truth = [], []
-    for index, maps in enumerate(torch_predictor(network, bf16=bf16)(resize_photos(frames.image, size))):
-        depth = frames.depth[index, 0].numpy()
-        predicted.append(to_label_size(maps["depth"], depth.shape)[rows, columns, 0][::4, ::4].ravel())
-        truth.append(depth[rows, columns][::4, ::4].ravel())
+    predictor = torch_predictor(network, bf16=bf16)
+    for index in range(len(frames.ids)):
+        item = scored(frames, index)
+        (maps,) = predictor(resize_photos(item.photo.unsqueeze(0), size))
+        prediction = to_label_size(maps["depth"], tuple(item.photo.shape[1:]))[item.window][..., 0]
+        predicted.append(prediction[::4, ::4].ravel())
+        truth.append(item.truth["depth"][::4, ::4].ravel())
     p, g = np.concatenate(predicted).astype(np.float64), np.concatenate(truth)
     a, b = np.polyfit(p[g > 0], g[g > 0], 1)
     return float(a), float(b)
 
 
-def log_prior(frames: Frames, classes: int) -> Tensor:
+def log_prior(frames: AnyFrames, classes: int) -> Tensor:
     """Logarithm of each class's share of the labelled pixels (at least one pixel each)."""
-    counts = torch.bincount(frames.label.flatten().long(), minlength=IGNORE_LABEL + 1)[:classes].double().clamp(min=1)
+    labels = ([frames.label] if isinstance(frames, Frames) else
+              (torch.from_numpy(scored(frames, index).truth["semseg"]) for index in range(len(frames.ids))))
+    counts = sum(torch.bincount(label.flatten().long(), minlength=256)[:classes] for label in labels)
+    counts = counts.double().clamp(min=1)
     return (counts / counts.sum()).log().float()
 
 
+def last_convolution(network: nn.Module, task: str) -> nn.Conv2d:
+    """The layer that makes a task's map: it has as many outputs as the task, and nothing comes behind it."""
+    heads = network.heads_by_task() if hasattr(network, "heads_by_task") else network.heads
+    return [m for m in heads[task].modules() if isinstance(m, nn.Conv2d) and m.bias is not None
+            and m.out_channels == network.tasks[task]][-1]
+
+
 @torch.no_grad()
-def calibrate(network: nn.Module, training: Frames, validation: Frames, size: Tuple[int, int], *, tau: float = 0.15,
-              statistics_frames: int = 256, bf16: bool = False, frozen=()) -> Dict[str, float]:
-    """Applies the three corrections in place; returns what was found. ``validation`` fits the depth."""
+def calibrate(network: nn.Module, training: AnyFrames, validation: AnyFrames, size: Tuple[int, int], *,
+              tau: float = 0.15, statistics_frames: int = 256, bf16: bool = False, frozen=()) -> Dict[str, float]:
+    """Applies what the network's tasks allow of the three corrections, in place; returns what was found.
+
+    ``validation`` fits the depth.
+    """
+    device, found = next(network.parameters()).device, {}
     if statistics_frames > 0:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            recalibrate(network, whole_frames(training, size, statistics_frames), frozen)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            recalibrate(network, whole_frames(training, size, statistics_frames, device), frozen)
     network.eval()
-    a, b = fit_depth(network, validation, size, bf16)
-    last = network.heads["depth"].last_layer["3"]
-    last.weight.mul_(a)
-    last.bias.mul_(a).add_(b)
-    last = network.heads["semseg"].last_layer["3"]
-    last.bias.sub_(tau * log_prior(training, last.out_channels))
-    return {"depth_scale": a, "depth_offset": b, "prior_share": tau}
+    if "depth" in network.tasks:
+        a, b = fit_depth(network, validation, size, bf16)
+        last = last_convolution(network, "depth")
+        last.weight.mul_(a)
+        last.bias.mul_(a).add_(b)
+        found.update(depth_scale=a, depth_offset=b)
+    if "semseg" in network.tasks:
+        last = last_convolution(network, "semseg")
+        last.bias.sub_(tau * log_prior(training, last.out_channels).to(device))
+        found["prior_share"] = tau
+    return found

@@ -43,7 +43,7 @@ def compute_teacher_maps(teacher: nn.Module, frames: Frames, size: Tuple[int, in
         photo = F.interpolate(frames.image[index:index + 1], size, mode="bilinear", antialias=True).float() / 255
         pair = normalise(torch.cat((photo, photo.flip(3)))).to(device, memory_format=torch.channels_last)
         with autocast(device, bf16):
-            maps = teacher.training_outputs(pair)["maps"]
+            maps = teacher.maps(pair)
         for task, value in maps.items():
             collected.setdefault(task, []).append(value.to("cpu", torch.float16))
     return TeacherMaps({task: torch.stack(values) for task, values in collected.items()})
@@ -102,6 +102,8 @@ class OnlineTeacher:
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Dict[str, Any]:
         """``maps`` (task -> map) and ``features`` (group -> name -> tensor) of a batch."""
+        if not self.groups:
+            return {"maps": self.teacher.maps(image), "features": {}}
         outputs = self.teacher.training_outputs(image, pre_relu=self.pre_relu)
         return {"maps": outputs["maps"], "features": {group: feature_tensors(outputs, group) for group in self.groups}}
 
