@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 from pathlib import Path
 
 import torch
@@ -39,6 +41,13 @@ def convert_module(network: nn.Module, path: Path, stride: int = 1, **options) -
     """Converts and verifies a module on a small photo."""
     options.setdefault("self_test_size", (24, 40))
     return convert(Source(network, "test", stride), path, Options(quiet=True, **options))
+
+
+def read_metadata(path) -> dict:
+    content = path.read_bytes()
+    header = json.loads(content[8:8 + struct.unpack("<Q", content[:8])[0]])
+    assert list(header["__metadata__"]) == ["bimtdp"]
+    return json.loads(header["__metadata__"]["bimtdp"])
 
 
 def ops(result: Result) -> list:

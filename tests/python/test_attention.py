@@ -67,6 +67,35 @@ def test_every_option_trains(options):
     assert all(p.grad is not None for name, p in layer.named_parameters() if "messages" in name)
 
 
+def test_the_sums_are_what_the_outer_sign_is_taken_of():
+    x = features()
+    for layer in (BinaryAttention(TASKS, AUXILIARY, 5).eval(), MultiModalDistillation(TASKS, AUXILIARY, 5)):
+        sums, result = layer.sums(x), layer(x)
+        assert all(torch.equal(layer.outer_sign(sums[t]), result[t]) for t in TASKS)
+
+
+def test_binary_sources_are_taken_as_they_are():
+    """As from an earlier attention: the gradient reaches the source as if there were no sign."""
+    layer = BinaryAttention(TASKS, AUXILIARY, 5, input_binarizer="sign", binary_sources=TASKS).eval()
+    plain = BinaryAttention(TASKS, AUXILIARY, 5, input_binarizer="sign").eval()
+    plain.load_state_dict(layer.state_dict())
+    x = {task: sign(v) if task in TASKS else v for task, v in features().items()}
+    assert all(torch.equal(layer(x)[t], plain(x)[t]) for t in TASKS)
+    for attention, reaches in ((layer, True), (plain, False)):
+        source = x["depth"].clone().requires_grad_()
+        attention.sums({**x, "depth": source})["semseg"].sum().backward()
+        assert bool(source.grad.any()) == reaches
+
+
+def test_options_of_irnet_reach_gates_and_messages():
+    layer = BinaryAttention(TASKS, AUXILIARY, 5, estimator="ede", weight_estimator="ede", standardise=True,
+                            message_batch_norm=False, message_scale="power_of_two")
+    convs = [m[0] for group in (layer.gates, layer.messages) for m in group.values()]
+    assert all(c.standardise and c.weight_sign.estimator == "ede" for c in convs)
+    assert all(m[0].power_of_two and m[0].scaled for m in layer.messages.values())
+    assert {m.estimator for m in layer.modules() if hasattr(m, "ede")} == {"ede"}
+
+
 def test_number_of_convolutions():
     count = {w: sum(1 for n, _ in BinaryAttention(AUXILIARY, AUXILIARY, 4, message_weights=w).named_parameters()
                     if n.endswith("0.weight") and ("gates" in n or "messages" in n)) for w in ("per_source", "pairwise")}

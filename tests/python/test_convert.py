@@ -10,12 +10,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from convert_tools import REPOSITORY, UserNet, convert_module, ops, randomise
+from convert_tools import REPOSITORY, UserNet, convert_module, ops, randomise, read_metadata
 from safetensors.numpy import load_file
 
-from bimtdp_torch.blocks import PRESETS
 from bimtdp_torch.config import build_network, load_checkpoint
 from bimtdp_torch.export import ConversionError, Options, Source, VerificationError, convert, load_source
+from bimtdp_torch.export.checkpoints import network_config
 from bimtdp_torch.export.model_file import tensors_hash, write_safetensors
 from bimtdp_torch.export.numerics import fma, fold_batch_norm
 from bimtdp_torch.export.pipeline import Conversion
@@ -23,13 +23,6 @@ from bimtdp_torch.export.self_test import self_test_photo, splitmix64
 from bimtdp_torch.export.verify import build_verify_model, compare_with_pytorch, replay_self_test
 
 NUMBER = {"nyud2": 1316, "nyud4": 1682}  # entries of a public W18 state_dict
-
-
-def read_metadata(path) -> dict:
-    content = path.read_bytes()
-    header = json.loads(content[8:8 + struct.unpack("<Q", content[:8])[0]])
-    assert list(header["__metadata__"]) == ["bimtdp"]
-    return json.loads(header["__metadata__"]["bimtdp"])
 
 
 def run_convert(*arguments) -> subprocess.CompletedProcess:
@@ -85,12 +78,10 @@ def test_users_network_is_fused_and_verified(tmp_path):
 
 
 @pytest.mark.parametrize("config", [
-    {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud2_aux", "preset": preset, "mask_binary": preset == "bimtdp"}
-    for preset in PRESETS] + [
+    {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud2_aux", "mask_binary": True},
     {"name": "bi_mtdp_c", "backbone": "efficientnet_lite0", "dataset": "nyud2", "c_scope": "decoder", "head_binary": True},
-    {"name": "bi_mtdp_c", "backbone": "efficientnet_lite0", "dataset": "nyud2", "c_scope": "mmd"},
-], ids=lambda c: f"{c['name']}-{c.get('preset', c.get('c_scope'))}")
-def test_own_networks(tmp_path, config):
+], ids=lambda c: c["name"])
+def test_half_precision_networks_of_real_size(tmp_path, config):
     network = randomise(build_network(config))
     result = convert(Source(network, config["name"], 32), tmp_path / "m.safetensors",
                      Options(quiet=True, floats="f16", self_test_size=(64, 64)))
@@ -133,6 +124,24 @@ def test_public_checkpoint(tmp_path):
     assert wrong.returncode == 1 and "missing scale_0.refinement.normals.0.conv1.weight" in wrong.stderr
     unknown = run_convert(*arguments, "--network", "mti_net_w19_nyud2")
     assert unknown.returncode == 1 and "unknown network 'mti_net_w19_nyud2'" in unknown.stderr
+
+
+@pytest.mark.parametrize("name,expected", [
+    ("mti_net_w48_nyud2_aux", {"name": "mti_net", "backbone": "hrnet_w48", "dataset": "nyud2_aux"}),
+    ("bi_mtdp_c_lite2_nyud4", {"name": "bi_mtdp_c", "backbone": "efficientnet_lite2", "dataset": "nyud4"}),
+    ("bi-mtdp-f-r18-pascal-small", {"name": "bi_mtdp_f", "backbone": "resnet18", "dataset": "pascal_small"}),
+    ("multi_task_r101_pascal5", {"name": "multi_task", "backbone": "resnet101", "dataset": "pascal5"}),
+    ("single_task_w18_pascal5_human_parts",
+     {"name": "single_task", "backbone": "hrnet_w18", "dataset": "pascal5", "task": "human_parts"}),
+])
+def test_names_of_networks(name, expected):
+    assert network_config(name) == expected
+
+
+@pytest.mark.parametrize("name", ["single_task_w18_nyud4", "mti_net_w18_nyud4_depth", "mti_net_w18", "bi_mtdp_x_w18_nyud4"])
+def test_other_names_are_refused(name):
+    with pytest.raises(ConversionError, match="single_task names its task"):
+        network_config(name)
 
 
 def test_command_line_with_a_users_module(tmp_path):

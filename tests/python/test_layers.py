@@ -57,6 +57,32 @@ def test_binary_conv_without_scale_or_signs():
     torch.testing.assert_close(conv(x), F.conv2d(x, conv.weight))
 
 
+def test_irnets_weights_and_scale():
+    """Standardised filters, and mean|w| rounded to a power of two (in the exponent)."""
+    conv = layers.BinaryConv2d(4, 64, 3, standardise=True, power_of_two=True).eval()
+    conv.weight.data.mul_(torch.logspace(-2, 2, 64).view(-1, 1, 1, 1)).add_(torch.randn(64, 1, 1, 1))
+    flat = conv.weight.detach().flatten(1)
+    standard = (flat - flat.mean(1, keepdim=True)) / flat.std(1, keepdim=True)
+    expected = 2.0 ** torch.log2(standard.abs().mean(1)).round()
+    assert torch.equal(conv.weight_scale(), expected) and set(expected.tolist()) <= {0.5, 1.0}
+    assert torch.equal(conv.binary_weight().flatten(1), torch.where(standard >= 0, 1.0, -1.0))
+    plain = layers.BinaryConv2d(4, 64, 3, power_of_two=True)
+    plain.weight.data.mul_(torch.logspace(-2, 2, 64).view(-1, 1, 1, 1))
+    scale, mean = plain.weight_scale(), plain.weight.detach().abs().mean((1, 2, 3))
+    assert (torch.frexp(scale).mantissa == 0.5).all() and len(scale.unique()) > 8
+    assert ((scale / mean).log2().abs() <= 0.5001).all()
+
+
+def test_two_step_training_switches_every_layer():
+    model = torch.nn.Sequential(layers.BinaryConv2d(3, 4, 1), torch.nn.Sequential(layers.BinaryConv2d(4, 5, 1)))
+    x = layers.sign_bireal(torch.randn(1, 3, 2, 2))
+    layers.set_weight_binarization(model, False)
+    real = F.conv2d(F.conv2d(x, model[0].weight), model[1][0].weight)
+    torch.testing.assert_close(model(x), real)
+    layers.set_weight_binarization(model, True)
+    assert not torch.allclose(model(x), real)
+
+
 def test_grouped_softmax_runs_over_neighbouring_channels():
     x = torch.randn(2, 6, 3, 3)
     y = layers.GroupedSoftmax(2)(x)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks: keys and sizes of the public MTI-Net checkpoints, shapes, and what is binary in which network."""
+"""Networks: keys and sizes of the public ones, shapes, what is binary in which network, what training gets to see."""
 
 import pytest
 import torch
+from network_tools import tensors, tiny, training_loss
 from torch import nn
 
-from bimtdp_torch.config import build_network, load_checkpoint
-from bimtdp_torch.efficientnet_lite import EfficientNetLite0
+from bimtdp_torch.config import DATASETS, build_network, load_checkpoint
 from bimtdp_torch.layers import BinaryConv2d
 
 
@@ -37,27 +37,106 @@ def test_mti_net_has_the_public_keys():
     assert {key: tuple(state[key].shape) for key in shapes} == shapes
 
 
-CONFIGURATIONS = [
-    dict(name="mti_net", backbone="hrnet_w18", dataset="nyud2_aux"),
-    dict(name="mti_net", backbone="efficientnet_lite0"),
-    dict(name="bi_mtdp", backbone="hrnet_w18"),
-    dict(name="bi_mtdp", backbone="hrnet_w18", dataset="pascal_small", mask_binary=True, preset="reactnet"),
-    dict(name="bi_mtdp", backbone="hrnet_w18", dataset="nyud2", preset="irnet"),
-    dict(name="bi_mtdp_c", backbone="efficientnet_lite0", c_scope="decoder"),
-    dict(name="bi_mtdp_c", backbone="hrnet_w18", c_scope="mmd", dataset="nyud2"),
+def test_baselines_have_the_public_keys_and_size():
+    single = network("single_task", "hrnet_w18", task="semseg")
+    assert sum(p.numel() for p in single.parameters()) == 3945270
+    assert {k.split(".")[0] for k in single.state_dict()} == {"backbone", "decoder"}
+    assert single.state_dict()["decoder.last_layer.3.weight"].shape == (40, 270, 1, 1)
+    shared = network("multi_task", "hrnet_w18", "pascal5").state_dict()
+    assert {k.split(".")[0] for k in shared} == {"backbone", "decoders"}
+    assert shared["decoders.human_parts.last_layer.3.weight"].shape == (7, 270, 1, 1)
+
+
+WIDTHS = [16, 18, 20, 24]
+VARIANTS = [  # together every option of the network section
+    dict(name="single_task", task="depth"), dict(name="single_task", task="semseg", binary=True),
+    dict(name="single_task", task="depth", backbone="resnet_tiny"),
+    dict(name="single_task", task="depth", backbone="resnet_tiny", binary=True, binarize_1x1=True, dilated=False),
+    dict(name="multi_task", dataset="pascal5"), dict(name="multi_task", binary=True, preset="reactnet"),
+    dict(name="multi_task", backbone="efficientnet_lite0", head="deeplab"),
+    dict(name="mti_net", dataset="nyud2_aux"), dict(name="mti_net", distillation_modules=2),
+    dict(name="mti_net", backbone="efficientnet_lite0", widths=[16, 24, 32, 48]),
+    dict(name="mti_net", backbone="resnet50_tiny", widths=WIDTHS),
+    dict(name="bi_mtdp"), dict(name="bi_mtdp", dataset="pascal_small", mask_binary=True, preset="reactnet"),
+    dict(name="bi_mtdp", preset="irnet", binarize_1x1=True, conv2_binary=False),
+    dict(name="bi_mtdp", backbone="resnet_tiny", widths=WIDTHS, head_binary=False),
+    dict(name="bi_mtdp_f"), dict(name="bi_mtdp_f", preset="bireal", vib={"mu": "binary"}, distillation_modules=5),
+    dict(name="bi_mtdp_f", vib={"mu": "binary_input"}, dataset="nyud2_aux", distillation_modules=2),
+    dict(name="bi_mtdp_c"), dict(name="bi_mtdp_c", c_scope="mmd+fpm", attention={"outer_sign": False}),
+    dict(name="bi_mtdp_c", c_scope="decoder", segmentation_classes=39, style={"scale": "xnor"}, vib=True),
 ]
 
 
-@pytest.mark.parametrize("options", CONFIGURATIONS, ids=lambda o: "-".join(str(v) for v in o.values()))
-def test_forward_shapes_and_training_outputs(options):
-    model = network(**options).eval()
-    x = torch.randn(1, 3, 64, 96)
+def check_shapes(model, outputs, size):
+    stride = model.backbone.strides[-1 if hasattr(getattr(model, "decoder", None), "2") else 0]
+    if isinstance(getattr(model, "decoders", None), nn.ModuleDict) and hasattr(model.decoders["semseg"], "2"):
+        stride = model.backbone.strides[-1]
+    assert all(tuple(m.shape) == (2, model.tasks[t], size[0] // stride, size[1] // stride)
+               for t, m in outputs["maps"].items()) and set(outputs["maps"]) == set(model.tasks)
+    assert [m.shape[1:] for m in outputs["backbone"]] == [
+        (c, size[0] // s, size[1] // s) for c, s in zip(model.backbone.channels, model.backbone.strides)]
+    assert len(outputs["initial"]) == (4 if model.auxiliary else 0) and set(outputs["hidden"]) == set(model.tasks)
+    for scale, maps in enumerate(outputs["initial"]):
+        assert {t: m.shape[1] for t, m in maps.items()} == model.auxiliary
+        shape = outputs["backbone"][scale].shape
+        assert all(outputs["features"][scale][t].shape == shape for t in model.auxiliary)
+        assert all(outputs["distilled"][scale][t].shape == shape for t in model.tasks)
+    assert ("vib" in outputs) == (model.bottleneck is not None)
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=lambda o: "-".join(str(v) for v in o.values()))
+def test_training_outputs_and_gradients(options):
+    torch.manual_seed(1)
+    model = tiny(**options)
+    x = torch.randn(2, 3, 32, 64)
+    outputs = model.training_outputs(x)
+    check_shapes(model, outputs, (32, 64))
+    training_loss(outputs).backward()
+    # The gates' hidden layer has one unit at these widths, whose ReLU may be closed.
+    without = [n for n, p in model.named_parameters() if p.grad is None or not (p.grad.any() or ".se." in n)]
+    assert not without, "every parameter takes part"
+    model.eval()
     with torch.no_grad():
-        maps = model(x)
-        outputs = model.training_outputs(x)
-    assert {t: tuple(m.shape) for t, m in maps.items()} == {t: (1, c, 64, 96) for t, c in model.tasks.items()}
-    assert all(m.shape[2:] == (16, 24) for m in outputs["maps"].values())
-    assert [next(iter(m.values())).shape[-1] for m in outputs["initial"]] == [24, 12, 6, 3]
+        maps, full = model.training_outputs(x)["maps"], model(x)
+    assert {t: tuple(m.shape) for t, m in full.items()} == {t: (2, c, 32, 64) for t, c in model.tasks.items()}
+    for task in maps:
+        torch.testing.assert_close(model.resize(maps[task], x), full[task], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("options", [dict(name="mti_net"), dict(name="mti_net", backbone="resnet_tiny", widths=WIDTHS),
+                                     dict(name="multi_task", backbone="efficientnet_lite0")], ids=str)
+def test_maps_before_their_relu(options):
+    model, x = tiny(**options).eval(), torch.randn(1, 3, 32, 64)
+    with torch.no_grad():
+        after, before = model.training_outputs(x), model.training_outputs(x, pre_relu=True)
+    for key in ("backbone", "features", "hidden"):
+        for signed, rectified in zip(tensors(before.get(key, [])), tensors(after.get(key, []))):
+            assert (signed < 0).any() and torch.equal(signed.relu(), rectified)
+    assert all(torch.equal(a, b) for key in ("maps", "initial", "distilled")
+               for a, b in zip(tensors(before.get(key, [])), tensors(after.get(key, []))))
+
+
+def test_binary_networks_and_their_teacher_have_the_same_tensors():
+    """What feature distillation pairs: the student's maps before signs, as many and as large as the teacher's."""
+    teacher, student = tiny("mti_net").eval(), tiny("bi_mtdp_f").eval()
+    x = torch.randn(1, 3, 32, 64)
+    theirs, ours = teacher.training_outputs(x, pre_relu=True), student.training_outputs(x, pre_relu=True)
+    for key in ("backbone", "features", "distilled", "hidden"):
+        pairs = list(zip(tensors(theirs[key]), tensors(ours[key])))
+        assert pairs and all(a.shape == b.shape for a, b in pairs)
+        assert all(b.unique().numel() > 2 for _, b in pairs), "real-valued"
+
+
+def test_extra_distillation_modules_follow_one_another():
+    model = tiny("bi_mtdp", dataset="nyud2_aux", distillation_modules=3).eval()
+    features = {t: torch.randn(1, 18, 4, 6) for t in model.auxiliary}
+    sums = []
+    result = model.distill(features, 1, sums)
+    first, second, third = (getattr(model, f"distillation_scale_1{suffix}") for suffix in ("", "_2", "_3"))
+    expected = third({**features, **second({**features, **first(features)})})
+    assert set(result) == {"semseg", "depth"} and all(torch.equal(result[t], expected[t]) for t in result)
+    assert all(torch.equal(torch.where(sums[0][t] >= 0, 1.0, -1.0), result[t]) for t in result)
+    assert all(torch.equal(model.distill(features, 1)[t], result[t]) for t in result)
 
 
 def float_convolutions(model, part):
@@ -75,6 +154,14 @@ def test_all_binary_network_keeps_only_first_last_and_1x1_in_float():
     assert not [n for n in float_convolutions(strict, "fpm_scale_3.non_linear")]
 
 
+def test_binarize_1x1_leaves_first_and_last_layers():
+    model = tiny("bi_mtdp_f", binarize_1x1=True, vib={"mu": "binary"})
+    last = [n for n in float_convolutions(model, "") if not n.endswith(("last_layer.3", "logvar"))]
+    assert last == ["backbone.conv1"]
+    model = tiny("single_task", backbone="resnet50_tiny", task="depth", binary=True, binarize_1x1=True)
+    assert float_convolutions(model, "") == ["backbone.conv1", "decoder.0.convs.4.1", "decoder.4"]
+
+
 @pytest.mark.parametrize("scope", ["mmd", "mmd+fpm", "decoder"])
 def test_scopes_of_bi_mtdp_c(scope):
     model = network("bi_mtdp_c", "efficientnet_lite0", c_scope=scope)
@@ -83,14 +170,31 @@ def test_scopes_of_bi_mtdp_c(scope):
                       "decoder": {"distillation_scale", "fpm_scale", "scale"}}[scope]
 
 
-def test_no_relu_in_front_of_a_sign_in_the_binary_backbone():
-    model = network("bi_mtdp", "hrnet_w18")
-    assert not [n for n, m in model.backbone.named_modules() if isinstance(m, nn.ReLU)]
+def test_no_relu_in_front_of_a_sign():
+    for options in ({}, {"backbone": "resnet_tiny", "widths": WIDTHS}, {"backbone": "resnet50_tiny", "widths": WIDTHS}):
+        model = tiny("bi_mtdp", **options)
+        assert not [n for n, m in model.named_modules() if isinstance(m, nn.ReLU) and ".se." not in n]
 
 
-def test_efficientnet_lite_strides():
-    maps = EfficientNetLite0().eval()(torch.zeros(1, 3, 64, 96))
-    assert [tuple(m.shape[1:]) for m in maps] == [(18, 16, 24), (36, 8, 12), (72, 4, 6), (144, 2, 3)]
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_task_set_has_every_network(dataset):
+    tasks = list(DATASETS[dataset][0])
+    for options in (dict(name="single_task", task=tasks[-1], binary=True), dict(name="multi_task"), dict(name="mti_net"),
+                    dict(name="bi_mtdp_f"), dict(name="bi_mtdp_c", c_scope="decoder")):
+        model = tiny(**options, dataset=dataset).eval()
+        with torch.no_grad():
+            maps = model(torch.zeros(1, 3, 32, 32))
+        assert {t: m.shape[1] for t, m in maps.items()} == model.tasks
+        assert list(maps) == (tasks[-1:] if options["name"] == "single_task" else tasks)
+
+
+def test_styles_reach_every_binary_part():
+    model = tiny("bi_mtdp", preset="irnet")
+    layers = [m for m in model.modules() if isinstance(m, BinaryConv2d)]
+    assert all(m.standardise and m.weight_sign.estimator == "ede" for m in layers)
+    scaled = [m for n, m in model.named_modules() if isinstance(m, BinaryConv2d) and "distillation" not in n]
+    assert scaled and all(m.scaled and m.power_of_two for m in scaled)
+    assert {m.estimator for m in model.modules() if hasattr(m, "ede")} == {"ede"}
 
 
 def test_checkpoint_round_trip(tmp_path):
@@ -103,8 +207,19 @@ def test_checkpoint_round_trip(tmp_path):
     assert torch.equal(loaded(x)["depth"], model(x)["depth"])
 
 
-def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="network name"):
-        network("mti", "hrnet_w18")
-    with pytest.raises(ValueError, match="backbone"):
-        network("mti_net", "resnet")
+@pytest.mark.parametrize("options,message", [
+    (dict(name="mti"), "network name"), (dict(backbone="resnet"), "backbone"), (dict(dataset="nyud5"), "dataset"),
+    (dict(name="single_task"), "network.task"), (dict(c_scop="mmd"), "unknown option 'c_scop'"),
+    (dict(name="bi_mtdp", backbone="efficientnet_lite1"), "no binary form"), (dict(preset="none"), "preset"),
+    (dict(name="bi_mtdp", style={"gradient": "ste"}), "unknown choice 'gradient'"),
+    (dict(name="bi_mtdp", style={"estimator": "ste"}), "estimator must be one of"),
+    (dict(name="bi_mtdp", style={"scale": "two"}), "scale must be one of"),
+    (dict(backbone="resnet18", dilated=True), "cannot be dilated"), (dict(widths=[1, 2, 3, 4]), "no option 'widths'"),
+    (dict(backbone="resnet18", widths=[8, 8]), "four widths"), (dict(name="bi_mtdp_f", vib={"sigma": 1}), "vib"),
+    (dict(name="bi_mtdp_f", vib={"mu": "real"}), "vib.mu"), (dict(name="bi_mtdp_c", c_scope="all"), "c_scope"),
+    (dict(name="multi_task", head="fcn"), "head must be"), (dict(distillation_modules=0), "distillation_modules"),
+], ids=str)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**{"name": "mti_net", "preset": "bimtdp", **options} if options.get("preset") != "none"
+             else {"name": "bi_mtdp", **options})

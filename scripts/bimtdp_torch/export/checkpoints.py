@@ -8,17 +8,19 @@ import importlib.util
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
-from ..config import DATASETS, build_network
+from ..config import DATASETS, NETWORKS, build_network
 from ..data import CLASS_NAMES
 from .errors import ConversionError
 from .model_file import canonical_json
 
-_BACKBONES = {"w18": "hrnet_w18", "w32": "hrnet_w32", "w48": "hrnet_w48", "lite0": "efficientnet_lite0"}
+_BACKBONES = {"w18": "hrnet_w18", "w32": "hrnet_w32", "w48": "hrnet_w48", "r18": "resnet18", "r50": "resnet50",
+              "r101": "resnet101", "lite0": "efficientnet_lite0", "lite1": "efficientnet_lite1",
+              "lite2": "efficientnet_lite2"}
 _VOC = ("background,aeroplane,bicycle,bird,boat,bottle,bus,car,cat,chair,cow,diningtable,dog,horse,motorbike,person,"
         "pottedplant,sheep,sofa,train,tvmonitor").split(",")
 _PARTS = "background,head,torso,upper arms,lower arms,upper legs,lower legs".split(",")
@@ -75,14 +77,23 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
     network.load_state_dict(state, strict=False)
 
 
+def _alternatives(names: Iterable[str]) -> str:
+    """For a regular expression: the longest first, for some begin with others."""
+    return "|".join(sorted(names, key=len, reverse=True))
+
+
 def network_config(name: str) -> Dict[str, Any]:
-    """The configuration that a name like mti_net_w18_nyud2 or bi_mtdp_c_lite0_nyud4 stands for."""
-    pattern = rf"(mti_net|bi_mtdp_c|bi_mtdp)_({'|'.join(_BACKBONES)})_({'|'.join(sorted(DATASETS, key=len, reverse=True))})"
+    """The configuration that a name like mti_net_w18_nyud2 or single_task_r50_nyud4_depth stands for."""
+    tasks = {task for data in DATASETS.values() for task in data[0]}
+    pattern = (rf"({_alternatives(NETWORKS)})_({_alternatives(_BACKBONES)})_({_alternatives(DATASETS)})"
+               rf"(?:_({_alternatives(tasks)}))?")
     match = re.fullmatch(pattern, name.replace("-", "_"))
-    if match is None:
-        raise ConversionError(f"unknown network '{name}' (expected {{mti_net|bi_mtdp|bi_mtdp_c}}_{{{'|'.join(_BACKBONES)}}}_"
-                              f"{{{'|'.join(DATASETS)}}}, for instance mti_net_w18_nyud2)")
-    return {"name": match[1], "backbone": _BACKBONES[match[2]], "dataset": match[3]}
+    if match is None or (match[1] == "single_task") != (match[4] is not None):
+        raise ConversionError(f"unknown network '{name}' (expected {{{'|'.join(NETWORKS)}}}_{{{'|'.join(_BACKBONES)}}}_"
+                              f"{{{'|'.join(DATASETS)}}}, for instance mti_net_w18_nyud2; single_task names its task, too: "
+                              "single_task_w18_nyud2_depth)")
+    config = {"name": match[1], "backbone": _BACKBONES[match[2]], "dataset": match[3]}
+    return config if match[4] is None else {**config, "task": match[4]}
 
 
 def class_names(task: str, count: int) -> List[str]:
@@ -97,7 +108,10 @@ def _hash(path: Path) -> str:
 
 
 def _own_network(config: Mapping[str, Any], name: str, state: Mapping[str, Tensor], path: Path) -> Source:
-    network = build_network(config)
+    try:
+        network = build_network(config)
+    except ValueError as error:
+        raise ConversionError(f"{path}: its network cannot be built: {error}") from error
     load_strictly(network, state, path)
     return Source(network, name, stride=32, kinds={t: _KINDS.get(t, "raw") for t in network.tasks},
                   class_names={t: class_names(t, n) for t, n in network.tasks.items() if _KINDS.get(t) == "classes"},

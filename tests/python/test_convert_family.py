@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every network of the family, every backbone and every option that changes what is computed, at a small size: a moment
+of training, conversion, and the C++ library's result against PyTorch's, node by node and running freely.
+
+The conversion compares and raises where they differ; what is asserted here is that the cases contain what they are for.
+"""
+
+import re
+
+import pytest
+import torch
+from convert_tools import randomise, read_metadata
+from network_tools import tiny, train_briefly
+
+from bimtdp_torch.config import DATASETS
+from bimtdp_torch.export import ConversionError, Options, Source, convert, load_source
+from bimtdp_torch.export.pipeline import Conversion
+from bimtdp_torch.export.verify import build_verify_model
+from bimtdp_torch.layers import set_weight_binarization
+
+WIDTHS = [16, 18, 20, 24]
+
+
+def trained(**options):
+    torch.manual_seed(0)
+    return train_briefly(randomise(tiny(**options)), 1)
+
+
+def checked_nodes(tmp_path, size=(32, 32), **options):
+    """Nodes of the graph of a network that was trained for a moment and agrees with the library."""
+    network = trained(**options)
+    conversion = Conversion(Source(network, options["name"], 32), tmp_path / "m", Options(quiet=True, self_test_size=size))
+    report, _ = conversion.verified(build_verify_model(quiet=True))
+    assert sum(n["alone"]["flips"] for n in report["nodes"]) <= 2
+    assert {o["task"] for o in report["outputs"]} == set(network.tasks)
+    assert not any("scale_0.decoders" in n.name for n in conversion.nodes), "training-only decoders are dropped"
+    return conversion.nodes
+
+
+def count(nodes, op):
+    return sum(node.op == op for node in nodes)
+
+
+@pytest.mark.parametrize("options", [
+    dict(name="single_task", task="depth"), dict(name="single_task", task="semseg", binary=True),
+    dict(name="multi_task", dataset="pascal_small"), dict(name="mti_net"), dict(name="bi_mtdp"), dict(name="bi_mtdp_f"),
+    dict(name="bi_mtdp_c", c_scope="decoder")], ids=lambda o: "-".join(map(str, o.values())))
+def test_every_network_from_its_checkpoint(tmp_path, options):
+    """As convert.py does it, self-test included."""
+    config = {"name": "run", "network": {"backbone": "hrnet_tiny", "dataset": "nyud2", **options}}
+    network = trained(**options)
+    torch.save({"config": config, "model": network.state_dict()}, tmp_path / "final.pt")
+    result = convert(load_source(tmp_path / "final.pt"), tmp_path / "m", Options(quiet=True, self_test_size=(32, 64)))
+    assert result.largest() < 1e-5 and result.flips() <= 2 and "tensors identical" in result.message
+    text = read_metadata(tmp_path / "m")
+    assert [o["task"] for o in text["outputs"]] == list(network.tasks) and text["self_test"]["digests"]
+
+
+@pytest.mark.parametrize("preset", ["bireal", "irnet", "reactnet"])
+def test_presets(tmp_path, preset):
+    nodes = checked_nodes(tmp_path, name="bi_mtdp", preset=preset)
+    binary = [n for n in nodes if n.op == "binary_conv2d"]
+    kinds = {n.fields["activation"]["kind"] for n in binary if n.has("activation")}
+    expected = {"bireal": {"prelu"}, "irnet": {"hardtanh", "prelu"}, "reactnet": {"rprelu", "prelu"}}
+    assert kinds == expected[preset], "the head's activation is a PReLU"
+    assert any(n.has("alpha") for n in binary) == (preset == "irnet")
+
+
+@pytest.mark.parametrize("kind", ["binary_input", "binary"])
+def test_the_bottleneck_is_its_mean(tmp_path, kind):
+    """mu is a convolution a scale that reads bits; the branch of logvar is dead."""
+    nodes = [n for n in checked_nodes(tmp_path, name="bi_mtdp_f", vib={"mu": kind}) if n.name.startswith("bottleneck.")]
+    assert not any("logvar" in n.name for n in nodes) and count(nodes, "binarize") == 4
+    assert count(nodes, "binary_conv2d" if kind == "binary" else "conv2d") == 4
+
+
+@pytest.mark.parametrize("scope,convolutions", [("mmd", 0), ("mmd+fpm", 3 * 3 * 2)])
+def test_scopes_of_bi_mtdp_c(tmp_path, scope, convolutions):
+    nodes = checked_nodes(tmp_path, name="bi_mtdp_c", c_scope=scope)
+    assert count(nodes, "binary_conv2d") == convolutions and count(nodes, "binary_attention") == 4
+
+
+@pytest.mark.parametrize("options", [
+    dict(distillation_modules=5), dict(distillation_modules=2, attention={"identity": "real"}),
+    dict(distillation_modules=2, attention={"outer_sign": False}),
+    dict(distillation_modules=3, dataset="nyud2_aux", attention={"gate_source": "source", "message_weights": "pairwise"}),
+], ids=str)
+def test_extra_distillation_modules(tmp_path, options):
+    nodes = checked_nodes(tmp_path, name="bi_mtdp_c", **options)
+    assert count(nodes, "binary_attention") == 4 * options["distillation_modules"]
+    # Behind an outer sign the targets are binary, and auxiliary tasks alone have binarizers in the second module.
+    second = [n for n in nodes if n.op == "binarize" and re.match(r"distillation_scale_\d_2\.", n.name)]
+    signed = options.get("attention", {}).get("outer_sign", True)
+    assert len(second) == 4 * (0 if signed and "dataset" not in options else 2)
+
+
+def test_everything_binary_but_first_and_last_layers(tmp_path):
+    """``binarize_1x1`` with a style put together by hand."""
+    nodes = checked_nodes(tmp_path, name="bi_mtdp", binarize_1x1=True, attention={"message_batch_norm": False}, style={
+        "scale": "xnor", "binarizer": "bn_sign", "activation": "rprelu", "weight_estimator": "ede"})
+    floats = [n.name for n in nodes if n.op == "conv2d"]
+    assert floats == ["backbone.conv1", "heads.semseg.last_layer.3", "heads.depth.last_layer.3"]
+
+
+@pytest.mark.parametrize("options", [
+    dict(name="mti_net", dataset="nyud2_aux", distillation_modules=2, vib=True),
+    dict(name="multi_task", dataset="pascal5", binary=True, binarize_1x1=True),
+    dict(name="bi_mtdp", dataset="nyud4", mask_binary=True, conv2_binary=False, head_binary=False),
+], ids=lambda o: "-".join(map(str, o.values())))
+def test_task_sets(tmp_path, options):
+    nodes = checked_nodes(tmp_path, **options)
+    assert ("binary_conv2d" in {n.op for n in nodes}) == (options["name"] != "mti_net")
+    assert count(nodes, "resize") >= len(DATASETS[options["dataset"]][0])
+
+
+@pytest.mark.parametrize("binary", [False, True], ids=["float", "binary"])
+def test_dilated_resnet_with_deeplab_head(tmp_path, binary):
+    """Dilation 36 on a map of 8x12 pixels: all taps but the middle one are outside."""
+    nodes = checked_nodes(tmp_path, (64, 96), name="single_task", task="depth", backbone="resnet_tiny", binary=binary)
+    convs = [n for n in nodes if n.op == ("binary_conv2d" if binary else "conv2d")]
+    assert sorted({n.fields["dilation"][0] for n in convs}) == [1, 2, 4, 12, 24, 36]
+    assert nodes[1].op == "conv2d" and nodes[1].fields["kernel"] == [7, 7] and nodes[1].fields["stride"] == [2, 2]
+    assert {"max_pool2d", "adaptive_avg_pool2d", "resize"} <= {n.op for n in nodes}
+
+
+@pytest.mark.parametrize("options", [
+    dict(name="mti_net", backbone="resnet_tiny", widths=WIDTHS),
+    dict(name="bi_mtdp", backbone="resnet50_tiny", widths=WIDTHS),
+    dict(name="bi_mtdp", backbone="resnet_tiny", widths=WIDTHS, binarize_1x1=True),
+    dict(name="bi_mtdp_c", backbone="efficientnet_lite1", widths=WIDTHS),
+    dict(name="multi_task", backbone="efficientnet_lite2"),
+], ids=lambda o: f"{o['name']}-{o['backbone']}")
+def test_other_backbones(tmp_path, options):
+    nodes = checked_nodes(tmp_path, **options)
+    assert count(nodes, "avg_pool2d") == (0 if options["name"] != "bi_mtdp" else 3 if "binarize_1x1" in options else 6)
+
+
+def test_the_first_step_of_two_step_training_is_refused(tmp_path):
+    network = tiny("bi_mtdp").eval()
+    set_weight_binarization(network, False)
+    with pytest.raises(ConversionError, match="first step of two-step training"):
+        convert(Source(network, "half", 32), tmp_path / "m", Options(quiet=True, self_test_size=(32, 32)))
