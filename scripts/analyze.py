@@ -32,7 +32,7 @@ def run_cka(arguments: argparse.Namespace, networks: List[Network], sizes: Sizes
     if len(photos) < cka.LEAST_BATCH:
         raise InputError(f"{len(photos)} photos: CKA needs at least {cka.LEAST_BATCH}")
     names, table = similarity.layer_table(networks, photos, sizes, arguments.batch, arguments.grid, arguments.estimator,
-                                          arguments.groups, quiet=arguments.quiet)
+                                          arguments.groups, arguments.at_once, arguments.quiet)
     settings = {"photos": len(photos), "batch": min(arguments.batch, len(photos)), "grid": arguments.grid,
                 "estimator": arguments.estimator, "sizes": sizes}
     return similarity.write(arguments.output, [n.name for n in networks], names, table, settings)
@@ -44,7 +44,7 @@ def pixel_labels(arguments: argparse.Namespace, networks: List[Network], sizes: 
         if "semseg" not in photos.truth[0]:
             raise InputError(f"{arguments.data}: no segmentation labels to colour the pixels by")
         return [t["semseg"] for t in photos.truth], len(networks[0].classes), "their labels"
-    labels = embedding.predicted_labels(networks[0], photos, sizes[0])
+    labels = embedding.predicted_labels(networks[0], photos, sizes[0], arguments.at_once)
     return labels, 1 + max(int(m.max()) for m in labels), f"the classes that {networks[0].name} predicts"
 
 
@@ -61,7 +61,7 @@ def run_tsne(arguments: argparse.Namespace, networks: List[Network], sizes: Size
     embeddings = []
     for network, size, (_, source) in zip(networks, sizes, grids):
         vectors = embedding.pixel_vectors(network, photos, size, grids[0][0], pixels, arguments.task, arguments.scale,
-                                          arguments.tensor == "binary", quiet=arguments.quiet)
+                                          arguments.tensor == "binary", arguments.at_once, arguments.quiet)
         embeddings.append(embedding.embed(vectors, pixels, arguments.perplexity, arguments.seed))
         embeddings[-1].source = source
     settings: Dict[str, Any] = {"task": arguments.task, "scale": arguments.scale, "tensor": arguments.tensor,

@@ -31,7 +31,8 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     try:
-        entrants = comparison.load_entrants(arguments.networks, tuple(arguments.size) if arguments.size else None)
+        entrants = comparison.load_entrants(arguments.networks, tuple(arguments.size) if arguments.size else None,
+                                            arguments.at_once)
         photos = photos_of(arguments, entrants[0].dataset, entrants[0].size)
         sheet, figures = comparison.build(entrants, photos, arguments.quiet)
     except (InputError, ProgramError, RuntimeError) as error:

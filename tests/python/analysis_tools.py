@@ -17,6 +17,7 @@ from bimtdp_torch.config import build_network
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PHOTOS = REPOSITORY / "examples" / "photos"
+_MADE: dict = {}
 
 
 def settled(section: dict) -> torch.nn.Module:
@@ -35,7 +36,9 @@ def settled(section: dict) -> torch.nn.Module:
 def checkpoints(tmp_path_factory) -> dict:
     """Name -> checkpoint of a float and a binary network and of a baseline without distillation."""
     torch.set_num_threads(1)
-    folder, paths = tmp_path_factory.mktemp("checkpoints"), {}
+    if _MADE:  # pytest makes an imported fixture once a module
+        return _MADE
+    folder, paths = tmp_path_factory.mktemp("checkpoints"), _MADE
     for name in ("mti_net", "bi_mtdp_c", "multi_task"):
         section = {"name": name, "backbone": "efficientnet_lite0", "dataset": "nyud4", "segmentation_classes": 39}
         network = settled(section)

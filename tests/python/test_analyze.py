@@ -113,12 +113,13 @@ def test_networks_without_distillation(checkpoints, data_folder, tmp_path):
     assert "features of the backbone" in svg_text(tmp_path / "tsne.svg")
     run("analyze", "gradcam", checkpoints["multi_task"], "--photos", PHOTOS / "office.jpg", "--tasks", "depth",
         "--scale", 3, "--output", tmp_path / "cam")
+    assert "of multi_task: the backbone's" in svg_text(tmp_path / "cam.svg")
     (row,) = csv.DictReader(open(tmp_path / "cam.csv"))
     assert row["task"] == "depth" and float(row["features with a gradient"]) > 0.5
 
 
 def test_errors_say_what_and_where(checkpoints, data_folder, tmp_path, capsys):
-    good, empty = checkpoints["mti_net"], tmp_path / "empty"
+    good, empty = checkpoints["multi_task"], tmp_path / "empty"
     empty.mkdir()
     (tmp_path / "bad.pt").write_bytes(b"no checkpoint")
     cases = [

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from analysis_tools import PHOTOS, REPOSITORY, checkpoints, has_colour, pixels_of, run, svg_text  # noqa: F401
+from test_pascal import archive  # noqa: F401
 
 from bimtdp_torch.analysis import comparison
 from bimtdp_torch.analysis.colours import colour_depth, palette
-from bimtdp_torch.analysis.inputs import data_photos
+from bimtdp_torch.analysis.inputs import InputError, data_photos
 
 MODEL = REPOSITORY / "examples" / "models" / "bi_mtdp_c_lite0_nyud4.safetensors"
 
@@ -59,6 +60,28 @@ def test_sheet_shows_the_truth_and_the_predictions(data_folder):
     near, far = sheet.bar[1:3]
     assert np.array_equal(sheet.rows[0].tiles[2].image, colour_depth(photos.truth[0]["depth"], (near, far)))
     assert {name for name, _ in sheet.legend} == {"wall", "floor"}
+
+
+def test_pascal_has_its_own_tasks(archive):
+    photos = data_photos("pascal5", archive, "train")
+
+    def perfect(images):
+        for truth in photos.truth:
+            signs = {task: np.where(truth[task] == 1, 9.0, -9.0)[..., None] for task in ("sal", "edge")}
+            yield {"semseg": 9.0 * (truth["semseg"][..., None] == np.arange(21)), "normals": truth["normals"],
+                   "human_parts": 9.0 * (truth["human_parts"][..., None] == np.arange(7)), **signs}
+
+    sheet, figures = comparison.build([comparison.Entrant("perfect", (32, 64), perfect, "pascal5")], photos, quiet=True)
+    assert sheet.columns == ["photo", "segmentation", "surface normals", "edges", "human parts", "saliency"]
+    assert {name for name, _ in sheet.legend} == {"background", "person", "dog"} and sheet.bar is None
+    for truth, prediction in (sheet.rows[:2], sheet.rows[2:]):
+        for column in (1, 3, 4, 5):
+            difference = np.abs(truth.tiles[column].image.astype(int) - prediction.tiles[column].image)
+            assert difference.max() <= 1 and truth.tiles[column].image.std() > 0
+    assert {name for *_, name, _ in figures} == {"pixel_accuracy", "normals_degrees", "edge_f"}
+    nyud = comparison.Entrant("nyud", (32, 64), perfect)
+    with pytest.raises(InputError, match="different data sets"):
+        comparison.check_one_family([nyud, comparison.Entrant("perfect", (32, 64), perfect, "pascal5")])
 
 
 def test_compare_command_with_the_cpp_library(checkpoints, tmp_path, monkeypatch):

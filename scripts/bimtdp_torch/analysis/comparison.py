@@ -39,12 +39,12 @@ class Entrant:
         return class_names(self.dataset)
 
 
-def load_entrant(argument: str, size: Optional[Tuple[int, int]] = None) -> Entrant:
+def load_entrant(argument: str, size: Optional[Tuple[int, int]] = None, batch: int = 4) -> Entrant:
     """Entrant of ``[NAME=]FILE``; ``size`` overrides the one that the file names."""
     name, path = split_name(argument)
     if path.suffix != ".safetensors":
         network = load_network(argument)
-        return Entrant(network.name, size or network.size, torch_predictor(network.module, batch=4), network.dataset)
+        return Entrant(network.name, size or network.size, torch_predictor(network.module, batch), network.dataset)
     if not path.is_file():
         raise InputError(f"{path}: no such model")
     size = size or preferred_size(path)
@@ -52,12 +52,17 @@ def load_entrant(argument: str, size: Optional[Tuple[int, int]] = None) -> Entra
     return Entrant(name or f"{path.stem} (C++)", size, cpp_predictor(path, size), dataset)
 
 
-def load_entrants(arguments: Sequence[str], size: Optional[Tuple[int, int]] = None) -> List[Entrant]:
-    """All of a command line's; names that appear twice get numbers."""
-    entrants = [load_entrant(argument, size) for argument in arguments]
+def check_one_family(entrants: Sequence[Entrant]) -> None:
+    """Classes of different data sets cannot share colours and a ground truth."""
     if len({data_family(e.dataset) for e in entrants}) > 1:
         raise InputError("networks of different data sets have no sheet in common: "
                          + ", ".join(f"{e.name} ({e.dataset})" for e in entrants))
+
+
+def load_entrants(arguments: Sequence[str], size: Optional[Tuple[int, int]] = None, batch: int = 4) -> List[Entrant]:
+    """All of a command line's; names that appear twice get numbers."""
+    entrants = [load_entrant(argument, size, batch) for argument in arguments]
+    check_one_family(entrants)
     for entrant, name in zip(entrants, distinct_names([e.name for e in entrants])):
         entrant.name = name
     return entrants

@@ -30,7 +30,10 @@ def build(networks: Sequence[Network], photos: Photos, sizes: Sequence[Tuple[int
           tasks: Sequence[str], target: Optional[str] = None, quiet: bool = False) -> Tuple[Sheet, List[List[Any]]]:
     """(sheet of photos x networks, all tasks; rows of numbers). ``target``: the segmentation's class."""
     check_rows(len(photos) * len(networks))
-    sheet = Sheet(f"Grad-CAM on the features behind the distillation, scale {scale}", ["photo"] + tile_names(tasks),
+    baselines = [n.name for n in networks if not n.distils]
+    words = f" (of {', '.join(baselines)}: the backbone's)" if baselines else ""
+    sheet = Sheet(f"Grad-CAM on the features behind the distillation, scale {scale}{words}",
+                  ["photo"] + tile_names(tasks),
                   bar=(colormaps[_COLOURS], 0, 1, "weight of the place, of the map's largest"))
     rows: List[List[Any]] = []
     for index, name in enumerate(tqdm(photos.names, desc="Grad-CAM", unit="photo", disable=quiet, dynamic_ncols=True)):

@@ -46,6 +46,11 @@ class Network:
         return tuple(self.module.tasks)
 
     @property
+    def distils(self) -> bool:
+        """Whether it has distillation modules between tasks; baselines have none."""
+        return any(name.startswith("distillation") for name, _ in self.module.named_children())
+
+    @property
     def dataset(self) -> str:
         """What its configuration calls its data (nyud4 ..)."""
         return dataset_of(self.config)
@@ -179,6 +184,8 @@ def add_photo_options(parser: argparse.ArgumentParser, count: int) -> None:
     parser.add_argument("--count", type=int, default=count, help=f"photos, spread over the list (default: {count})")
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"),
                         help="input size of every network (default: its own: last training phase, or the model file's)")
+    parser.add_argument("--at-once", type=int, default=4,
+                        help="photos in a network at a time (4); W48 at 480x640 needs about 0.5 GB a photo")
     parser.add_argument("--threads", type=int, help="threads of PyTorch")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 

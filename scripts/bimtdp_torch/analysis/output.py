@@ -27,8 +27,8 @@ def save_figure(figure, stem: Path, dpi: int = 150) -> List[Path]:
     """Writes ``stem``.png and ``stem``.svg (the same bytes for the same figure) and closes the figure."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.parent / f"{stem.name}.png", stem.parent / f"{stem.name}.svg"]
-    figure.savefig(paths[0], dpi=dpi, facecolor="white", bbox_inches="tight")
-    figure.savefig(paths[1], dpi=dpi, facecolor="white", bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(paths[0], dpi=dpi, facecolor="white")
+    figure.savefig(paths[1], dpi=dpi, facecolor="white", metadata={"Date": None})
     plt.close(figure)
     return paths
 
