@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records of trained runs and the results table.
 
-    results.py collect RUN_DIR --data DIR [--time]    scores RUN_DIR/final.pt on the test list, counts, converts, and
+    results.py collect RUN_DIR --data DIR             scores RUN_DIR/final.pt on the test list, counts, converts, and
                                                       writes scripts/results/nyud/ROW.json
+    results.py time RUN_DIR ...                       times the models of runs in the C++ library, adds it to the records
+    results.py todo                                   prints the commands for rows that have no record yet
     results.py table [--insert README.md]             prints the table; writes table.csv beside the records
 
-The table needs the records only. --time measures the C++ library on one thread of this machine: keep it quiet.
+The table needs the records only. Times are of one thread of this machine, the least of 20 runs: keep it quiet.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -21,9 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.datasets import data_family, dataset_of  # noqa: E402
 from bimtdp_torch.evaluation import format_metrics  # noqa: E402
 from bimtdp_torch.export.errors import ConversionError  # noqa: E402
-from bimtdp_torch.results import record, table  # noqa: E402
+from bimtdp_torch.results import plan, record, table  # noqa: E402
 
-RESULTS = Path(__file__).resolve().parent / "results"
+SCRIPTS = Path(__file__).resolve().parent
+RESULTS, CONFIGS = SCRIPTS / "results", SCRIPTS / "configs"
 
 
 def collect(arguments: argparse.Namespace) -> None:
@@ -44,6 +48,22 @@ def collect(arguments: argparse.Namespace) -> None:
             print(f"{engine}, {made['engines']['frames']} photos: {format_metrics(made['engines'][engine])}")
 
 
+def add_times(arguments: argparse.Namespace) -> None:
+    """Times models and writes their records again."""
+    for run in arguments.runs:
+        name = run.resolve().name
+        path = (arguments.results or RESULTS / arguments.dataset) / f"{name}.json"
+        made = record.read_records(path.parent).get(name)
+        if made is None:
+            raise ValueError(f"{path}: missing; collect the run first")
+        with tempfile.TemporaryDirectory() as temporary:
+            model = Path(temporary) / "model.safetensors"
+            record.model_file(run / made["evaluation"]["checkpoint"], model)
+            made["time"] = record.time_model(model)
+        record.write_record(made, path)
+        print(f"{name}: {made['time']['milliseconds']:.1f} ms")
+
+
 def show(arguments: argparse.Namespace) -> None:
     """Makes the tables."""
     folder = arguments.results or RESULTS / arguments.dataset
@@ -59,7 +79,14 @@ def show(arguments: argparse.Namespace) -> None:
         table.insert(arguments.insert, arguments.dataset, content)
 
 
-def main() -> int:
+def todo(arguments: argparse.Namespace) -> None:
+    """Prints what is left to do."""
+    folder = arguments.results or RESULTS / arguments.dataset
+    runs = [run for made in table.read_layout(folder / "rows.yaml") for row in made["rows"] for run in row["runs"]]
+    print("\n".join(plan.commands(runs, record.read_records(folder), (CONFIGS / arguments.dataset, CONFIGS), arguments.runs)))
+
+
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("collect", help="make the record of a run")
@@ -67,19 +94,30 @@ def main() -> int:
     one.add_argument("--data", type=Path, required=True, help="folder of the data set")
     one.add_argument("--checkpoint", type=Path, help="default: RUN_DIR/final.pt")
     one.add_argument("--name", help="name of the record (default: the run's folder)")
-    one.add_argument("--time", action="store_true", help="also time the model in the C++ library")
+    one.add_argument("--time", action="store_true", help="also what the command time does")
     one.add_argument("--compare", type=int, default=0, metavar="N",
                      help="also score PyTorch and the C++ library side by side on the first N test photos")
     one.add_argument("--limit", type=int, help="score only the first test photos (to try it out)")
     one.add_argument("--threads", type=int, help="threads of PyTorch")
     one.set_defaults(work=collect)
+    timed = commands.add_parser("time", help="time the models of runs that have records")
+    timed.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR")
+    timed.set_defaults(work=add_times)
+    rest = commands.add_parser("todo", help="print the commands for rows without a record")
+    rest.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")
+    rest.set_defaults(work=todo)
     all_rows = commands.add_parser("table", help="make the tables from the records")
-    all_rows.add_argument("--dataset", default="nyud", choices=("nyud", "pascal"))
     all_rows.add_argument("--insert", type=Path, metavar="DOCUMENT", help="put the tables between its markers")
     all_rows.set_defaults(work=show)
-    for command in (one, all_rows):
+    for command in (timed, rest, all_rows):
+        command.add_argument("--dataset", default="nyud", choices=("nyud", "pascal"))
+    for command in (one, timed, rest, all_rows):
         command.add_argument("--results", type=Path, help="folder of the records (default: scripts/results/<data set>)")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse_arguments()
     try:
         arguments.work(arguments)
     except (OSError, ValueError, RuntimeError, ConversionError) as error:

@@ -12,7 +12,7 @@ import yaml
 
 from bimtdp_torch.config import build_network
 from bimtdp_torch.programs import built_program
-from bimtdp_torch.results import record, table
+from bimtdp_torch.results import plan, record, table
 
 import results
 
@@ -92,6 +92,29 @@ def test_bad_files_are_named(folder):
         table.read_layout(folder / "rows.yaml")
 
 
+def test_what_is_left_to_do_comes_in_order(tmp_path):
+    train = "train: {phases: [{size: [32, 32], batch: 1, steps: 1}]}\n"
+    for name, text in {"pre": "train: {steps: 3}\n", "teacher": train + "init: {checkpoint: runs/pre/final.pt}\n",
+                       "student": train + "distillation: {teacher: runs/teacher/final.pt}\n", "other": train}.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+
+    def names(runs, done):
+        lines = plan.commands(runs, done, [tmp_path], tmp_path / "runs")
+        return [(line.split()[1].split("/")[-1], line.split()[2].split("/")[-1], "collect" in line) for line in lines]
+
+    assert names(["student", "teacher", "other"], []) == [
+        ("pretrain.py", "pre.yaml", False), ("train.py", "teacher.yaml", True), ("train.py", "student.yaml", True),
+        ("train.py", "other.yaml", True)]
+    # A needed checkpoint that has a record, but is not here, is trained again without another record.
+    assert names(["student", "teacher"], ["teacher"])[1] == ("train.py", "teacher.yaml", False)
+    (tmp_path / "runs" / "teacher").mkdir(parents=True)
+    (tmp_path / "runs" / "teacher" / "final.pt").touch()
+    assert names(["student", "teacher", "other"], ["other"]) == [("train.py", "student.yaml", True),
+                                                                 ("results.py", "collect", True)]
+    with pytest.raises(ValueError, match="no configuration absent.yaml"):
+        names(["absent"], [])
+
+
 def test_collect_and_table_commands(data_folder, tmp_path, monkeypatch, capsys):
     config = {"name": "one_semseg", "network": {"name": "single_task", "task": "semseg", "backbone": "efficientnet_lite0",
                                                 "dataset": "nyud4", "segmentation_classes": 39},
@@ -121,6 +144,8 @@ def test_collect_and_table_commands(data_folder, tmp_path, monkeypatch, capsys):
     assert set(made["metrics"]) == {"miou", "pixel_accuracy"}
     assert 2 * made["counts"]["parameters"] < made["file"]["bytes"] < 2.2 * made["counts"]["parameters"]  # half precision
     if programs:
+        assert command("time", run, "--results", tmp_path) == 0 and "one_semseg:" in capsys.readouterr().out
+        assert json.loads((tmp_path / "one_semseg.json").read_text()).keys() == made.keys()
         assert made["time"]["threads"] == 1 and made["time"]["milliseconds"] > 0
         assert made["engines"]["bimtdp"] == pytest.approx(made["engines"]["pytorch"], abs=0.1)
     document = tmp_path / "README.md"
