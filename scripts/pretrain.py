@@ -1,6 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pretrains a binary backbone on a folder (or tar) of photos: pretrain.py CONFIG --photos DIR [--output DIR]."""
+"""Pretrains a backbone on any photos: pretrain.py CONFIG --photos FOLDER_OR_TAR [--output DIR].
+
+The backbone (binary or float) of the configuration's network learns to predict the features of an ImageNet
+EfficientNet-Lite; labels are not needed (photos in one folder a class add a small classification loss). OUTPUT gets
+losses.csv, tensorboard/, last.pt and final.pt, which train.py --init takes. Run it again after a kill and it resumes;
+SIGINT and SIGTERM end it after the step in progress, with exit code 130 or 143.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +15,40 @@ import sys
 from pathlib import Path
 
 import torch
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch import fused  # noqa: E402
+from bimtdp_torch.configuration import dump_config, read_config  # noqa: E402
 from bimtdp_torch.pretraining import BackbonePretrainer  # noqa: E402
+from bimtdp_torch.training import Stopped  # noqa: E402
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, help="YAML file, e.g. scripts/configs/pretrain_w18_rooms.yaml")
-    parser.add_argument("--photos", type=Path, required=True, help="folder or tar; subfolders are classes")
+    parser.add_argument("--photos", type=Path, required=True, help="folder or tar of JPEG or PNG files")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
-    parser.add_argument("--threads", type=int, help="threads of PyTorch")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, help="threads of PyTorch (a resumed run needs the same number)")
     arguments = parser.parse_args()
-    config = yaml.safe_load(arguments.config.read_text())
-    config.setdefault("name", arguments.config.stem)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    fused.enable()
-    output = arguments.output or Path("runs") / config["name"]
-    BackbonePretrainer(config, arguments.photos, output).run()
+    if arguments.device == "cpu":
+        fused.enable()
+    try:
+        config = read_config(arguments.config)
+        output = arguments.output or Path("runs") / config["name"]
+        pretrainer = BackbonePretrainer(config, arguments.photos, output, arguments.device)
+        print(f"{dump_config(pretrainer.config)}# {len(pretrainer.photos)} photos, output: {output}", flush=True)
+        pretrainer.run()
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
+    except (ValueError, FileNotFoundError) as error:
+        print(f"pretrain.py: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

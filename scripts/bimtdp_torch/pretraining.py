@@ -9,12 +9,9 @@ class, their class is learned too.
 from __future__ import annotations
 
 import io
-import json
-import os
 import tarfile
-import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 import numpy as np
 import torch
@@ -24,11 +21,26 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .config import build_network
+from .configuration import dump_config
 from .data import batch_indices, generator, jitter_colour, normalise
-from .efficientnet_lite import FEATURE_CHANNELS, EfficientNetLite0, load_imagenet
-from .training.precision import use_bf16
-from .training.schedule import learning_rate_factor
+from .efficientnet_lite import EfficientNetLite, load_imagenet
+from .losses import resize_map
+from .training.checkpoints import load_state, save_atomically
+from .training.flips import FlipMonitor
+from .training.logs import RunLog, Window, plot_losses
+from .training.precision import autocast, use_bf16
+from .training.progress import Progress
+from .training.randomness import seed_everything
+from .training.schedule import Phase, PhaseList, learning_rate_factor
+from .training.settings import REQUIRED, fill
+from .training.signals import Stopped, StopSignal
 
+DEFAULTS: Dict[str, Any] = {  # of the section ``train``
+    "seed": 0, "steps": REQUIRED, "size": REQUIRED, "batch": REQUIRED, "lr": REQUIRED, "warmup": 100, "clip_norm": 10.0,
+    "photo_size": 128,  # side to which photos are squeezed when they are read
+    "teacher": "efficientnet_lite0",  # or lite1, lite2
+    "class_weight": 0.3, "colour": 0.2, "amp": "auto", "log_every": 50, "save_every": 250,
+}
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -61,99 +73,134 @@ def load_photos(source: Path, size: int) -> Tuple[Tensor, Tensor, List[str]]:
     return torch.from_numpy(np.stack(pixels)), torch.tensor([names.index(f) for f in folders]), names
 
 
-class BackbonePretrainer:
-    """Runs a pretraining configuration; resumes from ``output/last.pt``."""
+def random_crops(photos: Tensor, seed: int, step: int, batch: int, size: int, colour: float) -> Tuple[Tensor, List[int]]:
+    """Random crops of random photos, mirrored half of the time, (B, 3, size, size), and which photos they are of."""
+    rng, side = generator(seed, 2, step), photos.shape[-1]
+    indices = batch_indices(seed, step, batch, len(photos))
+    crops = []
+    for index in indices:
+        u = torch.rand(4, generator=rng).tolist()
+        length = round(side * (0.55 + 0.45 * u[0]))
+        top, left = (int(u[k] * (side - length + 1)) for k in (1, 2))
+        crop = photos[index:index + 1, :, top:top + length, left:left + length]
+        crop = F.interpolate(crop.flip(3) if u[3] < 0.5 else crop, (size, size), mode="bilinear", antialias=True)
+        crops.append(jitter_colour(crop[0].float() / 255, rng, colour))
+    return normalise(torch.stack(crops)), indices
 
-    def __init__(self, config: Dict[str, Any], photos: Path, output: Path):
-        self.config, self.train, self.output = config, config["train"], Path(output)
-        self.output.mkdir(parents=True, exist_ok=True)
-        self.seed = int(self.train.get("seed", 0))
-        torch.manual_seed(self.seed)
-        self.photos, self.labels, names = load_photos(photos, int(self.train.get("photo_size", 128)))
-        self.student = build_network(config["network"]).backbone.to(memory_format=torch.channels_last)
-        self.teacher = EfficientNetLite0()
-        load_imagenet(self.teacher)
-        self.teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        channels = self.student.channels
-        self.regressors = nn.ModuleList(nn.Conv2d(c, t, 1) for c, t in zip(channels, FEATURE_CHANNELS))
-        self.whiten = nn.ModuleList(nn.BatchNorm2d(t, affine=False) for t in FEATURE_CHANNELS)
-        self.classifier = nn.Linear(sum(channels), len(names)) if len(names) > 1 else None
-        self.parts = nn.ModuleDict({"student": self.student, "regressors": self.regressors, "whiten": self.whiten})
-        if self.classifier is not None:
-            self.parts["classifier"] = self.classifier
-        self.optimizer = torch.optim.AdamW(self.parts.parameters(), lr=0.0, weight_decay=0.0)
-        self.step, self.total = 0, int(self.train["steps"])
-        self.bf16 = use_bf16(self.train.get("amp", "auto"), torch.device("cpu"))
 
-    def batch(self, step: int) -> Tuple[Tensor, Tensor]:
-        """Random crops of random photos, mirrored half of the time."""
-        rng, size = generator(self.seed, 2, step), int(self.train["size"])
-        indices = batch_indices(self.seed, step, int(self.train["batch"]), len(self.photos))
-        crops = []
-        for index in indices:
-            u = torch.rand(4, generator=rng).tolist()
-            side = round(self.photos.shape[-1] * (0.55 + 0.45 * u[0]))
-            top, left = (int(u[k] * (self.photos.shape[-1] - side + 1)) for k in (1, 2))
-            crop = self.photos[index:index + 1, :, top:top + side, left:left + side]
-            crop = F.interpolate(crop.flip(3) if u[3] < 0.5 else crop, (size, size), mode="bilinear", antialias=True)
-            crops.append(jitter_colour(crop[0].float() / 255, rng, self.train.get("colour", 0.2)))
-        image = normalise(torch.stack(crops)).contiguous(memory_format=torch.channels_last)
-        return image, self.labels[indices]
+class FeatureStudent(nn.Module):
+    """A backbone with what pretraining adds to it: a regressor a scale, standardised targets, perhaps a classifier."""
 
-    def train_step(self) -> Dict[str, float]:
-        factor = learning_rate_factor(self.step, self.total, int(self.train.get("warmup", 100)))
-        self.optimizer.param_groups[0]["lr"] = self.train["lr"] * factor
-        image, labels = self.batch(self.step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+    def __init__(self, backbone: nn.Module, teacher: EfficientNetLite, classes: int):
+        super().__init__()
+        self.student = backbone
+        targets = teacher.feature_channels
+        self.regressors = nn.ModuleList(nn.Conv2d(c, t, 1) for c, t in zip(backbone.channels, targets))
+        self.whiten = nn.ModuleList(nn.BatchNorm2d(t, affine=False) for t in targets)
+        if classes > 1:
+            self.classifier = nn.Linear(sum(backbone.channels), classes)
+
+    def losses(self, image: Tensor, features: List[Tensor], labels: Tensor) -> Dict[str, Tensor]:
+        """Mean squared error a scale, and the cross-entropy of the photos' classes where there are several."""
+        maps = self.student(image)
+        losses = {}
+        for scale, (regress, whiten, own, feature) in enumerate(zip(self.regressors, self.whiten, maps, features)):
             with torch.no_grad():
-                targets = [bn(f.float()) for bn, f in zip(self.whiten, self.teacher.raw_features(image))]
-            maps = self.student(image)
-            predictions = [regress(m) for regress, m in zip(self.regressors, maps)]
-        losses = {f"scale_{s}": F.mse_loss(p.float(), t) for s, (p, t) in enumerate(zip(predictions, targets))}
-        total = sum(losses.values())
-        if self.classifier is not None:
+                target = resize_map(whiten(feature.float()), tuple(own.shape[-2:]))
+            losses[f"scale_{scale}"] = F.mse_loss(regress(own).float(), target)
+        if hasattr(self, "classifier"):
             pooled = torch.cat([m.float().mean((2, 3)) for m in maps], 1)
-            losses["class"] = F.cross_entropy(self.classifier(pooled), labels)
-            total = total + self.train.get("class_weight", 0.3) * losses["class"]
+            losses["class"] = F.cross_entropy(self.classifier(pooled).float(), labels)
+        return losses
+
+
+class BackbonePretrainer:
+    """Runs a pretraining configuration; resumes from ``output/last.pt``, stops on a signal as the trainer does."""
+
+    def __init__(self, config: Mapping[str, Any], photos: Path, output: Path, device: str = "cpu"):
+        self.config = {"name": "pretrain", **config, "train": fill(config["train"], DEFAULTS, "train")}
+        self.train, self.output, self.device = self.config["train"], Path(output), torch.device(device)
+        self.output.mkdir(parents=True, exist_ok=True)
+        self.seed = int(self.train["seed"])
+        seed_everything(self.seed, self.device)
+        self.bf16 = use_bf16(self.train["amp"], self.device)
+        self.photos, self.labels, names = load_photos(photos, int(self.train["photo_size"]))
+        layout = {"device": self.device, "memory_format": torch.channels_last}
+        backbone = build_network(self.config["network"]).backbone
+        self.teacher = EfficientNetLite(self.train["teacher"])
+        load_imagenet(self.teacher)
+        self.teacher.eval().requires_grad_(False).to(**layout)
+        self.parts = FeatureStudent(backbone, self.teacher, len(names)).to(**layout)
+        self.optimizer = torch.optim.AdamW(self.parts.parameters(), lr=0.0, weight_decay=0.0)
+        self.log, self.window, self.flips = RunLog(self.output), Window(), FlipMonitor(self.parts.student)
+        self.step, self.total = 0, int(self.train["steps"])
+
+    def train_step(self) -> Dict[str, Tensor]:
+        """One optimizer step; detached losses."""
+        factor = learning_rate_factor(self.step, self.total, self.train["warmup"])
+        self.optimizer.param_groups[0]["lr"] = self.train["lr"] * factor
+        image, indices = random_crops(self.photos, self.seed, self.step, int(self.train["batch"]), int(self.train["size"]),
+                                      self.train["colour"])
+        image = image.to(self.device, memory_format=torch.channels_last)
+        with autocast(self.device, self.bf16):
+            with torch.no_grad():
+                features = self.teacher.raw_features(image)
+            losses = self.parts.losses(image, features, self.labels[indices].to(self.device))
+        total = sum(loss * (self.train["class_weight"] if name == "class" else 1.0) for name, loss in losses.items())
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(self.parts.parameters(), self.train.get("clip_norm", 10.0))
+        norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.train["clip_norm"])
         self.optimizer.step()
         self.step += 1
-        return {key: float(value.detach()) for key, value in losses.items()}
+        return {"total": total.detach(), **{key: value.detach() for key, value in losses.items()}, "gradient_norm": norm}
 
     def save(self, name: str, state: bool) -> None:
-        backbone = {f"backbone.{k}": v for k, v in self.student.state_dict().items()}
+        """The backbone with the names that it has in a network, so that ``init.checkpoint`` takes it."""
+        backbone = {f"backbone.{k}": v for k, v in self.parts.student.state_dict().items()}
         checkpoint = {"config": self.config, "model": backbone, "step": self.step}
         if state:
-            checkpoint.update(parts=self.parts.state_dict(), optimizer=self.optimizer.state_dict())
-        torch.save(checkpoint, self.output / "writing.tmp")
-        os.replace(self.output / "writing.tmp", self.output / name)
+            checkpoint.update(parts=self.parts.state_dict(), optimizer=self.optimizer.state_dict(),
+                              window=self.window.state(), flips=self.flips.state())
+        save_atomically(checkpoint, self.output / name)
 
     def resume(self) -> None:
-        path = self.output / "last.pt"
-        if path.exists():
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            self.parts.load_state_dict(checkpoint["parts"])
-            self.optimizer.load_state_dict(checkpoint["optimizer"])
-            self.step = checkpoint["step"]
+        """Continues from ``output/last.pt`` if it is there."""
+        state = load_state(self.output / "last.pt")
+        if state is not None:
+            self.parts.load_state_dict(state["parts"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.window.load(state["window"])
+            self.flips.load(state["flips"])
+            self.step = state["step"]
+            self.log.say(f"resumed at step {self.step} of {self.total}")
 
     def run(self) -> None:
-        self.resume()
-        self.parts.train()
-        self.teacher.eval()
-        averages: Dict[str, float] = {}
-        started, begun = time.time(), self.step
-        for _ in tqdm(range(self.step, self.total), initial=self.step, total=self.total, desc=self.config["name"],
-                      mininterval=5, dynamic_ncols=True):
-            for key, value in self.train_step().items():
-                averages[key] = 0.98 * averages.get(key, value) + 0.02 * value
-            if self.step % 50 == 0:
-                rate = (self.step - begun) * int(self.train["batch"]) / (time.time() - started)
-                tqdm.write(time.strftime("%H:%M:%S ") + f"step {self.step}/{self.total} "
-                           + " ".join(f"{k} {v:.3f}" for k, v in averages.items()) + f" {rate:.1f} photos/s")
-                with open(self.output / "log.jsonl", "a") as file:
-                    file.write(json.dumps({"step": self.step, "losses": averages}) + "\n")
-            if self.step % 250 == 0:
+        """Trains to the end; raises ``Stopped`` after a signal, with last.pt saved."""
+        with StopSignal() as stop:
+            self.resume()
+            (self.output / "config.yaml").write_text(dump_config(self.config))
+            self.log.start(self.step, False)
+            self.parts.train()
+            self._loop(stop)
+            self.save("final.pt", False)
+            self.log.close()
+            plot_losses(self.output)
+
+    def _loop(self, stop: StopSignal) -> None:
+        size, batch = int(self.train["size"]), int(self.train["batch"])
+        progress = Progress(self.config["name"], PhaseList([Phase(0, self.total, (size, size), batch)]), self.step, True)
+        while self.step < self.total:
+            self.window.add(self.train_step())
+            progress.advance(self.step)
+            if self.step % self.train["log_every"] == 0 or self.step == self.total:
+                means, flips = self.window.means(), self.flips.rates()
+                self.window.clear()
+                self.log.training_row(self.step, {**means, "photos_per_second": round(progress.rate(), 2)}, flips)
+                progress.show(means, flips)
+            if self.step % self.train["save_every"] == 0 or self.step == self.total or stop.received:
                 self.save("last.pt", True)
-        self.save("final.pt", False)
+            if stop.received and self.step < self.total:
+                progress.close()
+                self.log.close()
+                raise Stopped(stop.received)
+        progress.close()

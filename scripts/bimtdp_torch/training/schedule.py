@@ -66,19 +66,31 @@ def make_optimizer(groups: List[Dict[str, Any]]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(groups, lr=0.0, foreach=True)
 
 
-class Schedule:
-    """Applies everything that depends on the step alone; so a resumed run continues it."""
+class PhaseList:
+    """Phases one after another."""
 
-    def __init__(self, train: Mapping[str, Any], network: nn.Module, optimizer: torch.optim.Optimizer):
-        self.train, self.network, self.optimizer = train, network, optimizer
-        self.phases = read_phases(train)
-        self.total = self.phases[-1].first + self.phases[-1].steps
-        self.real_steps = round(train["two_step"] * self.total)
-        self._binary: Optional[bool] = None
+    def __init__(self, phases: List[Phase]):
+        self.phases = phases
+        self.total = phases[-1].first + phases[-1].steps
 
     def phase(self, step: int) -> Phase:
         """The phase that ``step`` lies in."""
         return next(p for p in reversed(self.phases) if step >= p.first)
+
+    def work_left(self, step: int) -> int:
+        """Pixels that remain to be trained on after ``step`` steps."""
+        return sum(max(0, p.first + p.steps - max(step, p.first)) * p.batch * p.size[0] * p.size[1]
+                   for p in self.phases)
+
+
+class Schedule(PhaseList):
+    """Applies everything that depends on the step alone; so a resumed run continues it."""
+
+    def __init__(self, train: Mapping[str, Any], network: nn.Module, optimizer: torch.optim.Optimizer):
+        super().__init__(read_phases(train))
+        self.train, self.network, self.optimizer = train, network, optimizer
+        self.real_steps = round(train["two_step"] * self.total)
+        self._binary: Optional[bool] = None
 
     def apply(self, step: int) -> float:
         """Sets network and optimizer up for ``step``; returns the factor of the learning rates."""
@@ -91,8 +103,3 @@ class Schedule:
             self._binary = binary
         set_ede_progress(self.network, step / self.total, self.train["ede"]["t_min"], self.train["ede"]["t_max"])
         return factor
-
-    def work_left(self, step: int) -> int:
-        """Pixels that remain to be trained on after ``step`` steps."""
-        return sum(max(0, p.first + p.steps - max(step, p.first)) * p.batch * p.size[0] * p.size[1]
-                   for p in self.phases)

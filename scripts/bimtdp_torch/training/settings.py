@@ -65,7 +65,7 @@ CHOICES = {"train.amp": ("auto", "bf16", "off"), "train.schedule": ("cosine", "p
            "distillation.maps": ("cached", "online")}
 
 
-def _fill(section: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> Dict[str, Any]:
+def fill(section: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> Dict[str, Any]:
     """``defaults`` with the section's values; unknown and missing keys are errors."""
     if not isinstance(section, Mapping):
         raise ValueError(f"{where}: expected a mapping, got {section!r}")
@@ -96,12 +96,12 @@ def _scale_steps(train: Dict[str, Any], scale: float) -> None:
 
 def _resolve_train(section: Mapping[str, Any]) -> Dict[str, Any]:
     # YAML reads a bare "off" as False.
-    train = _fill({k: "off" if k == "amp" and v is False else v for k, v in section.items()}, TRAIN, "train")
+    train = fill({k: "off" if k == "amp" and v is False else v for k, v in section.items()}, TRAIN, "train")
     train["task_weights"] = {**TASK_WEIGHTS, **train["task_weights"]}
-    train["ede"] = _fill(train["ede"], TRAIN["ede"], "train.ede")
+    train["ede"] = fill(train["ede"], TRAIN["ede"], "train.ede")
     if not isinstance(train["phases"], list) or not train["phases"]:
         raise ValueError("train.phases: expected a list of {size: [H, W], batch, steps}")
-    train["phases"] = [_fill(p, PHASE, f"train.phases[{n}]") for n, p in enumerate(train["phases"])]
+    train["phases"] = [fill(p, PHASE, f"train.phases[{n}]") for n, p in enumerate(train["phases"])]
     for key, low, high in (("two_step", 0, 1), ("ema", 0, 1), ("accumulate", 1, 10_000), ("log_every", 1, 10 ** 9)):
         if not low <= train[key] <= high:
             raise ValueError(f"train.{key} must be in {low} to {high}, got {train[key]!r}")
@@ -114,12 +114,12 @@ def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, An
         if section not in config:
             raise ValueError(f"configuration: the section {section!r} is missing")
     result = {"name": config.get("name", "train"), **copy.deepcopy(dict(config))}
-    result["init"] = _fill(config.get("init") or {}, INIT, "init")
+    result["init"] = fill(config.get("init") or {}, INIT, "init")
     result["train"] = _resolve_train(config["train"])
     if config.get("distillation"):
-        result["distillation"] = _fill(config["distillation"], DISTILLATION, "distillation")
+        result["distillation"] = fill(config["distillation"], DISTILLATION, "distillation")
         if result["distillation"]["features"]:
-            features = _fill(result["distillation"]["features"], FEATURES, "distillation.features")
+            features = fill(result["distillation"]["features"], FEATURES, "distillation.features")
             unknown = set(features["groups"]) - set(FEATURE_GROUPS)
             if unknown:
                 raise ValueError(f"distillation.features.groups: unknown {sorted(unknown)}; known: "
