@@ -70,12 +70,13 @@ def _numbers(path: Path) -> List[Dict[str, float]]:
     return [{key: value for key, value in row.items() if value is not None} for row in rows]
 
 
-def training_of(run: Path) -> Dict[str, Any]:
-    """What the run's logs say: last losses, last validation, and the median rate in photos per second."""
+def training_of(run: Path, photos: int) -> Dict[str, Any]:
+    """What the run's logs say: last losses, last validation, and the rate, photos per second since the start (or the last
+    restart), with the minutes that all photos take at it."""
     losses, validation = (_numbers(run / f"{name}.csv") for name in ("losses", "validation"))
-    rates = [row["photos_per_second"] for row in losses if "photos_per_second" in row]
+    rate = losses[-1].get("photos_per_second") if losses else None
     return {"last_losses": losses[-1] if losses else None, "last_validation": validation[-1] if validation else None,
-            "photos_per_second": float(np.median(rates)) if rates else None}
+            "photos_per_second": rate, "minutes": photos / rate / 60 if rate else None}
 
 
 def model_file(checkpoint: Path, output: Path, floats: str = "f16") -> int:
@@ -153,7 +154,7 @@ def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False,
     frames, metrics = evaluate(network, config, data, size, limit)
     steps, photos = schedule_of(config)
     return {"row": config["name"], "seed": int(config["train"].get("seed", 0)), "steps": steps, "photos": photos,
-            "tasks": list(network.tasks), "config": without_folders(dict(config)), "training": training_of(run),
+            "tasks": list(network.tasks), "config": without_folders(dict(config)), "training": training_of(run, photos),
             "evaluation": {"checkpoint": checkpoint.name, "list": "test", "frames": frames, "size": list(size),
                            "engine": "pytorch"},
             "metrics": metrics, "counts": {**counts._asdict(), "size": list(COUNT_SIZE)},

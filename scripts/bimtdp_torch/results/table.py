@@ -149,6 +149,12 @@ def full_markdown(made: Sequence[Tuple[str, List[Row], Optional[Row]]]) -> str:
     return "\n\n".join(f"**{title}**\n\n{markdown(rows, reference)}" for title, rows, reference in made)
 
 
+def _minutes(records: Sequence[Mapping[str, Any]]) -> str:
+    """Training time of all records, empty where one has none."""
+    minutes = [(record.get("training") or {}).get("minutes") for record in records]
+    return "" if None in minutes else f"{sum(minutes):.0f}"
+
+
 def to_csv(made: Sequence[Tuple[str, List[Row], Optional[Row]]]) -> str:
     """One line a row with every metric (means, and deviations of several seeds), costs, and what was trained."""
     lines: List[Dict[str, Any]] = []
@@ -156,7 +162,8 @@ def to_csv(made: Sequence[Tuple[str, List[Row], Optional[Row]]]) -> str:
         for row in rows:
             first = row.records[0]
             line: Dict[str, Any] = {"table": title, "network": row.title, "tasks": " ".join(row.tasks), "seeds": row.seeds,
-                                    "steps": first["steps"], "photos": first["photos"]}
+                                    "steps": first["steps"], "photos": first["photos"],
+                                    "minutes": _minutes(row.records)}
             for key, values in row.metrics.items():
                 line[key] = f"{np.mean(values):.6g}"
                 if len(values) > 1:
