@@ -4,7 +4,8 @@
 Names are ``group/layer``, in the order of the network (behind the backbone that is from the coarsest scale, 3, to 0):
 
     backbone/...     ``stem``; every HR module, a branch each (``stage3.1/s8``: stride 8); every block of an
-                     EfficientNet or ResNet (``block5``, ``layer2.1``); then the maps that the decoder reads (``out0``)
+                     EfficientNet or ResNet (``block5``, ``layer2.1``); then the maps that the decoder reads (``out0``),
+                     where they are none of these: projections, the bottleneck's means
     features/...     refined features F of a task at a scale, ``semseg.0`` (scale 0 is the finest)
     propagation/...  outputs of the feature propagation, ``semseg.1``
     distilled/...    sums S after the distillation, before their sign: F + A . M, eq. (3) of Bi-MTDP
@@ -18,6 +19,7 @@ show is not stated. Networks without a part have no layers of its group.
 from __future__ import annotations
 
 import re
+import weakref
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -87,10 +89,11 @@ def run_network(network: nn.Module, x: Tensor, keep: Callable[[str, Tensor], Non
     Returns ``network.training_outputs(x)``. Maps of hooked modules are handed over as they appear, so a ``keep`` that
     reduces them bounds the memory.
     """
-    handles = []
+    handles, seen = [], []
     for layer, module in recorded_modules(network).items():
         def hook(_module, _inputs, value, layer=layer):
             for name, tensor in _unpack(layer, value, x.shape[-2]):
+                seen.append(weakref.ref(tensor))
                 keep(name, tensor)
 
         handles.append(module.register_forward_hook(hook))
@@ -100,7 +103,9 @@ def run_network(network: nn.Module, x: Tensor, keep: Callable[[str, Tensor], Non
         for handle in handles:
             handle.remove()
     for name, tensor in _from_outputs(outputs):
-        keep(name, tensor)
+        # The backbone's last layers may be what the decoder reads.
+        if not (name.startswith("backbone/") and any(reference() is tensor for reference in seen)):
+            keep(name, tensor)
     return outputs
 
 

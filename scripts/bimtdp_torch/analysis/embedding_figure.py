@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
@@ -27,7 +28,7 @@ def scatter(networks: Sequence[str], embeddings: Sequence[Embedding], pixels: Pi
                 axis.scatter(*embedding.points[mine].T, s=11, c=OKABE_ITO[i % len(OKABE_ITO)],
                              marker=MARKERS[i % len(MARKERS)], linewidths=0.3, edgecolors="white", alpha=0.85)
         scores = embedding.scores
-        axis.set(title=f"{network}: {embedding.source}\n"
+        axis.set(title=textwrap.fill(f"{network}: {embedding.source}", 50) + "\n"
                        f"nearest neighbours {100 * scores['neighbour_accuracy']:.0f} % right, "
                        f"silhouette {scores['silhouette_features']:.2f}",
                  xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2", aspect="equal", adjustable="datalim")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from typing import List, Optional, Sequence, Tuple
 
@@ -95,7 +96,8 @@ def draw(sheet: Sheet):
     tile_height = TILE_WIDTH * first.shape[0] / first.shape[1]
     left, count = 0.45, max(len(row.tiles) for row in sheet.rows)
     width = left + count * (TILE_WIDTH + 0.05) + 0.05
-    tops, y = [], 0.6
+    title = textwrap.fill(sheet.title, max(20, int(width * 10)))
+    tops, y = [], 0.42 + 0.18 * (1 + title.count("\n"))
     for index, row in enumerate(sheet.rows):
         y += GAP if row.first and index else 0
         tops.append(y)
@@ -105,7 +107,7 @@ def draw(sheet: Sheet):
     height = y + legend + (0.6 if sheet.bar else 0) + 0.1
     figure, axes = new_figure(figsize=(width, height))
     axes.remove()
-    figure.suptitle(sheet.title, fontsize=11, y=1 - 0.1 / height, va="top")
+    figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
     for row, top in zip(sheet.rows, tops):
         _draw_row(figure, sheet, row, top, (left, tile_height, width, height))
     _draw_below(figure, sheet, y + 0.05, width, height, legend_columns)

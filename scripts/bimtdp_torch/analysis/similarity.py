@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -74,7 +75,7 @@ def _panel(axes, table: np.ndarray, rows: Tuple[str, Sequence[str]], columns: Tu
             line(first - 0.5, color="white", linewidth=0.8)
     _label_axis(axes.xaxis, columns[1], 45)
     _label_axis(axes.yaxis, rows[1], 0)
-    axes.set(title=title, xlabel=f"layers of {columns[0]}", ylabel=f"layers of {rows[0]}")
+    axes.set(title=textwrap.fill(title, 54), xlabel=f"layers of {columns[0]}", ylabel=f"layers of {rows[0]}")
     axes.spines[["top", "right"]].set_visible(True)
     return image
 
