@@ -118,7 +118,7 @@ def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, An
     result["train"] = _resolve_train(config["train"])
     if config.get("distillation"):
         result["distillation"] = fill(config["distillation"], DISTILLATION, "distillation")
-        if result["distillation"]["features"]:
+        if result["distillation"]["features"] not in (None, False):
             features = fill(result["distillation"]["features"], FEATURES, "distillation.features")
             unknown = set(features["groups"]) - set(FEATURE_GROUPS)
             if unknown:
