@@ -18,7 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.analysis import comparison  # noqa: E402
-from bimtdp_torch.analysis.inputs import InputError, add_photo_options, photos_of  # noqa: E402
+from bimtdp_torch.analysis.inputs import InputError, add_photo_options, photos_of, split_name  # noqa: E402
 from bimtdp_torch.programs import ProgramError  # noqa: E402
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         sheet, figures = comparison.build(entrants, photos, arguments.quiet)
     except (InputError, ProgramError, RuntimeError) as error:
         parser.exit(1, f"compare.py: {error}\n")
-    settings = {"networks": {e.name: {"file": Path(a.rpartition("=")[2]).name, "size": e.size}
+    settings = {"networks": {e.name: {"file": split_name(a)[1].name, "size": e.size}
                              for e, a in zip(entrants, arguments.networks)}, "photos": photos.names}
     for path in comparison.write(arguments.output, sheet, figures, settings):
         print(path)

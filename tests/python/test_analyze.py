@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from analysis_tools import PHOTOS, checkpoints, has_colour, pixels_of, run, svg_
 from PIL import Image
 
 from bimtdp_torch.analysis.activations import pooled_activations, to_input
-from bimtdp_torch.analysis.inputs import InputError, Network, load_network
+from bimtdp_torch.analysis.inputs import InputError, Network, load_network, split_name
 from bimtdp_torch.config import build_network
 
 
@@ -140,5 +141,8 @@ def test_errors_say_what_and_where(checkpoints, data_folder, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run("analyze", "cka", good, good, good, "--data", data_folder)
     assert "one or two checkpoints" in capsys.readouterr().err
+    assert split_name("a=b/c.pt") == ("a", Path("b/c.pt"))
+    (empty / "lr=1.pt").write_bytes(b"")
+    assert split_name(str(empty / "lr=1.pt")) == (None, empty / "lr=1.pt")
     with pytest.raises(InputError, match="names no size"):
         Network("n", {"network": {}}, None).size  # noqa: B018

@@ -62,7 +62,9 @@ class Network:
 
 
 def split_name(argument: str) -> Tuple[Optional[str], Path]:
-    """``NAME=PATH`` or ``PATH``."""
+    """``NAME=PATH`` or ``PATH`` (which may have a = itself)."""
+    if Path(argument).exists():
+        return None, Path(argument)
     name, equals, path = argument.partition("=")
     return (name, Path(path)) if equals else (None, Path(argument))
 
