@@ -43,7 +43,7 @@ def count(nodes, op):
 
 @pytest.mark.parametrize("options", [
     dict(name="single_task", task="depth"), dict(name="single_task", task="semseg", binary=True),
-    dict(name="multi_task", dataset="pascal_small"), dict(name="mti_net"), dict(name="bi_mtdp"), dict(name="bi_mtdp_f"),
+    dict(name="multi_task", dataset="pascal_small"), dict(name="mti_net"), dict(name="bi_mtdp_c"), dict(name="bi_mtdp"), dict(name="bi_mtdp_f"),
     dict(name="bi_mtdp_c", c_scope="decoder")], ids=lambda o: "-".join(map(str, o.values())))
 def test_every_network_from_its_checkpoint(tmp_path, options):
     """As convert.py does it, self-test included."""
@@ -56,42 +56,32 @@ def test_every_network_from_its_checkpoint(tmp_path, options):
     assert [o["task"] for o in text["outputs"]] == list(network.tasks) and text["self_test"]["digests"]
 
 
-@pytest.mark.parametrize("preset", ["bireal", "irnet", "reactnet"])
-def test_presets(tmp_path, preset):
-    nodes = checked_nodes(tmp_path, name="bi_mtdp", preset=preset)
+@pytest.mark.parametrize("preset,kind,activations", [("irnet", "binary", {"hardtanh", "prelu"}),
+                                                    ("reactnet", "binary_input", {"rprelu", "prelu"})])
+def test_presets_and_bottlenecks(tmp_path, preset, kind, activations):
+    """mu is one convolution a scale that reads bits; the branch of logvar is dead. The head's activation is a PReLU."""
+    nodes = checked_nodes(tmp_path, name="bi_mtdp_f", preset=preset, vib={"mu": kind})
     binary = [n for n in nodes if n.op == "binary_conv2d"]
-    kinds = {n.fields["activation"]["kind"] for n in binary if n.has("activation")}
-    expected = {"bireal": {"prelu"}, "irnet": {"hardtanh", "prelu"}, "reactnet": {"rprelu", "prelu"}}
-    assert kinds == expected[preset], "the head's activation is a PReLU"
+    assert {n.fields["activation"]["kind"] for n in binary if n.has("activation")} == activations
     assert any(n.has("alpha") for n in binary) == (preset == "irnet")
+    own = [n for n in nodes if n.name.startswith("bottleneck.")]
+    assert not any("logvar" in n.name for n in own) and count(own, "binarize") == 4
+    assert count(own, "binary_conv2d" if kind == "binary" else "conv2d") == 4
 
 
-@pytest.mark.parametrize("kind", ["binary_input", "binary"])
-def test_the_bottleneck_is_its_mean(tmp_path, kind):
-    """mu is a convolution a scale that reads bits; the branch of logvar is dead."""
-    nodes = [n for n in checked_nodes(tmp_path, name="bi_mtdp_f", vib={"mu": kind}) if n.name.startswith("bottleneck.")]
-    assert not any("logvar" in n.name for n in nodes) and count(nodes, "binarize") == 4
-    assert count(nodes, "binary_conv2d" if kind == "binary" else "conv2d") == 4
-
-
-@pytest.mark.parametrize("scope,convolutions", [("mmd", 0), ("mmd+fpm", 3 * 3 * 2)])
-def test_scopes_of_bi_mtdp_c(tmp_path, scope, convolutions):
-    nodes = checked_nodes(tmp_path, name="bi_mtdp_c", c_scope=scope)
-    assert count(nodes, "binary_conv2d") == convolutions and count(nodes, "binary_attention") == 4
-
-
-@pytest.mark.parametrize("options", [
-    dict(distillation_modules=5), dict(distillation_modules=2, attention={"identity": "real"}),
-    dict(distillation_modules=2, attention={"outer_sign": False}),
-    dict(distillation_modules=3, dataset="nyud2_aux", attention={"gate_source": "source", "message_weights": "pairwise"}),
-], ids=str)
-def test_extra_distillation_modules(tmp_path, options):
-    nodes = checked_nodes(tmp_path, name="bi_mtdp_c", **options)
+@pytest.mark.parametrize("options,binarizers", [
+    (dict(name="bi_mtdp", preset="bireal", distillation_modules=2, attention={"identity": "real"}), 0),
+    (dict(name="bi_mtdp_c", c_scope="mmd+fpm", distillation_modules=2, attention={"outer_sign": False}), 2),
+    (dict(name="bi_mtdp_c", dataset="nyud2_aux", distillation_modules=5,
+          attention={"gate_source": "source", "message_weights": "pairwise"}), 2)], ids=lambda o: str(o))
+def test_extra_distillation_modules(tmp_path, options, binarizers):
+    """Behind an outer sign the targets are binary, and auxiliary tasks alone have binarizers in the second module."""
+    nodes = checked_nodes(tmp_path, **options)
     assert count(nodes, "binary_attention") == 4 * options["distillation_modules"]
-    # Behind an outer sign the targets are binary, and auxiliary tasks alone have binarizers in the second module.
     second = [n for n in nodes if n.op == "binarize" and re.match(r"distillation_scale_\d_2\.", n.name)]
-    signed = options.get("attention", {}).get("outer_sign", True)
-    assert len(second) == 4 * (0 if signed and "dataset" not in options else 2)
+    assert len(second) == 4 * binarizers
+    if "c_scope" in options:
+        assert count(nodes, "binary_conv2d") == 3 * 3 * 2, "three blocks of two convolutions at three scales"
 
 
 def test_everything_binary_but_first_and_last_layers(tmp_path):
@@ -124,7 +114,6 @@ def test_dilated_resnet_with_deeplab_head(tmp_path, binary):
 
 
 @pytest.mark.parametrize("options", [
-    dict(name="mti_net", backbone="resnet_tiny", widths=WIDTHS),
     dict(name="bi_mtdp", backbone="resnet50_tiny", widths=WIDTHS),
     dict(name="bi_mtdp", backbone="resnet_tiny", widths=WIDTHS, binarize_1x1=True),
     dict(name="bi_mtdp_c", backbone="efficientnet_lite1", widths=WIDTHS),
