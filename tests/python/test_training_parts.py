@@ -8,10 +8,13 @@ import signal
 
 import pytest
 import torch
+from conftest import REPOSITORY
 from torch import nn
 
 from bimtdp_torch.blocks import basic_block
+from bimtdp_torch.configuration import read_config
 from bimtdp_torch.layers import BinaryConv2d, Sign
+from bimtdp_torch.pretraining import DEFAULTS
 from bimtdp_torch.style import PRESETS
 from bimtdp_torch.training.averages import WeightAverage
 from bimtdp_torch.training.checkpoints import changed_options
@@ -20,7 +23,7 @@ from bimtdp_torch.training.flips import FlipMonitor
 from bimtdp_torch.training.logs import CsvFile, RunLog, Window
 from bimtdp_torch.training.objective import Objective
 from bimtdp_torch.training.schedule import Schedule, learning_rate_factor, make_optimizer, parameter_groups
-from bimtdp_torch.training.settings import resolve
+from bimtdp_torch.training.settings import fill, resolve
 from bimtdp_torch.training.signals import Stopped, StopSignal
 from bimtdp_torch.training.validation import validation_score
 
@@ -51,11 +54,31 @@ def test_settings_fill_defaults_and_stay_when_resolved_again():
     (config(phases=[{"size": [32, 32], "batch": 2}]), r"train.phases\[0\].steps is missing"),
     (config({"weight": 1.0}), "distillation.teacher is missing"),
     (config({"teacher": "t.pt", "features": {"groups": ["heads"]}}), "unknown \\['heads'\\]"),
+    (config(phases=[{"size": [60, 32], "batch": 2, "steps": 3}]), "multiples of 32, got \\[60, 32\\]"),
+    (config(lr="fast"), "train.lr must be a number, got 'fast'"),
     ({"train": {}}, "section 'network' is missing"),
 ])
 def test_settings_name_what_is_wrong(broken, message):
     with pytest.raises(ValueError, match=message):
         resolve(broken)
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers():
+    assert resolve(config(lr="1e-3", vib_weight="1e-4"))["train"]["vib_weight"] == 1e-4
+
+
+CONFIGURATIONS = [p for p in sorted((REPOSITORY / "scripts" / "configs").rglob("*.yaml")) if p.parent.name != "base"]
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda p: p.stem)
+def test_committed_configurations_resolve(path):
+    content = read_config(path)
+    if "phases" not in content["train"]:
+        assert fill(content["train"], DEFAULTS, "train")["steps"] > 0
+        return
+    if content.get("distillation"):
+        content["distillation"]["teacher"] = "given on the command line"
+    assert resolve(content)["train"]["phases"]
 
 
 def test_steps_scale_shortens_the_whole_schedule():

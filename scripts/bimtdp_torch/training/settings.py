@@ -39,7 +39,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, List, Mapping
 
 from ..losses import TASK_WEIGHTS
 
@@ -61,8 +61,20 @@ DISTILLATION: Dict[str, Any] = {
 }
 FEATURES = {"weight": 1.0, "groups": list(FEATURE_GROUPS), "pre_relu": True, "every": 1}
 INIT = {"imagenet": False, "checkpoint": None}
+_HINTS = {"teacher": " (or give --teacher)"}
 CHOICES = {"train.amp": ("auto", "bf16", "off"), "train.schedule": ("cosine", "poly", "linear"),
            "distillation.maps": ("cached", "online")}
+
+
+def _number(value: Any, default: Any, where: str) -> Any:
+    """YAML 1.1 reads 1e-3 as text; a number is meant wherever the default is one."""
+    numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
+    if value is None or isinstance(value, bool) or not (numeric or where.endswith("lr")):
+        return value
+    try:
+        return float(value) if isinstance(value, str) else value + 0
+    except (TypeError, ValueError):
+        raise ValueError(f"{where} must be a number, got {value!r}") from None
 
 
 def fill(section: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> Dict[str, Any]:
@@ -77,7 +89,8 @@ def fill(section: Mapping[str, Any], defaults: Mapping[str, Any], where: str) ->
     result = copy.deepcopy({**{k: v for k, v in defaults.items()}, **section})
     for key, value in result.items():
         if defaults[key] is REQUIRED and (key not in section or value is None):
-            raise ValueError(f"{where}.{key} is missing")
+            raise ValueError(f"{where}.{key} is missing{_HINTS.get(key, '')}")
+        result[key] = _number(value, defaults[key], f"{where}.{key}")
         allowed = CHOICES.get(f"{where}.{key}")
         if allowed and value not in allowed:
             raise ValueError(f"{where}.{key} must be one of {', '.join(allowed)}, got {value!r}")
@@ -94,14 +107,26 @@ def _scale_steps(train: Dict[str, Any], scale: float) -> None:
     train["validate_every"] = max(1, round(train["validate_every"] * scale))
 
 
+def _resolve_phases(phases: Any) -> List[Dict[str, Any]]:
+    if not isinstance(phases, list) or not phases:
+        raise ValueError("train.phases: expected a list of {size: [H, W], batch, steps}")
+    result = [fill(phase, PHASE, f"train.phases[{n}]") for n, phase in enumerate(phases)]
+    for n, phase in enumerate(result):
+        size = phase["size"]
+        if not (isinstance(size, (list, tuple)) and len(size) == 2
+                and all(isinstance(s, int) and s >= 32 and s % 32 == 0 for s in size)):
+            raise ValueError(f"train.phases[{n}].size must be [height, width], multiples of 32, got {size!r}")
+        if phase["steps"] < 1 or phase["batch"] < 1:
+            raise ValueError(f"train.phases[{n}]: steps and batch must be at least 1")
+    return result
+
+
 def _resolve_train(section: Mapping[str, Any]) -> Dict[str, Any]:
     # YAML reads a bare "off" as False.
     train = fill({k: "off" if k == "amp" and v is False else v for k, v in section.items()}, TRAIN, "train")
     train["task_weights"] = {**TASK_WEIGHTS, **train["task_weights"]}
     train["ede"] = fill(train["ede"], TRAIN["ede"], "train.ede")
-    if not isinstance(train["phases"], list) or not train["phases"]:
-        raise ValueError("train.phases: expected a list of {size: [H, W], batch, steps}")
-    train["phases"] = [fill(p, PHASE, f"train.phases[{n}]") for n, p in enumerate(train["phases"])]
+    train["phases"] = _resolve_phases(train["phases"])
     for key, low, high in (("two_step", 0, 1), ("ema", 0, 1), ("accumulate", 1, 10_000), ("log_every", 1, 10 ** 9)):
         if not low <= train[key] <= high:
             raise ValueError(f"train.{key} must be in {low} to {high}, got {train[key]!r}")
