@@ -16,7 +16,8 @@ from .style import BinaryStyle
 HEADS = {"hrnet": HighResolutionHead, "deeplab": DeepLabHead}
 
 
-def make_head(kind: str, channels: Sequence[int], outputs: int, style: Optional[BinaryStyle], dropout: float) -> nn.Module:
+def make_head(kind: str, channels: Sequence[int], outputs: int, style: Optional[BinaryStyle],
+              dropout: float) -> nn.Module:
     """``hrnet``: all maps, joined at the finest; ``deeplab``: ASPP on the last map."""
     if kind not in HEADS:
         raise ValueError(f"head must be one of {sorted(HEADS)}, got {kind!r}")

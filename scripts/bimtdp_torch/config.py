@@ -17,6 +17,7 @@ Network section:
     widths:     ResNet, EfficientNet: four widths to which 1x1 convolutions project the maps. Defaults:
                 [18, 36, 72, 144] for EfficientNet; for MTI-Net's decoder on ResNet-50 and 101 [64, 128, 256, 512]
     conv2_binary: HRNet: whether the stem's second convolution is binary (default yes)
+    stem_width: HRNet: channels of the stem's two convolutions (default 64)
   binary parts:
     preset:     bimtdp | bireal | reactnet | irnet                   (style of binary units)
     style:      single choices that differ from the preset, see BinaryStyle (estimators, binarizer, activation, scale)
@@ -53,8 +54,8 @@ DATASETS: Dict[str, Tuple[Dict[str, int], Dict[str, int]]] = {
 }
 BACKBONES = (*hrnet.SIZES, *resnet.SIZES, *efficientnet_lite.SIZES)
 _OPTIONS = frozenset((
-    "name backbone dataset segmentation_classes dropout task binary head dilated widths conv2_binary preset style "
-    "binarize_1x1 c_scope attention distillation_modules head_binary mask_binary vib").split())
+    "name backbone dataset segmentation_classes dropout task binary head dilated widths conv2_binary stem_width preset "
+    "style binarize_1x1 c_scope attention distillation_modules head_binary mask_binary vib").split())
 _EFFICIENTNET_WIDTHS = (18, 36, 72, 144)
 _RESNET_WIDTHS = (64, 128, 256, 512)  # of the decoder on bottleneck ResNets, whose own maps have up to 2048 channels
 
@@ -66,7 +67,7 @@ def _backbone(config: Mapping[str, Any], style: Optional[BinaryStyle], baseline:
     if name in hrnet.SIZES:
         if widths is not None or config.get("dilated"):
             raise ValueError(f"network: {name} has no option 'widths' or 'dilated'")
-        return hrnet.HRNet(name, style, config.get("conv2_binary", True))
+        return hrnet.HRNet(name, style, config.get("conv2_binary", True), config.get("stem_width", 64))
     if name in resnet.SIZES:
         dilated = bool(config.get("dilated", baseline))
         if dilated and not baseline:
@@ -120,7 +121,8 @@ def build_baseline(config: Mapping[str, Any], single: bool) -> MultiTaskBaseline
     tasks, _ = _tasks(config)
     if single:
         if config.get("task") not in tasks:
-            raise ValueError(f"network.task must be one of {list(tasks)} for {config['dataset']}, got {config.get('task')!r}")
+            raise ValueError(f"network.task must be one of {list(tasks)} for {config['dataset']}, "
+                             f"got {config.get('task')!r}")
         tasks = {config["task"]: tasks[config["task"]]}
     backbone = _backbone(config, style, baseline=True)
     head = config.get("head", "deeplab" if config["backbone"] in resnet.SIZES else "hrnet")
@@ -132,8 +134,8 @@ def build_baseline(config: Mapping[str, Any], single: bool) -> MultiTaskBaseline
 def build_mti_net(config: Mapping[str, Any]) -> MTINet:
     """Full-precision MTI-Net."""
     backbone = _backbone(config, None)
-    return MTINet(backbone, *_tasks(config), dropout=config.get("dropout", 0.0), bottleneck=_bottleneck(config, backbone),
-                  distillation_modules=config.get("distillation_modules", 1))
+    return MTINet(backbone, *_tasks(config), dropout=config.get("dropout", 0.0),
+                  distillation_modules=config.get("distillation_modules", 1), bottleneck=_bottleneck(config, backbone))
 
 
 def build_bi_mtdp(config: Mapping[str, Any], bottleneck: bool = False) -> MTINet:

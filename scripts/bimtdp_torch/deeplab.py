@@ -23,7 +23,8 @@ class PooledBranch(nn.Sequential):
     """Global average, 1x1 (key 1), BN (key 2), ReLU, and the one pixel spread over the map again."""
 
     def __init__(self, cin: int, width: int):
-        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Conv2d(cin, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Conv2d(cin, width, 1, bias=False), nn.BatchNorm2d(width),
+                         nn.ReLU())
         self.resize = Resize("bilinear")
 
     def forward(self, x: Tensor) -> Tensor:

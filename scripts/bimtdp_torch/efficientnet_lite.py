@@ -38,7 +38,8 @@ def stages(size: str) -> List[Tuple[int, int, int, int, int]]:
     """Stages of a size: (blocks, kernel, stride, expansion, channels); first and last keep their number of blocks."""
     width, depth = SIZES[size]
     ends = (0, len(_STAGES) - 1)
-    return [(count if index in ends else math.ceil(count * depth), kernel, stride, expansion, scaled_width(channels, width))
+    return [(count if index in ends else math.ceil(count * depth), kernel, stride, expansion,
+             scaled_width(channels, width))
             for index, (count, kernel, stride, expansion, channels) in enumerate(_STAGES)]
 
 

@@ -2,7 +2,8 @@
 """HRNet backbone, float or binary, with the key names of the public MTI-Net checkpoints.
 
 The binary form keeps conv1, the 1x1 shortcut of layer1 and the 1x1 upward fusions in float; everything else is
-binary (with ``binarize_1x1`` those 1x1, too). ReLUs are dropped or replaced by the style's activation, for a sign behind a ReLU would be constant.
+binary (with ``binarize_1x1`` those 1x1, too). ReLUs are dropped or replaced by the style's activation, for a sign
+behind a ReLU would be constant.
 """
 
 from __future__ import annotations
@@ -76,28 +77,32 @@ class HRModule(nn.Module):
 
 
 class HRNet(nn.Module):
-    """(B, 3, H, W) photo -> list of four maps of strides 4, 8, 16 and 32 (H, W multiples of 32)."""
+    """(B, 3, H, W) photo -> list of four maps of strides 4, 8, 16 and 32 (H, W multiples of 32).
 
-    def __init__(self, size: str = "hrnet_w18", style: Optional[BinaryStyle] = None, binary_conv2: bool = True):
+    ``stem_width``: channels of the two stem convolutions (the public networks have 64).
+    """
+
+    def __init__(self, size: str = "hrnet_w18", style: Optional[BinaryStyle] = None, binary_conv2: bool = True,
+                 stem_width: int = 64):
         super().__init__()
         spec = SIZES[size]
         self.channels, self.strides = spec.channels, (4, 8, 16, 32)
         channels = spec.channels
         momentum = _FLOAT_MOMENTUM if style is None else 0.1
-        self.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(64, momentum=momentum)
-        self.activation1 = nn.ReLU() if style is None else style.act(64)
+        self.conv1 = nn.Conv2d(3, stem_width, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem_width, momentum=momentum)
+        self.activation1 = nn.ReLU() if style is None else style.act(stem_width)
         self.binary_conv2 = style is not None and binary_conv2
         if self.binary_conv2:
-            self.binarize2, self.conv2 = style.binarize(64), style.conv(64, 64, 3, 2)
+            self.binarize2, self.conv2 = style.binarize(stem_width), style.conv(stem_width, stem_width, 3, 2)
             self.shortcut2 = nn.AvgPool2d(2, 2)
         else:
-            self.conv2 = nn.Conv2d(64, 64, 3, stride=2, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(64, momentum=momentum)
-        self.activation2 = nn.ReLU() if style is None else style.act(64)
+            self.conv2 = nn.Conv2d(stem_width, stem_width, 3, stride=2, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(stem_width, momentum=momentum)
+        self.activation2 = nn.ReLU() if style is None else style.act(stem_width)
         self.layer1 = nn.Sequential(*[
-            Bottleneck(64 if n == 0 else 256, 64, momentum) if style is None
-            else BinaryBottleneck(64 if n == 0 else 256, 64, style) for n in range(spec.bottlenecks)])
+            Bottleneck(stem_width if n == 0 else 256, 64, momentum) if style is None
+            else BinaryBottleneck(stem_width if n == 0 else 256, 64, style) for n in range(spec.bottlenecks)])
 
         def unit(cin: int, cout: int, stride: int) -> nn.Sequential:
             return conv_unit(cin, cout, stride, style, momentum=momentum)

@@ -37,7 +37,7 @@ class Initialisation:
     ignored: List[str] = field(default_factory=list)  # of the checkpoint, absent from the network
 
     def notes(self) -> Dict[str, str]:
-        """Tensor of the network -> what happened to it: "loaded", "loaded from ...", "missing" or "other shape: ..."."""
+        """Tensor of the network -> "loaded", "loaded from ...", "missing" or "other shape: ..."."""
         notes = {key: "loaded" if key == source else f"loaded from {source}" for key, source in self.used.items()}
         notes.update({key: "missing" for key in self.fresh})
         notes.update({key: f"other shape: {shape}" for key, shape in self.misfits.items()})
@@ -47,8 +47,8 @@ class Initialisation:
         used = Counter(key.split(".")[0] for key in self.used)
         every = used + Counter(key.split(".")[0] for key in [*self.fresh, *self.misfits])
         parts = ", ".join(f"{part} {used[part]}/{count}" for part, count in sorted(every.items()))
-        return (f"{len(self.used)} tensors used ({parts}), {len(self.fresh)} left fresh, {len(self.misfits)} did not fit, "
-                f"{len(self.ignored)} of the checkpoint ignored")
+        return (f"{len(self.used)} tensors used ({parts}), {len(self.fresh)} left fresh, {len(self.misfits)} did not "
+                f"fit, {len(self.ignored)} of the checkpoint ignored")
 
 
 def _sources(key: str, task: str, bare_backbone: bool) -> List[str]:

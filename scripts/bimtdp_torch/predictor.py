@@ -11,10 +11,11 @@ from .bottleneck import Bottlenecks
 from .layers import Resize
 
 Maps = Dict[str, Tensor]
+SIDE_MULTIPLE = 32  # the coarsest scale's stride
 
 
 class PreActivations:
-    """While active, remembers what the given ReLUs were fed: ``before(y)`` is the map whose ReLU is y, else y itself."""
+    """While active, remembers what the given ReLUs read: ``before(y)`` is the map whose ReLU is y, else y itself."""
 
     def __init__(self, layers: Sequence[nn.Module]):
         self.layers = [layer for layer in layers if isinstance(layer, nn.ReLU)]
@@ -87,6 +88,9 @@ class DensePredictor(nn.Module):
         ``pre_relu``: maps that a ReLU made are given as they are before it (teacher and student alike: what a binary
         network has there is signed).
         """
+        if x.shape[-2] % SIDE_MULTIPLE or x.shape[-1] % SIDE_MULTIPLE:
+            raise ValueError(f"input of {x.shape[-2]}x{x.shape[-1]} pixels: height and width must be multiples of "
+                             f"{SIDE_MULTIPLE}")
         with PreActivations(self.final_activations() if pre_relu else []) as recorded:
             maps = self.backbone(x)
             outputs: Dict[str, Any] = {"backbone": maps}

@@ -58,7 +58,7 @@ VARIANTS = [  # together every option of the network section
     dict(name="mti_net", backbone="efficientnet_lite0", widths=[16, 24, 32, 48]),
     dict(name="mti_net", backbone="resnet50_tiny", widths=WIDTHS),
     dict(name="bi_mtdp"), dict(name="bi_mtdp", dataset="pascal_small", mask_binary=True, preset="reactnet"),
-    dict(name="bi_mtdp", preset="irnet", binarize_1x1=True, conv2_binary=False),
+    dict(name="bi_mtdp", preset="irnet", binarize_1x1=True, conv2_binary=False, stem_width=40),
     dict(name="bi_mtdp", backbone="resnet_tiny", widths=WIDTHS, head_binary=False),
     dict(name="bi_mtdp_f"), dict(name="bi_mtdp_f", preset="bireal", vib={"mu": "binary"}, distillation_modules=5),
     dict(name="bi_mtdp_f", vib={"mu": "binary_input"}, dataset="nyud2_aux", distillation_modules=2),
@@ -179,8 +179,8 @@ def test_no_relu_in_front_of_a_sign():
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_task_set_has_every_network(dataset):
     tasks = list(DATASETS[dataset][0])
-    for options in (dict(name="single_task", task=tasks[-1], binary=True), dict(name="multi_task"), dict(name="mti_net"),
-                    dict(name="bi_mtdp_f"), dict(name="bi_mtdp_c", c_scope="decoder")):
+    for options in (dict(name="single_task", task=tasks[-1], binary=True), dict(name="multi_task"),
+                    dict(name="mti_net"), dict(name="bi_mtdp_f"), dict(name="bi_mtdp_c", c_scope="decoder")):
         model = tiny(**options, dataset=dataset).eval()
         with torch.no_grad():
             maps = model(torch.zeros(1, 3, 32, 32))
@@ -205,6 +205,11 @@ def test_checkpoint_round_trip(tmp_path):
     x = torch.randn(1, 3, 32, 32)
     assert loaded_config == config
     assert torch.equal(loaded(x)["depth"], model(x)["depth"])
+
+
+def test_size_of_the_input_is_checked():
+    with pytest.raises(ValueError, match="40x64 pixels: height and width must be multiples of 32"):
+        tiny("mti_net").training_outputs(torch.zeros(2, 3, 40, 64))
 
 
 @pytest.mark.parametrize("options,message", [
