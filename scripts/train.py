@@ -4,9 +4,11 @@
 
 Several processes: torchrun --nproc-per-node N scripts/train.py CONFIG --data DIR
 
-OUTPUT gets config.yaml (the resolved configuration), losses.csv, validation.csv, tensorboard/, losses.png, last.pt (all
-that resuming needs), best.pt (best on the validation frames) and final.pt (the last step's network with exact statistics).
-SIGINT and SIGTERM end the run after the step in progress, with last.pt saved; the exit code is then 130 or 143.
+OUTPUT gets config.yaml (the resolved configuration), losses.csv, validation.csv, tensorboard/, losses.png, last.pt
+(all that resuming needs), best.pt (best on the validation frames) and final.pt (the last step's network with exact
+statistics of batch normalisation).
+SIGINT and SIGTERM end the run after the step in progress, with last.pt saved; the exit code is then 130 or 143
+(torchrun has its own: 1). Exit code 2: the configuration, a file or the run itself is at fault; the message says what.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch import fused  # noqa: E402
 from bimtdp_torch.configuration import dump_config, read_config  # noqa: E402
+from bimtdp_torch.export.errors import ConversionError  # noqa: E402
 from bimtdp_torch.training import Stopped, Trainer  # noqa: E402
 from bimtdp_torch.training.parallel import Parallel  # noqa: E402
 from bimtdp_torch.training.settings import resolve  # noqa: E402
@@ -29,7 +32,7 @@ from bimtdp_torch.training.settings import resolve  # noqa: E402
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, help="YAML file, e.g. scripts/configs/bi_mtdp_c_lite0_nyud4.yaml")
-    parser.add_argument("--data", type=Path, required=True, help="folder with image/ depth/ label/ normal/ edge/ train.txt")
+    parser.add_argument("--data", type=Path, required=True, help="folder of NYUD (image/, depth/ ..) or PASCAL")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
     parser.add_argument("--device", default="auto", help="auto (CUDA where there is one), cpu or cuda")
     parser.add_argument("--threads", type=int, help="threads of PyTorch (a resumed run needs the same number)")
@@ -63,7 +66,7 @@ def main() -> int:
     try:
         config = read(arguments)
         parallel = Parallel(arguments.device)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     if arguments.threads:
@@ -73,13 +76,14 @@ def main() -> int:
     suffix = "" if arguments.seed is None else f"_seed{arguments.seed}"
     output = arguments.output or Path("runs") / (config["name"] + suffix)
     if parallel.main:
-        print(f"{dump_config(config)}# {parallel.world} process(es) on {parallel.device.type}, output: {output}", flush=True)
+        print(f"{dump_config(config)}# {parallel.world} process(es) on {parallel.device.type}, output: {output}",
+              flush=True)
     try:
         Trainer(config, arguments.data, output, parallel).run(arguments.stop_after)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return stopped.exit_code
-    except ValueError as error:
+    except (ValueError, OSError, ConversionError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     finally:

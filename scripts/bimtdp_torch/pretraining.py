@@ -73,7 +73,8 @@ def load_photos(source: Path, size: int) -> Tuple[Tensor, Tensor, List[str]]:
     return torch.from_numpy(np.stack(pixels)), torch.tensor([names.index(f) for f in folders]), names
 
 
-def random_crops(photos: Tensor, seed: int, step: int, batch: int, size: int, colour: float) -> Tuple[Tensor, List[int]]:
+def random_crops(photos: Tensor, seed: int, step: int, batch: int, size: int,
+                 colour: float) -> Tuple[Tensor, List[int]]:
     """Random crops of random photos, mirrored half of the time, (B, 3, size, size), and which photos they are of."""
     rng, side = generator(seed, 2, step), photos.shape[-1]
     indices = batch_indices(seed, step, batch, len(photos))
@@ -139,8 +140,8 @@ class BackbonePretrainer:
         """One optimizer step; detached losses."""
         factor = learning_rate_factor(self.step, self.total, self.train["warmup"])
         self.optimizer.param_groups[0]["lr"] = self.train["lr"] * factor
-        image, indices = random_crops(self.photos, self.seed, self.step, int(self.train["batch"]), int(self.train["size"]),
-                                      self.train["colour"])
+        image, indices = random_crops(self.photos, self.seed, self.step, int(self.train["batch"]),
+                                      int(self.train["size"]), self.train["colour"])
         image = image.to(self.device, memory_format=torch.channels_last)
         with autocast(self.device, self.bf16):
             with torch.no_grad():
@@ -152,7 +153,8 @@ class BackbonePretrainer:
         norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.train["clip_norm"])
         self.optimizer.step()
         self.step += 1
-        return {"total": total.detach(), **{key: value.detach() for key, value in losses.items()}, "gradient_norm": norm}
+        losses["total"] = total
+        return {**{key: value.detach() for key, value in losses.items()}, "gradient_norm": norm}
 
     def save(self, name: str, state: bool) -> None:
         """The backbone with the names that it has in a network, so that ``init.checkpoint`` takes it."""
@@ -188,7 +190,8 @@ class BackbonePretrainer:
 
     def _loop(self, stop: StopSignal) -> None:
         size, batch = int(self.train["size"]), int(self.train["batch"])
-        progress = Progress(self.config["name"], PhaseList([Phase(0, self.total, (size, size), batch)]), self.step, True)
+        phases = PhaseList([Phase(0, self.total, (size, size), batch)])
+        progress = Progress(self.config["name"], phases, self.step, True)
         while self.step < self.total:
             self.window.add(self.train_step())
             progress.advance(self.step)

@@ -61,6 +61,8 @@ def cached_teacher_maps(options: Mapping[str, Any], frames: Frames, size: Tuple[
 
     The file's name holds a digest of teacher, size and frames, so runs may share a folder.
     """
+    if not isinstance(frames, Frames):
+        raise ValueError("distillation.maps: maps of whole photos cannot follow PASCAL's rotations; use online")
     folder = Path(options["cache"] or output)
     cache = folder / f"teacher_maps_{_cache_key(options, size, frames, bf16)}.pt"
     if not cache.exists():

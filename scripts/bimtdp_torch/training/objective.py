@@ -64,5 +64,6 @@ class Objective:
             groups = feature_losses(outputs, taught["features"])
             term = sum(groups.values())
             total = total + self.features["weight"] * term
-            losses.update({f"features_{group}": loss.detach() for group, loss in groups.items()}, features=term.detach())
+            losses["features"] = term.detach()
+            losses.update({f"features_{group}": loss.detach() for group, loss in groups.items()})
         return {**losses, "total": total}

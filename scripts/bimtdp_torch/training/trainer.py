@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from ..config import build_network
 from ..configuration import dump_config
-from ..datasets import data_family
 from ..losses import ValidCounts
 from .averages import WeightAverage
 from .batch_norm import freeze, recalibrate
@@ -63,7 +62,8 @@ class Trainer:
         self.optimizer = make_optimizer(parameter_groups(self.network, self.train))
         self.schedule = Schedule(self.train, self.network, self.optimizer)
         tasks = list({**self.network.tasks, **self.network.auxiliary})
-        self.batches = Batches(self.config["network"]["dataset"], tasks, Path(data), self.train, self.schedule, self.parallel)
+        self.batches = Batches(self.config["network"]["dataset"], tasks, Path(data), self.train, self.schedule,
+                               self.parallel)
         self.validator = Validator(self.network, self.batches.validation, self.schedule.phases[-1].size, self.bf16,
                                    self.train["best"], self.log)
         self.average = WeightAverage(self.network, self.train["ema"]) if self.train["ema"] > 0 else None
@@ -94,7 +94,7 @@ class Trainer:
         for name, (old, new) in changed_options(state["config"], self.config).items():
             self._say(f"warning: {name} was {old!r} when last.pt was written and is {new!r} now")
         if state["processes"] != self.parallel.world:
-            self._say(f"warning: last.pt was written by {state['processes']} processes; the result will not be bit-equal")
+            self._say(f"warning: last.pt is of {state['processes']} processes; the result will not be bit-equal")
         self.network.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average and state["average"]:
@@ -147,15 +147,15 @@ class Trainer:
         else:
             self.skipped += 1
             if self.skipped >= _MAX_SKIPPED:
-                raise RuntimeError(f"step {self.step}: no finite gradient in {_MAX_SKIPPED} steps; lower train.lr")
-        learning_rate = torch.tensor(factor * self.train["lr"])
-        return {**losses, "gradient_norm": norm, "learning_rate": learning_rate, "skipped": 1 - norm.isfinite().float()}
+                raise ValueError(f"step {self.step}: no finite gradient in {_MAX_SKIPPED} steps; lower train.lr")
+        return {**losses, "gradient_norm": norm, "learning_rate": torch.tensor(factor * self.train["lr"]),
+                "skipped": 1 - norm.isfinite().float()}
 
     def _log_row(self, progress: Progress) -> None:
         """Means over the processes and the steps since the last row."""
         means = self.window.means()
         keys = [key for key in means if key not in ("gradient_norm", "learning_rate", "skipped")]
-        values = self.parallel.total(torch.tensor([means[key] for key in keys], device=self.device))
+        values = self.parallel.total(torch.tensor([means[key] for key in keys], dtype=torch.float64, device=self.device))
         means.update(zip(keys, (values / self.parallel.world).tolist()))
         self.window.clear()
         flips = self.flips.rates()
@@ -172,12 +172,11 @@ class Trainer:
         if not self.objective.cached_maps or self.batches.teacher is not None:
             return
         options = self.config["distillation"]
-        if data_family(self.config["network"]["dataset"]) != "nyud":
-            raise ValueError("distillation.maps: maps of whole photos cannot follow PASCAL's rotations; use online")
         size = tuple(options["size"] or self.schedule.phases[-1].size)
 
         def maps():
-            return cached_teacher_maps(options, self.batches.frames, size, self.bf16, self.output, self.device, stop.check)
+            return cached_teacher_maps(options, self.batches.frames, size, self.bf16, self.output, self.device,
+                                       stop.check)
 
         if self.parallel.main:
             self.batches.teacher = maps()
@@ -215,10 +214,10 @@ class Trainer:
         """Trains to the end, or to step ``stop_after`` (for tests). Raises ``Stopped`` after a signal."""
         with StopSignal() as stop:
             self.resume()
-            if self.step >= self.schedule.total and (self.output / "final.pt").exists():
-                self._say(f"finished already: {self.output / 'final.pt'}")
-                return
             try:
+                if self.step >= self.schedule.total and (self.output / "final.pt").exists():
+                    self._say(f"finished already: {self.output / 'final.pt'}")
+                    return
                 self.prepare_teacher(stop)
                 if self.parallel.main:
                     (self.output / "config.yaml").write_text(dump_config(self.config))
