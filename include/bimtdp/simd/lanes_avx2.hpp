@@ -138,9 +138,13 @@ struct Words {
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {_mm256_or_si256(a.r, b.r)}; }
 [[nodiscard]] inline Words and_not(Words a, Words b) noexcept { return {_mm256_andnot_si256(b.r, a.r)}; }
-[[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return a ^ b ^ c; }
-[[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept {
-  return Words{_mm256_andnot_si256(sum.r, (a | b).r)} | (a & b);
+[[nodiscard]] inline Words add_pair(Words& ones, Words x0, Words x, Words w0, Words w) noexcept {
+  const Words both = x ^ w, carry = ones ^ and_not(x0 ^ w0 ^ ones, both);
+  ones = ones ^ both;
+  return carry;
+}
+[[nodiscard]] inline Words add_pair(Words& ones, const std::uint32_t* x, Words w0, Words w) noexcept {
+  return add_pair(ones, Words::set(x[0]), Words::set(x[1]), w0, w);
 }
 
 /// Popcounts of nibbles by table look-up, summed per byte: at most 31 words of 8 a byte.

@@ -14,9 +14,9 @@
 //                   Comparisons with NaN are false.
 //   to_bits(mask[, part])   lane i in bit i, lanes outside the part 0.    mask_of(bits)   the reverse.
 //   to_float(Ints), as_ints(Floats), as_floats(Ints), shift_left<n>(Ints), shift_right<n>(Ints) (arithmetic).
-//   Words           `width` lanes of 32 bits: load, set, ^ & |, and_not(a, b), xor3(a, b, c), and carry_of(a, b, sum), the carry of
-//   adding a, b and
-//                   a third whose bitwise sum is `sum`.  One lane is one output channel.
+//   Words           `width` lanes of 32 bits: load, set, ^ & |, and_not(a, b).  One lane is one output channel.
+//                   add_pair(ones, x0, x, w0, w) adds x0 ^ w0 and x1 ^ w1 bitwise to `ones` and returns the carry; the second
+//                   words are given as x = x0 ^ x1 and w = w0 ^ w1.  add_pair(ones, p, w0, w): x0 and x are p[0] and p[1].
 //                   set_two(p, Split::at(n)): p[0] in the first n lanes, p[2] in the others; reads p[0] to p[3].
 //   Longs           `width` lanes of 64 bits, each two halves in memory, the lower first: set, ^ &, << and >> by less than 64,
 //                   load(p), load(p, stride) and load_halves(p, stride) (upper halves 0), `stride` halves apart; store.
@@ -231,8 +231,14 @@ struct Words {
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {a.r & b.r}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {a.r | b.r}; }
 [[nodiscard]] inline Words and_not(Words a, Words b) noexcept { return {a.r & ~b.r}; }
-[[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return a ^ b ^ c; }
-[[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept { return {(a.r & b.r) | ((a.r | b.r) & ~sum.r)}; }
+[[nodiscard]] inline Words add_pair(Words& ones, Words x0, Words x, Words w0, Words w) noexcept {
+  const Words both = x ^ w, carry = ones ^ and_not(x0 ^ w0 ^ ones, both);
+  ones = ones ^ both;
+  return carry;
+}
+[[nodiscard]] inline Words add_pair(Words& ones, const std::uint32_t* x, Words w0, Words w) noexcept {
+  return add_pair(ones, Words::set(x[0]), Words::set(x[1]), w0, w);
+}
 
 /// Popcounts of bytes by partial sums, summed per byte: at most 31 words of 8 a byte.
 struct BitCount {
@@ -255,7 +261,6 @@ struct BitCount {
     return {IntBatch::load_aligned(reinterpret_cast<const std::int32_t*>(lanes))};
   }
 };
-
 using Longs = OneLong;
 
 /// Sixteen vector registers, most of them needed by the popcount and the emulated fma; thirty-two and no emulation on Arm.

@@ -37,8 +37,14 @@ struct Words {
 [[nodiscard]] inline Words operator&(Words a, Words b) noexcept { return {vandq_u32(a.r, b.r)}; }
 [[nodiscard]] inline Words operator|(Words a, Words b) noexcept { return {vorrq_u32(a.r, b.r)}; }
 [[nodiscard]] inline Words and_not(Words a, Words b) noexcept { return {vbicq_u32(a.r, b.r)}; }
-[[nodiscard]] inline Words xor3(Words a, Words b, Words c) noexcept { return a ^ b ^ c; }
-[[nodiscard]] inline Words carry_of(Words a, Words b, Words sum) noexcept { return Words{vbicq_u32((a | b).r, sum.r)} | (a & b); }
+[[nodiscard]] inline Words add_pair(Words& ones, Words x0, Words x, Words w0, Words w) noexcept {
+  const Words both = x ^ w, carry = ones ^ and_not(x0 ^ w0 ^ ones, both);
+  ones = ones ^ both;
+  return carry;
+}
+[[nodiscard]] inline Words add_pair(Words& ones, const std::uint32_t* x, Words w0, Words w) noexcept {
+  return add_pair(ones, Words::set(x[0]), Words::set(x[1]), w0, w);
+}
 
 /// Popcounts of bytes, summed per byte: at most 31 words of 8 a byte.
 struct BitCount {
@@ -52,7 +58,6 @@ struct BitCount {
     return {vreinterpretq_s32_u32(sums)};
   }
 };
-
 /// Thirty-two vector registers.
 struct TileShape {
   static constexpr int single_pixels = 12, pair_pixels = 0, quad_pixels = 0;
