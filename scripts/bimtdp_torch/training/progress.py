@@ -22,8 +22,8 @@ def format_seconds(seconds: float) -> str:
 class Progress:
     """Time left is reckoned in pixels, for the phases' steps cost different times."""
 
-    def __init__(self, name: str, schedule: PhaseList, step: int, shown: bool):
-        self.schedule, self.step, self.first = schedule, step, step
+    def __init__(self, name: str, schedule: PhaseList, step: int, shown: bool, seconds: float = 0.0):
+        self.schedule, self.step, self.first, self._before = schedule, step, step, seconds
         self._started, self._photos = time.monotonic(), 0
         self._bar = tqdm(total=schedule.total, initial=step, desc=name, mininterval=2, dynamic_ncols=True,
                          disable=not shown, bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}")
@@ -37,8 +37,12 @@ class Progress:
                                   refresh=False)
         self._bar.update(1)
 
+    def seconds(self) -> float:
+        """Of training so far, with those (``seconds`` at the start) before it was resumed."""
+        return self._before + time.monotonic() - self._started
+
     def rate(self) -> float:
-        """Photos a second since the start."""
+        """Photos a second since the start, or since it was resumed."""
         return self._photos / max(1e-9, time.monotonic() - self._started)
 
     def seconds_left(self) -> float:

@@ -68,9 +68,7 @@ class Trainer:
                                    self.train["best"], self.log)
         self.average = WeightAverage(self.network, self.train["ema"]) if self.train["ema"] > 0 else None
         self.flips, self.window = FlipMonitor(self.network), Window()
-        self.step, self.skipped = 0, 0
-
-    # -- state -----------------------------------------------------------------------------------------------------
+        self.step, self.skipped, self.seconds = 0, 0, 0.0
 
     def _say(self, text: str) -> None:
         if self.parallel.main:
@@ -82,7 +80,7 @@ class Trainer:
         if state:
             checkpoint.update(
                 optimizer=self.optimizer.state_dict(), best=self.validator.best, window=self.window.state(),
-                flips=self.flips.state(), processes=self.parallel.world, skipped=self.skipped,
+                flips=self.flips.state(), processes=self.parallel.world, skipped=self.skipped, seconds=self.seconds,
                 average=self.average.average if self.average else None)
         save_atomically(checkpoint, path)
 
@@ -101,7 +99,8 @@ class Trainer:
             self.average.load(state["average"])
         self.window.load(state["window"])
         self.flips.load(state["flips"])
-        self.step, self.validator.best, self.skipped = state["step"], state["best"], state["skipped"]
+        self.validator.best = state["best"]
+        self.step, self.skipped, self.seconds = (state[key] for key in ("step", "skipped", "seconds"))
         self._say(f"resumed at step {self.step} of {self.schedule.total}")
         return True
 
@@ -161,8 +160,8 @@ class Trainer:
         flips = self.flips.rates()
         if self.parallel.main:
             height, width = self.schedule.phase(self.step - 1).size
-            self.log.training_row(self.step, {**means, "height": height, "width": width,
-                                              "photos_per_second": round(progress.rate(), 2)}, flips)
+            pace = {"photos_per_second": round(progress.rate(), 2), "seconds": round(self.seconds, 1)}
+            self.log.training_row(self.step, {**means, "height": height, "width": width, **pace}, flips)
             progress.show(means, flips)
 
     # -- the run ---------------------------------------------------------------------------------------------------
@@ -178,11 +177,10 @@ class Trainer:
             return cached_teacher_maps(options, self.batches.frames, size, self.bf16, self.output, self.device,
                                        stop.check)
 
-        if self.parallel.main:
-            self.batches.teacher = maps()
-        self.parallel.barrier()
-        if not self.parallel.main:
-            self.batches.teacher = maps()
+        for turn in (True, False):  # the others read what the main process computed
+            if self.parallel.main == turn:
+                self.batches.teacher = maps()
+            self.parallel.barrier()
 
     def _validate(self, note: str) -> None:
         if self.validator.frames is not None and self.validator(self.step, note):
@@ -231,10 +229,11 @@ class Trainer:
                 self.log.close()
 
     def _loop(self, stop: StopSignal, last: int) -> None:
-        progress = Progress(self.config["name"], self.schedule, self.step, self.parallel.main)
+        progress = Progress(self.config["name"], self.schedule, self.step, self.parallel.main, self.seconds)
         while self.step < last:
             self.window.add(self.train_step())
             progress.advance(self.step)
+            self.seconds = progress.seconds()
             stopping = self.parallel.any(stop.received is not None)
             if self.step % self.train["log_every"] == 0 or self.step == self.schedule.total:
                 self._log_row(progress)
