@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two processes, and accumulated pieces, train like one process on the whole batch.
+"""Two processes, accumulated pieces and bf16 train like one process on the whole batch in float32.
 
 Batch normalisation sees the whole batch in two processes (its sums are exchanged), so that equality must hold for a
 whole float network (in a binary one rounding turns some signs, and losses agree to about 1e-3 only). Accumulated
@@ -67,6 +67,21 @@ def test_accumulated_pieces_have_the_gradients_of_the_batch(data_folder, tmp_pat
     largest = max(g.abs().max().item() for g in gradients.values())
     for name, gradient in gradients.items():
         torch.testing.assert_close(piece_gradients[name], gradient, rtol=1e-3, atol=1e-5 * largest)
+
+
+def test_bf16_trains_like_float32(data_folder, tmp_path):
+    torch.set_num_threads(1)
+    rows = []
+    for amp in ("off", "bf16"):
+        config = copy.deepcopy(CONFIG)
+        config["train"].update(amp=amp, ema=0.0)
+        trainer = Trainer(config, data_folder, tmp_path / amp)
+        trainer.training_mode()
+        rows.append({key: value.item() for key, value in trainer.train_step().items()})
+    exact, rounded = rows
+    assert rounded["total"] != exact["total"]
+    for key in ("total", "semseg", "normals", "edge", "depth"):
+        assert rounded[key] == pytest.approx(exact[key], rel=0.02), key
 
 
 def test_a_batch_that_cannot_be_cut_is_refused(data_folder, tmp_path):

@@ -56,7 +56,8 @@ def test_settings_fill_defaults_and_stay_when_resolved_again():
     (config({"teacher": "t.pt", "features": {"groups": ["heads"]}}), "unknown \\['heads'\\]"),
     (config(phases=[{"size": [60, 32], "batch": 2, "steps": 3}]), "multiples of 32, got \\[60, 32\\]"),
     (config(lr="fast"), "train.lr must be a number, got 'fast'"),
-    ({"train": {}}, "section 'network' is missing"),
+    ({"train": {}}, "configuration.network is missing"),
+    ({**config(), "distilation": {}}, "unknown option 'distilation'; did you mean 'distillation'"),
 ])
 def test_settings_name_what_is_wrong(broken, message):
     with pytest.raises(ValueError, match=message):

@@ -46,6 +46,8 @@ from ..losses import TASK_WEIGHTS
 FEATURE_GROUPS = ("backbone", "features", "distilled", "hidden")
 REQUIRED = object()
 
+SECTIONS: Dict[str, Any] = {"name": "train", "network": REQUIRED, "init": None, "distillation": None, "train": REQUIRED,
+                            "steps_scale": 1.0}
 TRAIN: Dict[str, Any] = {
     "seed": 0, "lr": REQUIRED, "backbone_lr": None, "schedule": "cosine", "warmup": 200, "weight_decay": 0.0,
     "binary_weight_decay": 0.0, "clip_norm": 10.0, "task_weights": dict(TASK_WEIGHTS), "deep_supervision": 1.0,
@@ -135,10 +137,7 @@ def _resolve_train(section: Mapping[str, Any]) -> Dict[str, Any]:
 
 def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, Any]:
     """The configuration with all defaults of training filled in; ``steps_scale`` shortens or stretches it."""
-    for section in ("network", "train"):
-        if section not in config:
-            raise ValueError(f"configuration: the section {section!r} is missing")
-    result = {"name": config.get("name", "train"), **copy.deepcopy(dict(config))}
+    result = fill(config, SECTIONS, "configuration")
     result["init"] = fill(config.get("init") or {}, INIT, "init")
     result["train"] = _resolve_train(config["train"])
     if config.get("distillation"):
@@ -152,5 +151,5 @@ def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, An
             result["distillation"]["features"] = features
     if steps_scale != 1.0:
         _scale_steps(result["train"], steps_scale)
-        result["steps_scale"] = steps_scale
+        result["steps_scale"] *= steps_scale
     return result
