@@ -14,9 +14,11 @@ import pytest
 import torch
 from convert_tools import REPOSITORY
 
+from bimtdp_torch.config import build_network
 from bimtdp_torch.export import Options, convert, load_source
 from bimtdp_torch.export.pipeline import Conversion
 from bimtdp_torch.export.verify import build_verify_model, compare_with_pytorch
+from bimtdp_torch.initialisation import initialise_from
 
 FOLDER = Path(os.environ.get("BIMTDP_FIXTURES", REPOSITORY.parent / "shared" / "fixtures")) / "mti_net_w18_nyud2"
 TIERS = ("baseline", "sse42", "avx2", "avx512")
@@ -52,3 +54,15 @@ def test_outputs_of_the_public_code(source, tmp_path):
     report = compare_with_pytorch(build_verify_model(), conversion.output, conversion.nodes, quiet=True)
     differences = {output["task"]: output["free"]["max_difference"] for output in report["outputs"]}
     assert set(differences) == {"semseg", "depth"} and max(differences.values()) <= 1e-4, differences
+
+
+def test_it_starts_the_variants(source):
+    """Everything but what the float network does not have comes from the checkpoint."""
+    state = source.network.state_dict()
+    pairwise = {"gate_source": "source", "message_weights": "pairwise"}
+    for options, unused in ((dict(name="bi_mtdp_c", attention=pairwise), 0), (dict(name="bi_mtdp_f", attention=pairwise), 2),
+                            (dict(name="multi_task"), len(state) - 882)):
+        network = build_network({"backbone": "hrnet_w18", "dataset": "nyud2", **options})
+        result = initialise_from(network, state)
+        assert not result.misfits and len(result.ignored) == unused, "the heads' hidden biases, the decoder"
+        assert all(torch.equal(network.state_dict()[own], state[name]) for own, name in result.used.items())
