@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--photos", type=Path, required=True, help="folder or tar of JPEG or PNG files")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F", help="multiplies the steps and the warm-up")
     parser.add_argument("--threads", type=int, help="threads of PyTorch (a resumed run needs the same number)")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -37,6 +38,9 @@ def main() -> int:
         fused.enable()
     try:
         config = read_config(arguments.config)
+        for key in ("steps", "warmup"):
+            if key in config["train"]:
+                config["train"][key] = max(1, round(config["train"][key] * arguments.steps_scale))
         output = arguments.output or Path("runs") / config["name"]
         pretrainer = BackbonePretrainer(config, arguments.photos, output, arguments.device)
         print(f"{dump_config(pretrainer.config)}# {len(pretrainer.photos)} photos, output: {output}", flush=True)

@@ -16,6 +16,7 @@ from bimtdp_torch.configuration import read_config
 from bimtdp_torch.layers import BinaryConv2d, Sign
 from bimtdp_torch.pretraining import DEFAULTS
 from bimtdp_torch.style import PRESETS
+from bimtdp_torch.training import freeze, recalibrate
 from bimtdp_torch.training.averages import WeightAverage
 from bimtdp_torch.training.checkpoints import changed_options
 from bimtdp_torch.training.distillation import OnlineTeacher, feature_losses
@@ -152,6 +153,19 @@ def test_average_follows_the_formula_and_swaps_back():
     assert layer.weight.tolist() == [5.0, 5.0]
     torch.testing.assert_close(average.average["weight"], torch.full((2,), expected))
     assert layer.num_batches_tracked.dtype == torch.long and "num_batches_tracked" not in average.average
+
+
+def test_recalibration_averages_the_batches_and_spares_frozen_layers():
+    network = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2))
+    frozen = freeze(network, ["1"])
+    images = [torch.randn(4, 2, 3, 3) * 2 + 1 for _ in range(3)]
+    recalibrate(network, images, frozen)
+    torch.testing.assert_close(network[0].running_mean, torch.stack([x.mean((0, 2, 3)) for x in images]).mean(0))
+    torch.testing.assert_close(network[0].running_var, torch.stack([x.var((0, 2, 3)) for x in images]).mean(0))
+    assert network[0].momentum == 0.1 and not network.training
+    assert network[1].running_mean.tolist() == [0.0, 0.0] and not network[1].weight.requires_grad
+    with pytest.raises(ValueError, match="the network has no 2, head"):
+        freeze(network, ["0", "2", "head"])
 
 
 def test_flip_rates_count_changed_signs():

@@ -26,13 +26,14 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor], frozen: Sequence[
     """Replaces the running statistics of batch normalisation by exact averages over ``batches`` of inputs."""
     layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m not in set(frozen)]
     momenta = [m.momentum for m in layers]
+    forward = getattr(network, "maps", network)  # without the last resize, which nothing reads
     network.eval()
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
         layer.train()
     for image in batches:
-        network(image)
+        forward(image)
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum
     network.eval()
