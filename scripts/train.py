@@ -22,9 +22,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch import fused  # noqa: E402
-from bimtdp_torch.configuration import dump_config, read_config  # noqa: E402
+from bimtdp_torch.configuration import read_config  # noqa: E402
 from bimtdp_torch.export.errors import ConversionError  # noqa: E402
 from bimtdp_torch.training import Stopped, Trainer  # noqa: E402
+from bimtdp_torch.training.network_settings import describe  # noqa: E402
 from bimtdp_torch.training.parallel import Parallel  # noqa: E402
 from bimtdp_torch.training.settings import resolve  # noqa: E402
 
@@ -76,7 +77,7 @@ def main() -> int:
     suffix = "" if arguments.seed is None else f"_seed{arguments.seed}"
     output = arguments.output or Path("runs") / (config["name"] + suffix)
     if parallel.main:
-        print(f"{dump_config(config)}# {parallel.world} process(es) on {parallel.device.type}, output: {output}",
+        print(f"{describe(config)}# {parallel.world} process(es) on {parallel.device.type}, output: {output}",
               flush=True)
     try:
         Trainer(config, arguments.data, output, parallel).run(arguments.stop_after)

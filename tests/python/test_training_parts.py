@@ -8,10 +8,12 @@ import signal
 
 import pytest
 import torch
+import yaml
 from conftest import REPOSITORY
 from torch import nn
 
 from bimtdp_torch.blocks import basic_block
+from bimtdp_torch.config import build_network
 from bimtdp_torch.configuration import read_config
 from bimtdp_torch.layers import BinaryConv2d, Sign
 from bimtdp_torch.pretraining import DEFAULTS
@@ -22,6 +24,7 @@ from bimtdp_torch.training.checkpoints import changed_options
 from bimtdp_torch.training.distillation import OnlineTeacher, feature_losses
 from bimtdp_torch.training.flips import FlipMonitor
 from bimtdp_torch.training.logs import CsvFile, RunLog, Window
+from bimtdp_torch.training.network_settings import describe, resolve_network
 from bimtdp_torch.training.objective import Objective
 from bimtdp_torch.training.schedule import Schedule, learning_rate_factor, make_optimizer, parameter_groups
 from bimtdp_torch.training.settings import fill, resolve
@@ -80,7 +83,22 @@ def test_committed_configurations_resolve(path):
         return
     if content.get("distillation"):
         content["distillation"]["teacher"] = "given on the command line"
-    assert resolve(content)["train"]["phases"]
+    resolved = resolve(content)
+    again = yaml.safe_load(describe(resolved))
+    assert {**again, "network": resolved["network"]} == yaml.safe_load(yaml.safe_dump(resolved))
+
+
+@pytest.mark.parametrize("section", [
+    {"name": "single_task", "task": "edge", "backbone": "resnet18", "binary": True},
+    {"name": "multi_task", "backbone": "efficientnet_lite0"},
+    {"name": "bi_mtdp_c", "backbone": "resnet18", "c_scope": "mmd+fpm", "attention": {"identity": "real"}},
+    {"name": "bi_mtdp_f", "backbone": "hrnet_w18", "preset": "irnet", "style": {"activation": "prelu"}},
+], ids=lambda s: s["name"])
+def test_a_network_written_out_is_the_same_network(section):
+    section["dataset"] = "nyud2_aux" if section["name"] == "bi_mtdp_f" else "pascal5"
+    full = resolve_network(section)
+    assert len(full) > len(section) and resolve_network(full) == full
+    assert repr(build_network(full)) == repr(build_network(section))
 
 
 def test_steps_scale_shortens_the_whole_schedule():

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..config import build_network
-from ..configuration import dump_config
 from ..losses import ValidCounts
 from .averages import WeightAverage
 from .batch_norm import freeze, recalibrate
@@ -27,6 +26,7 @@ from .checkpoints import changed_options, initialise, load_state, save_atomicall
 from .distillation import cached_teacher_maps
 from .flips import FlipMonitor
 from .logs import RunLog, Window, plot_losses
+from .network_settings import describe
 from .objective import Objective
 from .parallel import Parallel, synchronise
 from .precision import autocast, use_bf16
@@ -218,7 +218,7 @@ class Trainer:
                     return
                 self.prepare_teacher(stop)
                 if self.parallel.main:
-                    (self.output / "config.yaml").write_text(dump_config(self.config))
+                    (self.output / "config.yaml").write_text(describe(self.config))
                     self.log.start(self.step, self.step >= self.schedule.total)
                 self.training_mode()
                 self._loop(stop, min(self.schedule.total, stop_after or self.schedule.total))

@@ -52,7 +52,7 @@ class Validator:
         self.network.eval()
         metrics = score(self.frames, torch_predictor(self.network, bf16=self.bf16), self.size)
         self.log.say(f"step {step}: validation ({note}) {format_metrics(metrics)}")
-        value = validation_score(metrics, self.rule)
+        value = float(validation_score(metrics, self.rule))
         self.log.validation_row(step, {**metrics, "score": value}, note)
         better = value > self.best
         self.best = max(self.best, value)
