@@ -13,7 +13,7 @@ from typing import Optional, Tuple
 
 from torch import Tensor, nn
 
-from .style import PRESETS, BinaryStyle  # noqa: F401  (PRESETS is looked for here)
+from .style import BinaryStyle
 
 
 def conv1x1_bn(cin: int, cout: int, momentum: float = 0.1, stride: int = 1) -> nn.Sequential:

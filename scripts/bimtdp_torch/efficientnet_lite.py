@@ -22,7 +22,6 @@ _STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80
 _FEATURE_STAGES = (1, 2, 4, 6)  # those whose last block is the last one at its stride
 SIZES: Dict[str, Tuple[float, float]] = {  # width and depth multipliers
     "efficientnet_lite0": (1.0, 1.0), "efficientnet_lite1": (1.0, 1.1), "efficientnet_lite2": (1.1, 1.2)}
-FEATURE_CHANNELS = (24, 40, 112, 320)  # of Lite0
 _STEM = 32  # not scaled in the Lite family
 _BN_EPS = 1e-3
 
@@ -124,9 +123,6 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, x: Tensor) -> List[Tensor]:
         return [project(feature) for project, feature in zip(self.projections, self.raw_features(x))]
-
-
-EfficientNetLite0 = EfficientNetLite  # its default size
 
 
 def imagenet_state_dict(size: str = "efficientnet_lite0") -> Dict[str, Tensor]:
