@@ -29,7 +29,8 @@ def main() -> int:
     parser.add_argument("--photos", type=Path, required=True, help="folder or tar of JPEG or PNG files")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F", help="multiplies the steps and the warm-up")
+    parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F",
+                        help="multiplies the steps and the warm-up")
     parser.add_argument("--threads", type=int, help="threads of PyTorch (a resumed run needs the same number)")
     arguments = parser.parse_args()
     if arguments.threads:

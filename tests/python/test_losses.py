@@ -48,7 +48,10 @@ def test_edges_and_saliency_are_class_balanced():
 
 def random_batch(count, height=32, width=64):
     generator = torch.Generator().manual_seed(0)
-    pick = lambda *values: torch.tensor(values)[torch.randint(len(values), (count, 1, height, width), generator=generator)]  # noqa: E731
+
+    def pick(*values):
+        return torch.tensor(values)[torch.randint(len(values), (count, 1, height, width), generator=generator)]
+
     normals = F.normalize(torch.randn(count, 3, height, width, generator=generator), dim=1)
     batch = {"image": torch.zeros(count, 3, height, width), "semseg": pick(0, 1, 2, 255)[:, 0],
              "human_parts": pick(0, 1, 255)[:, 0], "depth": pick(0.0, 1.0, 2.5), "sal": pick(0.0, 1.0, 1.0, 255.0),
@@ -65,7 +68,8 @@ def test_pieces_add_up_to_the_whole_batch():
     torch.manual_seed(1)
     batch = random_batch(4)
     maps = {task: torch.randn(4, channels, 8, 16) for task, channels in CHANNELS.items()}
-    initial = [{task: torch.randn(4, channels, size, 2 * size) for task, channels in CHANNELS.items()} for size in (8, 4)]
+    initial = [{task: torch.randn(4, channels, size, 2 * size) for task, channels in CHANNELS.items()}
+               for size in (8, 4)]
     whole = supervised_loss(maps, initial, batch, 0.7)
     counts = ValidCounts(batch, 2, lambda x: x)
     cut = lambda tree, part: {k: v[part] for k, v in tree.items()}  # noqa: E731

@@ -155,7 +155,8 @@ def test_backbone_pretraining(tmp_path, monkeypatch):
     for folder in ("bath", "kitchen"):
         (tmp_path / "photos" / folder).mkdir(parents=True)
         for i in range(4):
-            Image.fromarray(random.integers(0, 255, (40, 48, 3), np.uint8)).save(tmp_path / "photos" / folder / f"{i}.png")
+            photo = random.integers(0, 255, (40, 48, 3), np.uint8)
+            Image.fromarray(photo).save(tmp_path / "photos" / folder / f"{i}.png")
     config = {"name": "pretrain", "network": {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud4"},
               "train": {"steps": 4, "size": 32, "batch": 2, "photo_size": 48, "lr": 1e-3, "amp": "off", "log_every": 1}}
     BackbonePretrainer(config, tmp_path / "photos", tmp_path / "out").run()
@@ -177,7 +178,8 @@ def test_backbone_pretraining(tmp_path, monkeypatch):
         stopped.run()
     resumed = BackbonePretrainer(config, tmp_path / "photos.tar", tmp_path / "again")
     resumed.run()
-    assert all(torch.equal(state[f"backbone.{key}"], value) for key, value in resumed.parts.student.state_dict().items())
+    for key, value in resumed.parts.student.state_dict().items():
+        assert torch.equal(state[f"backbone.{key}"], value), key
 
 
 def test_calibration_corrects_depth_and_prior(data_folder, tmp_path):

@@ -47,7 +47,8 @@ def test_settings_fill_defaults_and_stay_when_resolved_again():
     assert resolved["train"]["task_weights"]["edge"] == 15.0 and resolved["train"]["task_weights"]["normals"] == 10.0
     assert resolve(resolved) == resolved
     features = resolve(config({"teacher": "t.pt", "features": {}}))["distillation"]["features"]
-    assert features == {"weight": 1.0, "groups": ["backbone", "features", "distilled", "hidden"], "pre_relu": True, "every": 1}
+    assert features == {"weight": 1.0, "groups": ["backbone", "features", "distilled", "hidden"], "pre_relu": True,
+                        "every": 1}
 
 
 @pytest.mark.parametrize("broken, message", [

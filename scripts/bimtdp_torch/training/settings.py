@@ -15,9 +15,11 @@ train:
     two_step             share of the steps with binary activations but real weights (ReActNet's first step)
     ede                  {t_min, t_max} of IR-Net's schedule, where the network has such signs
     ema                  decay of the averaged weights, e.g. 0.999; they are validated and saved; 0: off
-    accumulate           pieces into which each process cuts its part of a batch
+    accumulate           pieces into which each process cuts its part of a batch, one after another; gradients are those
+                         of the batch, but statistics of batch normalisation are each piece's own
     amp                  auto | bf16 | off; auto: bf16 where the device multiplies it natively
-    sync_batch_norm      several processes: statistics of the whole batch
+    sync_batch_norm      several processes: statistics of the whole batch, so that the number of processes does not
+                         matter (within rounding; signs of binary networks turn with it); false is faster
     fused                CPU: the compiled kernels of csrc/fused.cpp
     validation_every     every n-th run of 8 training frames is for validation (0: none); validate_every counts steps
     best                 auto (all tasks) or a metric's name: what best.pt is best in

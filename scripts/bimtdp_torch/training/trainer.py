@@ -154,8 +154,8 @@ class Trainer:
         """Means over the processes and the steps since the last row."""
         means = self.window.means()
         keys = [key for key in means if key not in ("gradient_norm", "learning_rate", "skipped")]
-        values = self.parallel.total(torch.tensor([means[key] for key in keys], dtype=torch.float64, device=self.device))
-        means.update(zip(keys, (values / self.parallel.world).tolist()))
+        values = torch.tensor([means[key] for key in keys], dtype=torch.float64, device=self.device)
+        means.update(zip(keys, (self.parallel.total(values) / self.parallel.world).tolist()))
         self.window.clear()
         flips = self.flips.rates()
         if self.parallel.main:
