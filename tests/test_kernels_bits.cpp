@@ -149,6 +149,22 @@ TEST_CASE("dot_integer") {
   }
 }
 
+TEST_CASE("correct_counts") {
+  for (std::size_t channels = 1; channels <= 75; ++channels) {
+    std::vector<std::int32_t> counts(channels + 1), above(channels), to_end(channels);
+    for (auto* values : {&counts, &above, &to_end})
+      for (std::int32_t& n : *values) n = static_cast<std::int32_t>(below(300));
+    const auto shift = static_cast<std::int32_t>(below(50));
+    std::vector<std::int32_t> expected = counts;
+    reference_table().correct_counts(expected.data(), channels, shift, above.data(), to_end.data());
+    for_each_table([&](const KernelTable& table) {
+      std::vector<std::int32_t> got = counts;
+      table.correct_counts(got.data(), channels, shift, above.data(), to_end.data());
+      REQUIRE(first_difference(got, expected) == expected.size());
+    });
+  }
+}
+
 TEST_CASE("count_bits: dense pixels with repeated thresholds too") {
   for (std::size_t channels = 1; channels <= 75; ++channels) {
     const std::size_t repeat = 1 + below(8), pixels = 1 + below(20), stride = channels + (repeat == 1 ? below(9) : 0);
@@ -163,7 +179,9 @@ TEST_CASE("count_bits: dense pixels with repeated thresholds too") {
       if (c >= channels) low[c] = low[c - channels], high[c] = high[c - channels];
       if (c < channels && below(3) == 0) counts[c] = cut;  // a tie with the threshold
     }
-    const Thresholds thresholds{low.data(), high.data(), repeat};
+    const auto shift = static_cast<std::int32_t>(below(9));
+    for (std::int32_t& n : counts) n -= shift;
+    const Thresholds thresholds{low.data(), high.data(), repeat, shift};
     std::vector<std::uint32_t> expected(pixels * ((channels + 31) / 32)), got(expected.size(), ~0u);
     reference_table().count_bits(counts.data(), stride, pixels, channels, thresholds, expected.data());
     for_each_table([&](const KernelTable& table) {

@@ -12,7 +12,7 @@ namespace {
 /// A convolution of random taps over a rectangle, the parts of its epilogue, and room for its output.
 struct ConvCase {
   std::size_t channels, depth, taps, neighbours;  // taps of the window, and how many of them lie side by side
-  std::size_t rows = 1 + below(3), pixels = below(24), step = depth * (1 + below(3)), row_step = below(40);
+  std::size_t rows = 1 + below(3), pixels = below(below(4) == 0 ? 150 : 24), step = depth * (1 + below(3)), row_step = below(40);
   std::size_t out_step = channels + below(3), out_row_step = pixels * out_step + below(5);
   Window<float> window;
   std::vector<float> weights, bias, scale, residual;
@@ -84,6 +84,7 @@ TEST_CASE("conv2d") {
   for (int round = 0; round < 200; ++round) check_dense(1 + below(150), 1 + below(20), 9, below(4), 1 + below(3), round % 4 == 0);
   for (std::size_t used = 0; used <= 49; used += 1 + below(3)) check_dense(33, 1 + below(3), 49, used, 1, below(2) == 0);
   for (int round = 0; round < 40; ++round) check_dense(1 + below(70), 1 + below(3), 1, 1, 1, true);
+  for (int round = 0; round < 100; ++round) check_dense(1 + below(3), 1 + below(20), 9, 9 - below(6), 1, round % 4 == 0);
 }
 
 TEST_CASE("depthwise_conv2d") {

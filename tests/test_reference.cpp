@@ -85,6 +85,8 @@ TEST_CASE("thresholds are a closed interval") {
   std::uint32_t bits = 0;
   reference_table().count_bits(counts, 5, 1, 5, Thresholds{low, high}, &bits);
   CHECK(bits == 0b01001u);
+  reference_table().count_bits(counts, 5, 1, 5, Thresholds{low, high, 1, 1}, &bits);
+  CHECK(bits == 0b01011u);
 }
 
 TEST_CASE("activations") {

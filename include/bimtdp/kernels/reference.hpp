@@ -111,6 +111,11 @@ inline void dot_integer(const std::int32_t* counts, std::size_t stride, std::int
     for (std::size_t c = 0; c < channels; ++c) out[p * channels + c] = valid - 2 * counts[p * stride + c];
 }
 
+inline void correct_counts(std::int32_t* counts, std::size_t channels, std::int32_t shift, const std::int32_t* above,
+                           const std::int32_t* to_end) noexcept {
+  for (std::size_t c = 0; c < channels; ++c) counts[c] += shift + above[c] - to_end[c];
+}
+
 inline void dot_float(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
                       const Epilogue& e, float* out) noexcept {
   for (std::size_t p = 0; p < pixels; ++p)
@@ -123,7 +128,7 @@ inline void count_bits(const std::int32_t* counts, std::size_t stride, std::size
   const std::size_t words = (channels + word_bits - 1) / word_bits;
   for (std::size_t p = 0; p < pixels; ++p)
     for (std::size_t c = 0; c < channels; ++c) {
-      const std::int32_t n = counts[p * stride + c];
+      const std::int32_t n = counts[p * stride + c] + thresholds.shift;
       set_bit(out + p * words, c, n >= thresholds.at_least[c] && n <= thresholds.at_most[c]);
     }
 }
@@ -302,6 +307,7 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
                                      1,
                                      k::join_bits,
                                      k::binary_gemm,
+                                     k::correct_counts,
                                      k::binary_depthwise,
                                      k::dot_integer,
                                      k::dot_float,

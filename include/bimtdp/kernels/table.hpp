@@ -104,12 +104,14 @@ struct Epilogue {
   const float* shift_out = nullptr;
 };
 
-/// bit = (n >= at_least[c] && n <= at_most[c]): one closed interval covers both signs of the scale, always and never.
+/// bit = (n >= at_least[c] && n <= at_most[c]), n = count + shift: one closed interval covers both signs of the scale, always and
+/// never.
 /// The channels' values are there `repeat` times in a row; repeat*channels is at most 4096 where repeat is above 1.
 struct Thresholds {
   const std::int32_t* at_least = nullptr;
   const std::int32_t* at_most = nullptr;
   std::size_t repeat = 1;
+  std::int32_t shift = 0;
 };
 
 /// A row of binarized attention for one target, eq. (2) and (3). y = identity, or where there are messages
@@ -134,6 +136,9 @@ struct KernelTable {
   void (*join_bits)(const JoinBits&) noexcept;
   /// counts[u*stride + b*binary_lanes + l] = sum over the words of popcount(activation xor weight).
   void (*binary_gemm)(const BinaryGemm&, std::int32_t* counts) noexcept;
+  /// counts[c] += shift + above[c] - to_end[c].
+  void (*correct_counts)(std::int32_t* counts, std::size_t channels, std::int32_t shift, const std::int32_t* above,
+                         const std::int32_t* to_end) noexcept;
   /// counts[p*depth*32 + c] = number of taps whose activation bit c differs from the weight bit. At most 2^16 taps.
   void (*binary_depthwise)(const Depthwise<std::uint32_t>&, std::int32_t* counts) noexcept;
   /// out[p*channels + c] = valid - 2*counts[p*stride + c]: the dot product of +-1 values over `valid` pairs.

@@ -104,7 +104,9 @@ class BinaryConv2d {
     const std::size_t channels = sums_.out_channels(), words = words_for<std::uint32_t>(channels);
     sums_.row(rows, y, scratch, nullptr,
               [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
-                const kernels::Thresholds thresholds = thresholds_[valid == sums_.pairs() ? 0 : 1].at(sums_.unit());
+                const std::int32_t missing = sums_.pairs() - valid;
+                kernels::Thresholds thresholds = thresholds_[static_cast<std::size_t>(missing % 2)].at(sums_.unit());
+                thresholds.shift = missing / 2;
                 sums_.table().count_bits(sums, stride, pixels, channels, thresholds, out + x * words);
               });
   }
@@ -162,7 +164,7 @@ class BinaryConv2d {
   BinaryOutput output_;
   BinarySums sums_;
   PreparedEpilogue epilogue_;
-  std::array<ThresholdTable, 2> thresholds_{};  // on counts, where valid is pairs() and one less
+  std::array<ThresholdTable, 2> thresholds_{};  // on counts, where all pairs are inside and where one is missing
 };
 
 namespace detail {

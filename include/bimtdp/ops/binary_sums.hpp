@@ -67,7 +67,7 @@ class BinarySums {
   [[nodiscard]] std::int32_t pairs() const noexcept { return static_cast<std::int32_t>(group_channels() * window_.taps()); }
 
   /// Calls finish(first pixel, pixels, valid, sums, stride) for the pixels of output row y, left to right: the dot product of
-  /// pixel p, channel c is valid - 2*sums[p*stride + c]; valid is pairs() or, where an odd number of pairs is outside, one less.
+  /// pixel p, channel c is valid - 2*sums[p*stride + c].
   /// Uses sum_bytes() of `scratch`. `target`: the row of floats that finish() will write, or null.
   template <class Finish>
   void row(PackedRows& rows, std::size_t y, Scratch scratch, const float* target, Finish&& finish) const noexcept {
@@ -195,27 +195,30 @@ class BinarySums {
     };
     std::size_t from = x;
     std::int32_t valid = 0;
+    const std::size_t tap_pairs = group_channels() * row.inside.count();  // of a column of taps
+    const auto all_columns = static_cast<std::int32_t>(tap_pairs * window_.kernel[1]);
     for (std::size_t p = x; p < end; p = std::min(run->end, end), run += p == run->end) {
-      const std::size_t missing = group_channels() * (window_.taps() - row.inside.count() * run->inside.count());
-      const std::int32_t now = pairs() - static_cast<std::int32_t>(missing % 2);
+      const std::size_t missing = tap_pairs * (window_.kernel[1] - run->inside.count());
+      const bool corrects = run->computed != run->inside;  // else the columns outside were left out
+      const std::int32_t now = all_columns - static_cast<std::int32_t>(corrects ? missing % 2 : missing);
       if (p > x && now != valid) done(from, p, valid), from = p;
       valid = now;
-      if (missing > 0) correct(*run, row, missing / 2, std::min(run->end, end) - p, row.sums + (p - x) * stride());
+      if (corrects) correct(*run, row, missing / 2, std::min(run->end, end) - p, row.sums + (p - x) * stride());
     }
     done(from, end, valid);
     return run;
   }
-  /// Takes the columns outside away and adds `shift`: half the pairs that `valid` counts too many.
+  /// Takes the columns outside away and adds `shift`, half the pairs that `valid` counts too many.
   void correct(const ColumnRun& run, const Row& row, std::size_t shift, std::size_t pixels, std::int32_t* sums) const noexcept {
     const std::size_t kw = window_.kernel[1];
-    const auto add = static_cast<std::int32_t>(shift);
     for (std::size_t p = 0; p < pixels; ++p, sums += stride()) {
-      for (std::size_t o = 0; o < out_; ++o) sums[o] += add;
+      auto add = static_cast<std::int32_t>(shift);
       for (std::size_t kx = run.computed.first; kx < run.computed.end; ++kx) {
         if (run.inside.first <= kx && kx < run.inside.end) continue;
         const std::int32_t* above = bits_.data() + (row.inside.first * kw + kx) * out_;
         const std::int32_t* to_end = bits_.data() + (row.inside.end * kw + kx) * out_;
-        for (std::size_t o = 0; o < out_; ++o) sums[o] += above[o] - to_end[o];
+        table_->correct_counts(sums, out_, add, above, to_end);
+        add = 0;
       }
     }
   }
@@ -229,10 +232,7 @@ class BinarySums {
     runs.for_each_run(longest_run(), [&](std::size_t x, std::size_t pixels) {
       const std::size_t count = runs.taps(y, x, rows.map(), words, taps);
       table_->binary_depthwise({taps, count, words, runs.columns().stride * words, pixels, weights_.data()}, sums);
-      const std::size_t missing = window_.taps() - count;
-      if (missing > 1)
-        for (std::size_t i = 0; i < pixels * stride(); ++i) sums[i] += static_cast<std::int32_t>(missing / 2);
-      finish(x, pixels, pairs() - static_cast<std::int32_t>(missing % 2), static_cast<const std::int32_t*>(sums), stride());
+      finish(x, pixels, static_cast<std::int32_t>(count), static_cast<const std::int32_t*>(sums), stride());
     });
   }
 

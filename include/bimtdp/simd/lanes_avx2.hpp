@@ -34,6 +34,9 @@ struct Floats {
     const auto at = [=](std::size_t i) { return p[i * stride]; };
     return {_mm256_setr_ps(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7))};
   }
+  [[nodiscard]] static Floats load_quads(const float* p, std::size_t stride) noexcept {
+    return {_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + stride), 1)};
+  }
   void store(float* p, Whole = {}) const noexcept { _mm256_storeu_ps(p, r); }
   void store(float* p, Part part) const noexcept { _mm256_maskstore_ps(p, part.mask, r); }
   void stream(float* p) const noexcept { _mm256_stream_ps(p, r); }

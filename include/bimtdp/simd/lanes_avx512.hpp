@@ -29,6 +29,12 @@ struct Floats {
   [[nodiscard]] static Floats gather(const float* p, std::size_t stride) noexcept {
     return {_mm512_i32gather_ps(strides(stride), p, 4)};
   }
+  [[nodiscard]] static Floats load_quads(const float* p, std::size_t stride) noexcept {
+    const auto quad = [=](std::size_t n) { return _mm_loadu_ps(p + n * stride); };
+    const __m256 low = _mm256_insertf128_ps(_mm256_castps128_ps256(quad(0)), quad(1), 1);
+    const __m256 high = _mm256_insertf128_ps(_mm256_castps128_ps256(quad(2)), quad(3), 1);
+    return {_mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1))};
+  }
   void store(float* p, Whole = {}) const noexcept { _mm512_storeu_ps(p, r); }
   void store(float* p, Part part) const noexcept { _mm512_mask_storeu_ps(p, part.mask, r); }
   void stream(float* p) const noexcept { _mm512_stream_ps(p, r); }

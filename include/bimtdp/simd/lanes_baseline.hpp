@@ -5,6 +5,7 @@
 //   Whole, Part     which lanes a load or store touches: all, or the first ones. Part::first(n), 0 < n < width.
 //   Floats, Ints    `width` lanes of float or int32: load(p[, part]), set(value), store(p[, part]); Floats::gather(p, stride)
 //                   and scatter(p, stride), stride below 2^20. A partial load gives 0 in the other lanes.
+//                   Floats::load_quads(p, stride): lanes 4n to 4n + 3 from p + n*stride.
 //                   stream(p): store past the caches where the tier can; p is a multiple of the vector's size, and
 //                   end_stream() comes before anybody else looks.
 //   transpose4(x[4])   swaps lane 4n + j of x[i] with lane 4n + i of x[j].
@@ -68,6 +69,11 @@ struct Floats {
   [[nodiscard]] static Floats gather(const float* p, std::size_t stride) noexcept {
     alignas(64) float t[width];
     for (std::size_t i = 0; i < width; ++i) t[i] = p[i * stride];
+    return {FloatBatch::load_aligned(t)};
+  }
+  [[nodiscard]] static Floats load_quads(const float* p, std::size_t stride) noexcept {
+    alignas(64) float t[width];
+    for (std::size_t i = 0; i < width; ++i) t[i] = p[i / 4 * stride + i % 4];
     return {FloatBatch::load_aligned(t)};
   }
   void store(float* p, Whole = {}) const noexcept { r.store_unaligned(p); }

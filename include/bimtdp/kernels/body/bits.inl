@@ -28,6 +28,14 @@ inline void for_bits(const std::uint32_t* bits, std::size_t pixels, std::size_t 
     for_lanes(channels, [&](std::size_t c, auto part) { visit(p, c, mask_of(bits[c / 32] >> (c % 32)), part); });
 }
 
+inline void correct_counts(std::int32_t* counts, std::size_t channels, std::int32_t shift, const std::int32_t* above,
+                           const std::int32_t* to_end) noexcept {
+  const Ints add = Ints::set(shift);
+  for_lanes(channels, [&](std::size_t c, auto part) {
+    (Ints::load(counts + c, part) + add + (Ints::load(above + c, part) - Ints::load(to_end + c, part))).store(counts + c, part);
+  });
+}
+
 inline void dot_integer(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels,
                         std::size_t channels, std::int32_t* out) noexcept {
   const Ints all = Ints::set(valid);
@@ -59,8 +67,9 @@ inline void pack_stream(std::size_t pixels, std::size_t channels, std::uint32_t*
 inline void count_bits(const std::int32_t* counts, std::size_t stride, std::size_t pixels, std::size_t channels,
                        const Thresholds& thresholds, std::uint32_t* out) noexcept {
   const std::int32_t *const least = thresholds.at_least, *const most = thresholds.at_most;
+  const Ints shift = Ints::set(thresholds.shift);
   const auto test = [=](const std::int32_t* n, std::size_t c, auto part) {
-    return to_bits(within(Ints::load(n, part), Ints::load(least + c, part), Ints::load(most + c, part)), part);
+    return to_bits(within(Ints::load(n, part) + shift, Ints::load(least + c, part), Ints::load(most + c, part)), part);
   };
   if constexpr (Ints::width >= 8)
     if (thresholds.repeat > 1 && stride == channels) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Float convolution: weights lie across the lanes, activations are broadcast; each sum is one chain of fmas in the contract's
-// order, and a tile keeps enough chains in flight to hide their latency. A tile is finished while it is in L1.
+// order, and a tile keeps enough chains in flight to hide their latency. A tile is finished while it is in L1. Where there are few
+// output channels the pixels lie across the lanes instead.
 
 /// Where the finished values of a tile go: its first pixel and channel.
 struct TileOutput {
@@ -75,6 +76,72 @@ inline void conv_tile(const Conv& g, std::size_t offset, const float* weights, s
   }
 }
 
+/// One tap of V vectors of pixels for O output channels.
+template <int O, int V>
+inline void few_outputs_tap(const float* pixel, std::size_t step, const float* weights, std::size_t length,
+                            Floats (&sum)[V][O]) noexcept {
+  std::size_t k = 0;
+  for (; k + 4 <= length; k += 4, weights += 4 * Floats::width) {
+    BIMTDP_UNROLL
+    for (int v = 0; v < V; ++v) {
+      const float* first = pixel + static_cast<std::size_t>(v) * Floats::width * step + k;
+      Floats x[4];
+      BIMTDP_UNROLL
+      for (std::size_t i = 0; i < 4; ++i) x[i] = Floats::load_quads(first + i * step, 4 * step);
+      transpose4(x);
+      BIMTDP_UNROLL
+      for (std::size_t i = 0; i < 4; ++i) {
+        BIMTDP_UNROLL
+        for (int o = 0; o < O; ++o) sum[v][o] = fma(x[i], Floats::set(weights[i * Floats::width + static_cast<std::size_t>(o)]), sum[v][o]);
+      }
+    }
+  }
+  for (; k < length; ++k, weights += Floats::width) {
+    BIMTDP_UNROLL
+    for (int v = 0; v < V; ++v) {
+      const Floats x = Floats::gather(pixel + static_cast<std::size_t>(v) * Floats::width * step + k, step);
+      BIMTDP_UNROLL
+      for (int o = 0; o < O; ++o) sum[v][o] = fma(x, Floats::set(weights[o]), sum[v][o]);
+    }
+  }
+}
+
+/// The sums of V vectors of pixels, the first pixel `offset` behind the taps, as [pixel][lane].
+template <int O, int V>
+inline void few_outputs_tile(const Conv& g, std::size_t offset, float* sums) noexcept {
+  Floats sum[V][O];
+  BIMTDP_UNROLL
+  for (int v = 0; v < V; ++v) {
+    BIMTDP_UNROLL
+    for (int o = 0; o < O; ++o) sum[v][o] = Floats::set(0.0f);
+  }
+  for (const Tap<float>*tap = g.taps, *end = tap + g.tap_count; tap != end; ++tap)
+    few_outputs_tap<O, V>(tap->pixel + offset, g.pixel_step, g.weights + tap->index * g.depth * Floats::width, g.length, sum);
+  BIMTDP_UNROLL
+  for (int v = 0; v < V; ++v) {
+    BIMTDP_UNROLL
+    for (int o = 0; o < O; ++o) sum[v][o].scatter(sums + static_cast<std::size_t>(v) * Floats::width * Floats::width + o, Floats::width);
+  }
+}
+
+/// All pixels, a vector of them at least. The last tile begins early and leaves out what is done already.
+template <int O>
+inline void few_outputs(const Conv& g, const Epilogue& e, float* out) noexcept {
+  constexpr std::size_t width = Floats::width;
+  constexpr int vectors = O <= 2 ? 4 : 2;
+  alignas(64) float sums[vectors * width * width];
+  for (std::size_t row = 0; row < g.rows; ++row)
+    for (std::size_t pixel = 0; pixel < g.pixels;) {
+      const bool several = g.pixels - pixel >= vectors * width;
+      const std::size_t first = std::min(pixel, g.pixels - width), end = several ? pixel + vectors * width : first + width;
+      const auto tile = several ? few_outputs_tile<O, vectors> : few_outputs_tile<O, 1>;
+      tile(g, row * g.row_step + first * g.pixel_step, sums);
+      const std::size_t to = row * g.out_row_step + pixel * g.out_step;
+      finish_tile(sums + (pixel - first) * width, width, end - pixel, 0, O, e, {out + to, e.residual ? e.residual + to : nullptr, g.out_step});
+      pixel = end;
+    }
+}
+
 /// All pixels against V blocks from `block` on, in tiles whose sizes differ by at most one.
 template <int V>
 inline void conv_blocks(const Conv& g, std::size_t block, const Epilogue& e, float* out) noexcept {
@@ -102,6 +169,11 @@ inline void conv_blocks(const Conv& g, std::size_t block, const Epilogue& e, flo
 }
 
 inline void conv2d(const Conv& g, const Epilogue& e, float* out) noexcept {
+  if (g.channels <= 3 && g.pixels >= Floats::width && g.pixel_step < (std::size_t{1} << 20)) {
+    using FewOutputs = void (*)(const Conv&, const Epilogue&, float*) noexcept;
+    static constexpr FewOutputs run[] = {few_outputs<1>, few_outputs<2>, few_outputs<3>};
+    return run[g.channels - 1](g, e, out);
+  }
   const std::size_t blocks = (g.channels + Floats::width - 1) / Floats::width;
   std::size_t block = 0;
   // Few pixels (the borders of a map) take more blocks at once, so that enough sums are in flight.
