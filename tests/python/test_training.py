@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -91,6 +92,19 @@ def test_best_is_the_network_of_the_best_row(data_folder, tmp_path, monkeypatch)
     assert torch.load(tmp_path / "best.pt", weights_only=True)["step"] == 2
     assert torch.load(tmp_path / "final.pt", weights_only=True)["step"] == 3
     assert [row["miou"] for row in CsvFile(tmp_path / "validation.csv").read()] == ["10.0", "30.0", "20.0"]
+
+
+def test_a_step_without_a_finite_gradient_changes_nothing(data_folder, tmp_path):
+    trainer = Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path)
+    before = [p.clone() for p in trainer.network.parameters()]
+    objective = trainer.objective
+    trainer.objective = mock.Mock(wraps=objective, side_effect=lambda *a: {"total": objective(*a)["total"] * float("nan")},
+                                  teach=objective.teach)
+    assert trainer.train_step()["skipped"] == 1.0 and trainer.step == 1
+    assert all(torch.equal(p, q) for p, q in zip(before, trainer.network.parameters()))
+    trainer.skipped = 49
+    with pytest.raises(ValueError, match="no finite gradient in 50 steps; lower train.lr"):
+        trainer.train_step()
 
 
 def test_distillation_and_frozen_parts(data_folder, tmp_path):
