@@ -131,6 +131,7 @@ struct Words {
   [[nodiscard]] static Words load(const std::uint32_t* p) noexcept {
     return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
   }
+  void store(std::uint32_t* p) const noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), r); }
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {_mm256_set1_epi32(static_cast<int>(x))}; }
   [[nodiscard]] static Words set_two(const std::uint32_t* p, Split split) noexcept {
     const __m256 both = _mm256_castpd_ps(_mm256_broadcast_pd(reinterpret_cast<const __m128d*>(p)));

@@ -114,6 +114,7 @@ struct Words {
   __m512i r;
   static constexpr std::size_t width = 16;
   [[nodiscard]] static Words load(const std::uint32_t* p) noexcept { return {_mm512_loadu_si512(p)}; }
+  void store(std::uint32_t* p) const noexcept { _mm512_storeu_si512(p, r); }
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {_mm512_set1_epi32(static_cast<int>(x))}; }
   [[nodiscard]] static Words set_two(const std::uint32_t* p, Split split) noexcept {
     return {_mm512_mask_broadcastd_epi32(set(p[0]).r, split.second, _mm_cvtsi32_si128(static_cast<int>(p[2])))};

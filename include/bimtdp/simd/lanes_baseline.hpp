@@ -15,7 +15,7 @@
 //                   Comparisons with NaN are false.
 //   to_bits(mask[, part])   lane i in bit i, lanes outside the part 0.    mask_of(bits)   the reverse.
 //   to_float(Ints), as_ints(Floats), as_floats(Ints), shift_left<n>(Ints), shift_right<n>(Ints) (arithmetic).
-//   Words           `width` lanes of 32 bits: load, set, ^ & |, and_not(a, b).  One lane is one output channel.
+//   Words           `width` lanes of 32 bits: load, store, set, ^ & |, and_not(a, b).  One lane is one output channel.
 //                   add_pair(ones, x0, x, w0, w) adds x0 ^ w0 and x1 ^ w1 bitwise to `ones` and returns the carry; the second
 //                   words are given as x = x0 ^ x1 and w = w0 ^ w1.  add_pair(ones, p, w0, w): x0 and x are p[0] and p[1].
 //                   set_two(p, Split::at(n)): p[0] in the first n lanes, p[2] in the others; reads p[0] to p[3].
@@ -230,6 +230,7 @@ struct Words {
   WordBatch r;
   static constexpr std::size_t width = WordBatch::size;
   [[nodiscard]] static Words load(const std::uint32_t* p) noexcept { return {WordBatch::load_unaligned(p)}; }
+  void store(std::uint32_t* p) const noexcept { r.store_unaligned(p); }
   [[nodiscard]] static Words set(std::uint32_t x) noexcept { return {WordBatch(x)}; }
   [[nodiscard]] static Words set_two(const std::uint32_t* p, Split) noexcept { return set(*p); }  // never split
 };
