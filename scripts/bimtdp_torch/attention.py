@@ -14,7 +14,8 @@ from typing import Dict, Sequence
 
 from torch import Tensor, nn
 
-from .layers import BinaryConv2d, Sign, make_binarizer
+from .estimators import Sign, make_binarizer
+from .layers import BinaryConv2d
 
 
 def _conv3x3(channels: int) -> nn.Conv2d:

@@ -58,8 +58,7 @@ def log_prior(frames: AnyFrames, classes: int) -> Tensor:
 
 def last_convolution(network: nn.Module, task: str) -> nn.Conv2d:
     """The layer that makes a task's map: it has as many outputs as the task, and nothing comes behind it."""
-    heads = network.heads_by_task() if hasattr(network, "heads_by_task") else network.heads
-    return [m for m in heads[task].modules() if isinstance(m, nn.Conv2d) and m.bias is not None
+    return [m for m in network.heads_by_task()[task].modules() if isinstance(m, nn.Conv2d) and m.bias is not None
             and m.out_channels == network.tasks[task]][-1]
 
 

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import fused
-from .estimators import (ESTIMATORS, RSign, Sign, bn_sign, make_binarizer, set_ede_progress, sign_bireal,  # noqa: F401
-                         sign_clip, sign_ede)
+from .estimators import Sign
 
 Pair = Union[int, Tuple[int, int]]
 
@@ -74,11 +73,8 @@ class PReLU(nn.PReLU):
 
 
 class RPReLU(nn.Module):
-    """ReActNet's activation PReLU_c(x + shift_in_c) + shift_out_c.
-
-    Behind a batch normalisation and in front of an RSign both shifts can be absorbed by the neighbours, so
-    our own networks use PReLU; this layer is for networks that were trained with it.
-    """
+    """ReActNet's PReLU_c(x + shift_in_c) + shift_out_c. Between a batch normalisation and an RSign both shifts are
+    redundant, so the preset ``bimtdp`` has PReLU."""
 
     def __init__(self, channels: int, init: float = 0.25):
         super().__init__()

@@ -145,6 +145,9 @@ class MTINet(DensePredictor):
         binary = list(self.tasks) if number > 1 and attention.get("outer_sign", True) else []
         return BinaryAttention(list(self.tasks), list(self.auxiliary), channels, **attention, binary_sources=binary)
 
+    def heads_by_task(self) -> Dict[str, nn.Module]:
+        return dict(self.heads.items())
+
     def final_activations(self) -> List[nn.Module]:
         refined = [refine[-1].final_activation for scale in range(4)
                    for refine in getattr(self, f"scale_{scale}").refinement.values()]

@@ -62,6 +62,10 @@ class DensePredictor(nn.Module):
         """Backbone maps -> the entries of ``training_outputs`` that the decoder makes."""
         raise NotImplementedError
 
+    def heads_by_task(self) -> Dict[str, nn.Module]:
+        """Task -> the head that makes its map."""
+        raise NotImplementedError
+
     def final_activations(self) -> List[nn.Module]:
         """Layers behind which are the maps that ``training_outputs`` gives."""
         return self.backbone.final_activations()

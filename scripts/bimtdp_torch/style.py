@@ -9,7 +9,8 @@ from typing import Any, Dict, Mapping, Optional
 
 from torch import nn
 
-from .layers import BinaryConv2d, make_activation, make_binarizer
+from .estimators import make_binarizer
+from .layers import BinaryConv2d, make_activation
 
 SCALES = ("none", "xnor", "power_of_two")
 
@@ -24,7 +25,7 @@ class BinaryStyle:
     standardise:  filters are standardised before their sign (IR-Net)
     scale:        none | xnor (mean |W| a filter) | power_of_two (IR-Net's); no effect behind a batch normalisation but
                   on its epsilon
-    binarize_1x1: shortcuts, fusions and masks of 1x1 are binary, too (spec "Full A")
+    binarize_1x1: shortcuts, fusions and masks of 1x1 are binary, too
     """
 
     binarizer: str = "rsign"

@@ -5,18 +5,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bimtdp_torch import fused, layers
+from bimtdp_torch import estimators, fused, layers
 
 
 def test_sign_has_two_states():
     x = torch.tensor([-1.0, -0.0, 0.0, 1e-30, -1e-30])
-    assert layers.sign_bireal(x).tolist() == [-1, 1, 1, 1, -1]
+    assert estimators.sign_bireal(x).tolist() == [-1, 1, 1, 1, -1]
 
 
-@pytest.mark.parametrize("estimator", layers.ESTIMATORS)
+@pytest.mark.parametrize("estimator", estimators.ESTIMATORS)
 def test_sign_gradients(estimator):
     x = torch.linspace(-1.5, 1.5, 31, requires_grad=True)
-    sign = layers.Sign(estimator)
+    sign = estimators.Sign(estimator)
     sign.ede = (1.0, 2.0)
     (sign(x) * 3).sum().backward()
     expected = {"bireal": (2 - 2 * x.abs()).clamp(min=0), "clip": (x.abs() < 1).float(),
@@ -25,7 +25,7 @@ def test_sign_gradients(estimator):
 
 
 def test_rsign_gradient_of_threshold():
-    layer = layers.RSign(3)
+    layer = estimators.RSign(3)
     layer.bias.data = torch.tensor([0.2, -0.1, 0.0])
     x = torch.randn(2, 3, 4, 5, requires_grad=True)
     weight = torch.randn(2, 3, 4, 5)
@@ -39,7 +39,7 @@ def test_rsign_gradient_of_threshold():
 @pytest.mark.parametrize("stride,dilation,groups", [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 6)])
 def test_binary_conv_is_conv_of_signs_with_zero_padding(stride, dilation, groups):
     conv = layers.BinaryConv2d(6, 6, 3, stride, dilation, dilation, groups).eval()
-    x = layers.sign_bireal(torch.randn(2, 6, 9, 7))
+    x = estimators.sign_bireal(torch.randn(2, 6, 9, 7))
     weight = torch.where(conv.weight >= 0, 1.0, -1.0)
     alpha = conv.weight.abs().mean((1, 2, 3)).view(1, -1, 1, 1)
     dot = F.conv2d(x, weight, None, stride, dilation, dilation, groups)
@@ -75,7 +75,7 @@ def test_irnets_weights_and_scale():
 
 def test_two_step_training_switches_every_layer():
     model = torch.nn.Sequential(layers.BinaryConv2d(3, 4, 1), torch.nn.Sequential(layers.BinaryConv2d(4, 5, 1)))
-    x = layers.sign_bireal(torch.randn(1, 3, 2, 2))
+    x = estimators.sign_bireal(torch.randn(1, 3, 2, 2))
     layers.set_weight_binarization(model, False)
     real = F.conv2d(F.conv2d(x, model[0].weight), model[1][0].weight)
     torch.testing.assert_close(model(x), real)
@@ -91,10 +91,10 @@ def test_grouped_softmax_runs_over_neighbouring_channels():
 
 
 def test_ede_schedule():
-    layer = layers.Sign("ede")
-    layers.set_ede_progress(layer, 0.0)
+    layer = estimators.Sign("ede")
+    estimators.set_ede_progress(layer, 0.0)
     assert layer.ede == pytest.approx((1000.0, 1e-3))
-    layers.set_ede_progress(layer, 1.0)
+    estimators.set_ede_progress(layer, 1.0)
     assert layer.ede == pytest.approx((1.0, 10.0))
 
 
@@ -108,7 +108,7 @@ def test_fused_kernels_equal_plain_pytorch(dtype, monkeypatch):
     x = torch.randn(3, 18, 7, 5).to(dtype).contiguous(memory_format=torch.channels_last)
     grad, bias = torch.randn_like(x), torch.randn(18) * 0.3
     shifted = x.float() + bias.view(1, -1, 1, 1)
-    assert torch.equal(operators.rsign_forward(x, bias).float(), layers.sign_bireal(shifted))
+    assert torch.equal(operators.rsign_forward(x, bias).float(), estimators.sign_bireal(shifted))
     gx, gb = operators.rsign_backward(grad, x, bias)
     expected = grad.float() * (2 - 2 * shifted.abs()).clamp(min=0)
     tolerance = dict(rtol=1e-2, atol=1e-2) if dtype == torch.bfloat16 else {}

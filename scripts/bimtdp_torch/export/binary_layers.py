@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..attention import BinaryAttention
-from ..layers import BinaryConv2d, RSign, Sign
+from ..estimators import RSign, Sign
+from ..layers import BinaryConv2d
 from .float_layers import window_fields
 from .ir import Map, Node
 from .lowering import Lowering, finite_array, lower_slice, module

@@ -13,17 +13,14 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 import torch
 from torch import Tensor, nn
 
+from .. import data, pascal
 from ..config import DATASETS, NETWORKS, build_network
-from ..data import CLASS_NAMES
 from .errors import ConversionError
 from .model_file import canonical_json
 
 _BACKBONES = {"w18": "hrnet_w18", "w32": "hrnet_w32", "w48": "hrnet_w48", "r18": "resnet18", "r50": "resnet50",
               "r101": "resnet101", "lite0": "efficientnet_lite0", "lite1": "efficientnet_lite1",
               "lite2": "efficientnet_lite2"}
-_VOC = ("background,aeroplane,bicycle,bird,boat,bottle,bus,car,cat,chair,cow,diningtable,dog,horse,motorbike,person,"
-        "pottedplant,sheep,sofa,train,tvmonitor").split(",")
-_PARTS = "background,head,torso,upper arms,lower arms,upper legs,lower legs".split(",")
 _KINDS = {"semseg": "classes", "human_parts": "classes", "depth": "depth", "normals": "normals", "edge": "edges"}
 
 
@@ -84,7 +81,7 @@ def _alternatives(names: Iterable[str]) -> str:
 
 def network_config(name: str) -> Dict[str, Any]:
     """The configuration that a name like mti_net_w18_nyud2 or single_task_r50_nyud4_depth stands for."""
-    tasks = {task for data in DATASETS.values() for task in data[0]}
+    tasks = {task for final, _ in DATASETS.values() for task in final}
     pattern = (rf"({_alternatives(NETWORKS)})_({_alternatives(_BACKBONES)})_({_alternatives(DATASETS)})"
                rf"(?:_({_alternatives(tasks)}))?")
     match = re.fullmatch(pattern, name.replace("-", "_"))
@@ -98,8 +95,8 @@ def network_config(name: str) -> Dict[str, Any]:
 
 def class_names(task: str, count: int) -> List[str]:
     """Names of a data set's classes; numbers where the count fits none that is known."""
-    nyud = list(CLASS_NAMES)
-    known = {("semseg", 39): nyud, ("semseg", 40): nyud + ["otherprop"], ("semseg", 21): _VOC, ("human_parts", 7): _PARTS}
+    known = {("semseg", 39): data.CLASS_NAMES, ("semseg", 40): (*data.CLASS_NAMES, "otherprop"),
+             ("semseg", 21): pascal.CLASS_NAMES, ("human_parts", 7): pascal.PART_NAMES}
     return list(known.get((task, count), [f"class {i}" for i in range(count)]))
 
 

@@ -150,7 +150,7 @@ def dropout(lowering: Lowering, x: Any, p: float = 0.5, training: Any = True, in
 
 @function(torch.sign, torch.sgn, methods=("sign", "sgn"))
 def sign(lowering: Lowering, x: Any) -> Map:
-    raise lowering.refuse("torch.sign gives 0 for 0, and a bit has two states only (use bimtdp_torch.layers.Sign, or "
+    raise lowering.refuse("torch.sign gives 0 for 0, and a bit has two states only (use bimtdp_torch.estimators.Sign, or "
                           "torch.where(x >= 0, 1.0, -1.0))")
 
 

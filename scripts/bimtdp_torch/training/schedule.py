@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 import torch
 from torch import nn
 
-from ..layers import BinaryConv2d, set_ede_progress, set_weight_binarization
+from ..estimators import set_ede_progress
+from ..layers import BinaryConv2d, set_weight_binarization
 
 
 class Phase(NamedTuple):
