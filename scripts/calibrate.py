@@ -23,7 +23,7 @@ from bimtdp_torch.evaluation import format_metrics, score, torch_predictor  # no
 from bimtdp_torch.training import cpu_has_bf16, freeze  # noqa: E402
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True)
@@ -32,9 +32,11 @@ def main() -> None:
     parser.add_argument("--tau", type=float, default=0.15, help="share of the log prior taken from the logits")
     parser.add_argument("--statistics", type=int, default=256, help="frames for batch normalisation, 0: keep it")
     parser.add_argument("--threads", type=int)
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    return parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Calibrates, scores on the validation frames and writes the checkpoint."""
     config, network = load_checkpoint(str(arguments.checkpoint))
     network = network.to(memory_format=torch.channels_last)
     train = config["train"]
@@ -42,7 +44,7 @@ def main() -> None:
     dataset, tasks = dataset_of(config), list({**network.tasks, **network.auxiliary})
     parts = split_validation(read_list(dataset, arguments.data, "train"), int(train.get("validation_every", 20)))
     if not parts[1]:
-        parser.error("the checkpoint was trained without validation frames (train.validation_every: 0)")
+        raise ValueError("the checkpoint was trained without validation frames (train.validation_every: 0)")
     training, validation = (load_frames(dataset, arguments.data, ids, tasks) for ids in parts)
     bf16 = cpu_has_bf16()
     found = calibrate(network, training, validation, size, tau=arguments.tau, statistics_frames=arguments.statistics,
@@ -52,6 +54,16 @@ def main() -> None:
     torch.save({"config": {**config, "calibration": found}, "model": network.state_dict(),
                 "step": torch.load(arguments.checkpoint, map_location="cpu", weights_only=True).get("step", 0)},
                arguments.output)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    try:
+        run(arguments)
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.exit(f"calibrate.py: {error}")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.config import load_checkpoint  # noqa: E402
 from bimtdp_torch.cpp_predictor import cpp_predictor, model_tasks, preferred_size  # noqa: E402
 from bimtdp_torch.data import split_validation  # noqa: E402
-from bimtdp_torch.datasets import dataset_of, load_frames, read_list  # noqa: E402
+from bimtdp_torch.datasets import dataset_of, dataset_of_tasks, load_frames, read_list  # noqa: E402
 from bimtdp_torch.evaluation import Predictor, format_metrics, score, torch_predictor  # noqa: E402
+from bimtdp_torch.programs import ProgramError  # noqa: E402
 
 
 class Subject(NamedTuple):
@@ -38,8 +39,7 @@ class Subject(NamedTuple):
 def open_model(path: Path, size: Tuple[int, int]) -> Subject:
     """A converted model; its tasks tell the data set, unless --dataset does."""
     size, tasks = tuple(size or preferred_size(path)), model_tasks(path)
-    dataset = "pascal5" if {"human_parts", "sal"} & set(tasks) else "nyud4"
-    return Subject(cpp_predictor(path, size), size, dataset, tasks, 20)
+    return Subject(cpp_predictor(path, size), size, dataset_of_tasks(tasks), tasks, 20)
 
 
 def open_checkpoint(path: Path, size: Tuple[int, int]) -> Subject:
@@ -79,10 +79,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+def run(arguments: argparse.Namespace) -> None:
+    """Scores, prints and writes."""
     is_model = arguments.model.suffix == ".safetensors"
     subject = (open_model if is_model else open_checkpoint)(arguments.model, arguments.size)
     started = time.time()
@@ -94,6 +92,16 @@ def main() -> None:
         arguments.json.write_text(json.dumps({
             "model": arguments.model.name, "engine": "bimtdp" if is_model else "pytorch", "size": [height, width],
             "frames": count, "list": arguments.list, "metrics": metrics}, indent=1) + "\n")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    try:
+        run(arguments)
+    except (OSError, ValueError, RuntimeError, ProgramError) as error:
+        sys.exit(f"evaluate.py: {error}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch import fused  # noqa: E402
 from bimtdp_torch.configuration import dump_config, read_config  # noqa: E402
-from bimtdp_torch.pretraining import BackbonePretrainer  # noqa: E402
+from bimtdp_torch.pretraining import BackbonePretrainer, resolve  # noqa: E402
 from bimtdp_torch.training import Stopped  # noqa: E402
 
 
@@ -38,10 +38,7 @@ def main() -> int:
     if arguments.device == "cpu":
         fused.enable()
     try:
-        config = read_config(arguments.config)
-        for key in ("steps", "warmup"):
-            if key in config["train"]:
-                config["train"][key] = max(1, round(config["train"][key] * arguments.steps_scale))
+        config = resolve(read_config(arguments.config), arguments.steps_scale)
         output = arguments.output or Path("runs") / config["name"]
         pretrainer = BackbonePretrainer(config, arguments.photos, output, arguments.device)
         print(f"{dump_config(pretrainer.config)}# {len(pretrainer.photos)} photos, output: {output}", flush=True)
@@ -49,7 +46,7 @@ def main() -> int:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return stopped.exit_code
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         print(f"pretrain.py: {error}", file=sys.stderr)
         return 2
     return 0

@@ -33,6 +33,7 @@ Network section:
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import torch
@@ -56,8 +57,15 @@ BACKBONES = (*hrnet.SIZES, *resnet.SIZES, *efficientnet_lite.SIZES)
 _OPTIONS = frozenset((
     "name backbone dataset segmentation_classes dropout task binary head dilated widths conv2_binary stem_width preset "
     "style binarize_1x1 c_scope attention distillation_modules head_binary mask_binary vib").split())
-_EFFICIENTNET_WIDTHS = (18, 36, 72, 144)
-_RESNET_WIDTHS = (64, 128, 256, 512)  # of the decoder on bottleneck ResNets, whose own maps have up to 2048 channels
+
+
+def default_widths(backbone: str, baseline: bool) -> Optional[Tuple[int, int, int, int]]:
+    """Widths to which 1x1 convolutions project a backbone's maps; None: they stay as they are."""
+    if backbone in efficientnet_lite.SIZES:
+        return (18, 36, 72, 144)
+    if not baseline and backbone in resnet.SIZES and resnet.SIZES[backbone][1]:
+        return (64, 128, 256, 512)  # the own maps of bottleneck ResNets have up to 2048 channels
+    return None
 
 
 def _backbone(config: Mapping[str, Any], style: Optional[BinaryStyle], baseline: bool = False) -> nn.Module:
@@ -72,14 +80,12 @@ def _backbone(config: Mapping[str, Any], style: Optional[BinaryStyle], baseline:
         dilated = bool(config.get("dilated", baseline))
         if dilated and not baseline:
             raise ValueError(f"network.dilated: MTI-Net's decoder needs strides 4 to 32, so {name} cannot be dilated")
-        if widths is None and not baseline and resnet.SIZES[name][1]:
-            widths = _RESNET_WIDTHS
-        return resnet.ResNet(name, style, dilated, widths)
+        return resnet.ResNet(name, style, dilated, widths or default_widths(name, baseline))
     if name in efficientnet_lite.SIZES:
         if style is not None:
             raise ValueError(f"{name} has no binary form; use it with single_task or multi_task in float, mti_net or "
                              "bi_mtdp_c")
-        return efficientnet_lite.EfficientNetLite(name, widths or _EFFICIENTNET_WIDTHS)
+        return efficientnet_lite.EfficientNetLite(name, widths or default_widths(name, baseline))
     raise ValueError(f"unknown backbone {name!r} (there are {', '.join(BACKBONES)})")
 
 
@@ -183,8 +189,19 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
 
 
 def load_checkpoint(path: str) -> Tuple[Dict[str, Any], nn.Module]:
-    """(configuration, network in evaluation mode) of a checkpoint that train.py wrote."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    network = build_network(checkpoint["config"]["network"])
-    network.load_state_dict(checkpoint["model"])
+    """(configuration, network in evaluation mode) of a checkpoint that train.py wrote; ValueError for another file."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # pickle, zip and torch each raise their own
+        raise ValueError(f"{path}: not a checkpoint of train.py ({type(error).__name__})") from error
+    if not isinstance(checkpoint, dict) or not {"config", "model"} <= set(checkpoint):
+        raise ValueError(f"{path}: not a checkpoint of train.py (it carries no configuration)")
+    try:
+        network = build_network(checkpoint["config"]["network"])
+        network.load_state_dict(checkpoint["model"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = textwrap.shorten(str(error), 200, placeholder=" ...")  # PyTorch lists every tensor
+        raise ValueError(f"{path}: not a checkpoint of train.py ({reason})") from error
     return checkpoint["config"], network.eval()

@@ -90,3 +90,8 @@ def class_names(dataset: str) -> Tuple[str, ...]:
 def dataset_of(config: Mapping[str, Any]) -> str:
     """``network.dataset`` of a configuration."""
     return str(config["network"]["dataset"])
+
+
+def dataset_of_tasks(tasks: Sequence[str]) -> str:
+    """A name of the data for a converted model, which knows its tasks only."""
+    return "pascal5" if {"human_parts", "sal"} & set(tasks) else "nyud4"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pretrains a binary backbone on any photos: it learns to predict the features of an ImageNet network.
+"""Pretrains a backbone (binary or float) on any photos: it learns to predict the features of an ImageNet network.
 
 The student's four maps go through one linear 1x1 convolution each, which is thrown away afterwards, to the block
-outputs of EfficientNet-Lite0 at the same strides, standardised per channel. Where the photos lie in one folder per
+outputs of an EfficientNet-Lite at the same strides, standardised per channel. Where the photos lie in one folder per
 class, their class is learned too.
 """
 
@@ -44,9 +44,21 @@ DEFAULTS: Dict[str, Any] = {  # of the section ``train``
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
+def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, Any]:
+    """The configuration with all defaults; ``steps_scale`` multiplies the steps and the warm-up."""
+    result = fill(config, {"name": "pretrain", "network": REQUIRED, "train": REQUIRED}, "configuration")
+    train = result["train"] = fill(result["train"], DEFAULTS, "train")
+    if steps_scale <= 0:
+        raise ValueError(f"the scale of the steps must be positive, got {steps_scale}")
+    train.update(steps=max(1, round(train["steps"] * steps_scale)), warmup=round(train["warmup"] * steps_scale))
+    return result
+
+
 def _photo_files(source: Path) -> Iterator[Tuple[str, Any]]:
     """(name of the folder, file) of every photo in a folder tree or a tar archive, in a fixed order."""
     if source.is_file():
+        if not tarfile.is_tarfile(source):
+            raise ValueError(f"{source}: neither a folder nor a tar archive")
         with tarfile.open(source) as archive:
             for member in sorted(archive.getmembers(), key=lambda m: m.name):
                 if member.isfile() and member.name.lower().endswith(_SUFFIXES):
@@ -119,7 +131,7 @@ class BackbonePretrainer:
     """Runs a pretraining configuration; resumes from ``output/last.pt``, stops on a signal as the trainer does."""
 
     def __init__(self, config: Mapping[str, Any], photos: Path, output: Path, device: str = "cpu"):
-        self.config = {"name": "pretrain", **config, "train": fill(config["train"], DEFAULTS, "train")}
+        self.config = resolve(config)
         self.train, self.output, self.device = self.config["train"], Path(output), torch.device(device)
         self.output.mkdir(parents=True, exist_ok=True)
         self.seed = int(self.train["seed"])
@@ -183,9 +195,11 @@ class BackbonePretrainer:
             (self.output / "config.yaml").write_text(dump_config(self.config))
             self.log.start(self.step, False)
             self.parts.train()
-            self._loop(stop)
+            try:
+                self._loop(stop)
+            finally:
+                self.log.close()
             self.save("final.pt", False)
-            self.log.close()
             plot_losses(self.output)
 
     def _loop(self, stop: StopSignal) -> None:
@@ -204,6 +218,5 @@ class BackbonePretrainer:
                 self.save("last.pt", True)
             if stop.received and self.step < self.total:
                 progress.close()
-                self.log.close()
                 raise Stopped(stop.received)
         progress.close()

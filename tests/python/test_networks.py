@@ -207,6 +207,18 @@ def test_checkpoint_round_trip(tmp_path):
     assert torch.equal(loaded(x)["depth"], model(x)["depth"])
 
 
+def test_other_files_are_no_checkpoints(tmp_path):
+    (tmp_path / "junk.pt").write_bytes(b"no checkpoint")
+    torch.save(torch.zeros(2), tmp_path / "tensor.pt")
+    config = {"network": dict(name="mti_net", backbone="hrnet_w18", dataset="nyud2")}
+    torch.save({"config": config, "model": {"a": torch.zeros(2)}}, tmp_path / "other.pt")
+    for name, message in (("junk", "not a checkpoint"), ("tensor", "carries no configuration"), ("other", "Missing key")):
+        with pytest.raises(ValueError, match=rf"{name}\.pt: .*{message}"):
+            load_checkpoint(str(tmp_path / f"{name}.pt"))
+    with pytest.raises(FileNotFoundError, match="none.pt"):
+        load_checkpoint(str(tmp_path / "none.pt"))
+
+
 def test_size_of_the_input_is_checked():
     with pytest.raises(ValueError, match="40x64 pixels: height and width must be multiples of 32"):
         tiny("mti_net").training_outputs(torch.zeros(2, 3, 40, 64))

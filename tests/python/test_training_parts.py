@@ -126,7 +126,7 @@ def test_first_signal_is_noted_and_handlers_come_back():
 
 
 def test_score_is_a_mean_relative_gain():
-    first = {"miou": 20.0, "rmse": 0.8, "normals_degrees": 30.0, "edge_f": 0.5, "pixel_accuracy": 50.0}
+    first = {"miou": 20.0, "rmse": 0.8, "normals_degrees": 30.0, "odsf": 50.0, "pixel_accuracy": 50.0}
     second = {**first, "miou": 22.0, "rmse": 0.8 / 1.1, "pixel_accuracy": 1.0}
     assert validation_score(second) - validation_score(first) == pytest.approx(2 * math.log(1.1) / 4)
     assert validation_score({**first, "rmse": 0.9}, "rmse") < validation_score(first, "rmse")

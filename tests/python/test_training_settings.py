@@ -6,16 +6,17 @@ import yaml
 from conftest import REPOSITORY
 from torch import nn
 
+from bimtdp_torch import pretraining
 from bimtdp_torch.blocks import basic_block
 from bimtdp_torch.config import build_network
 from bimtdp_torch.configuration import read_config
-from bimtdp_torch.layers import BinaryConv2d, Sign
-from bimtdp_torch.pretraining import DEFAULTS
+from bimtdp_torch.estimators import Sign
+from bimtdp_torch.layers import BinaryConv2d
 from bimtdp_torch.style import PRESETS
 from bimtdp_torch.training.checkpoints import changed_options
 from bimtdp_torch.training.network_settings import describe, resolve_network
 from bimtdp_torch.training.schedule import Schedule, learning_rate_factor, make_optimizer, parameter_groups
-from bimtdp_torch.training.settings import fill, resolve
+from bimtdp_torch.training.settings import resolve
 
 PHASES = [{"size": [32, 64], "batch": 4, "steps": 30}, {"size": [64, 128], "batch": 2, "steps": 10}]
 
@@ -55,6 +56,16 @@ def test_settings_name_what_is_wrong(broken, message):
         resolve(broken)
 
 
+def test_settings_of_pretraining():
+    content = {"network": {"name": "bi_mtdp"}, "train": {"steps": 300, "size": 96, "batch": 4, "lr": 1e-3, "warmup": 20}}
+    train = pretraining.resolve(content, steps_scale=0.1)["train"]
+    assert (train["steps"], train["warmup"], train["photo_size"]) == (30, 2, 128)
+    with pytest.raises(ValueError, match="unknown option 'init'"):
+        pretraining.resolve({**content, "init": {}})
+    with pytest.raises(ValueError, match="scale of the steps must be positive"):
+        pretraining.resolve(content, steps_scale=0.0)
+
+
 def test_numbers_that_yaml_reads_as_text_are_numbers():
     assert resolve(config(lr="1e-3", vib_weight="1e-4"))["train"]["vib_weight"] == 1e-4
 
@@ -66,7 +77,7 @@ CONFIGURATIONS = [p for p in sorted((REPOSITORY / "scripts" / "configs").rglob("
 def test_committed_configurations_resolve(path):
     content = read_config(path)
     if "phases" not in content["train"]:
-        assert fill(content["train"], DEFAULTS, "train")["steps"] > 0
+        assert pretraining.resolve(content)["train"]["steps"] > 0
         return
     if content.get("distillation"):
         content["distillation"]["teacher"] = "given on the command line"
@@ -77,7 +88,7 @@ def test_committed_configurations_resolve(path):
 
 @pytest.mark.parametrize("section", [
     {"name": "single_task", "task": "edge", "backbone": "resnet18", "binary": True},
-    {"name": "multi_task", "backbone": "efficientnet_lite0"},
+    {"name": "multi_task", "backbone": "efficientnet_lite0"}, {"name": "mti_net", "backbone": "resnet50"},
     {"name": "bi_mtdp_c", "backbone": "resnet18", "c_scope": "mmd+fpm", "attention": {"identity": "real"}},
     {"name": "bi_mtdp_f", "backbone": "hrnet_w18", "preset": "irnet", "style": {"activation": "prelu"}},
 ], ids=lambda s: s["name"])
@@ -85,6 +96,7 @@ def test_a_network_written_out_is_the_same_network(section):
     section["dataset"] = "nyud2_aux" if section["name"] == "bi_mtdp_f" else "pascal5"
     full = resolve_network(section)
     assert len(full) > len(section) and resolve_network(full) == full
+    assert ("widths" in full) == (section["backbone"] in ("efficientnet_lite0", "resnet50"))
     assert repr(build_network(full)) == repr(build_network(section))
 
 

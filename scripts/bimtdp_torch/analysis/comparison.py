@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..config import DATASETS
 from ..cpp_predictor import cpp_predictor, model_tasks, preferred_size
-from ..datasets import class_names, data_family
+from ..datasets import class_names, data_family, dataset_of_tasks
 from ..evaluation import Predictor, to_label_size, torch_predictor
 from ..metrics import DepthMeter, EdgeMeter, NormalsMeter, SegmentationMeter
 from .colours import DEPTH, palette, picture, sigmoid, truth_picture
@@ -48,8 +48,7 @@ def load_entrant(argument: str, size: Optional[Tuple[int, int]] = None, batch: i
     if not path.is_file():
         raise InputError(f"{path}: no such model")
     size = size or preferred_size(path)
-    dataset = "pascal5" if {"human_parts", "sal"} & set(model_tasks(path)) else "nyud4"  # as evaluate.py tells them
-    return Entrant(name or f"{path.stem} (C++)", size, cpp_predictor(path, size), dataset)
+    return Entrant(name or f"{path.stem} (C++)", size, cpp_predictor(path, size), dataset_of_tasks(model_tasks(path)))
 
 
 def check_one_family(entrants: Sequence[Entrant]) -> None:

@@ -81,10 +81,8 @@ def load_network(argument: str) -> Network:
         raise InputError(f"{path}: no such checkpoint")
     try:
         config, module = load_checkpoint(str(path))
-    except (KeyError, TypeError, RuntimeError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a checkpoint of train.py ({error})") from error
-    except Exception as error:  # pickle.UnpicklingError and its like: what torch raises differs between versions
-        raise InputError(f"{path}: not a checkpoint of train.py ({type(error).__name__})") from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
     return Network(label_of(name, path, config), config, module.eval())
 
 

@@ -10,9 +10,9 @@ import inspect
 from dataclasses import asdict
 from typing import Any, Dict, Mapping
 
-from .. import efficientnet_lite, hrnet, resnet
+from .. import hrnet, resnet
 from ..attention import BinaryAttention
-from ..config import DATASETS, NETWORKS, style_of
+from ..config import DATASETS, NETWORKS, default_widths, style_of
 from ..configuration import dump_config
 
 _BASELINES, _BINARY = ("single_task", "multi_task"), ("bi_mtdp", "bi_mtdp_f", "bi_mtdp_c")
@@ -20,13 +20,10 @@ _BASELINES, _BINARY = ("single_task", "multi_task"), ("bi_mtdp", "bi_mtdp_f", "b
 
 def _backbone_defaults(section: Mapping[str, Any], baseline: bool, binary: bool) -> Dict[str, Any]:
     name = section.get("backbone")
-    if name in resnet.SIZES:
-        return {"dilated": baseline}
-    if name in efficientnet_lite.SIZES:
-        return {"widths": [18, 36, 72, 144]}
     if name in hrnet.SIZES:
         return {"stem_width": 64, **({"conv2_binary": True} if binary else {})}
-    return {}
+    widths = default_widths(str(name), baseline)
+    return {**({"dilated": baseline} if name in resnet.SIZES else {}), **({"widths": list(widths)} if widths else {})}
 
 
 def _attention(section: Mapping[str, Any]) -> Dict[str, Any]:

@@ -14,7 +14,6 @@ from ..metrics import TASK_FIGURES
 from .logs import RunLog
 
 _FIGURES = {figure.key: figure.lower_is_better for figure in TASK_FIGURES.values()}
-_STAND_INS = {"odsf": "edge_f"}  # the fast measure that is there while training
 
 
 def validation_score(metrics: Mapping[str, float], best: str = "auto") -> float:
@@ -27,7 +26,6 @@ def validation_score(metrics: Mapping[str, float], best: str = "auto") -> float:
         return -metrics[best] if _FIGURES.get(best, False) else metrics[best]
     terms = []
     for key, lower_is_better in _FIGURES.items():
-        key = key if key in metrics else _STAND_INS.get(key, key)
         if key in metrics and math.isfinite(metrics[key]):
             value = math.log(max(metrics[key], 1e-6))
             terms.append(-value if lower_is_better else value)
