@@ -29,6 +29,7 @@ Sizes = List[Tuple[int, int]]
 
 
 def run_cka(arguments: argparse.Namespace, networks: List[Network], sizes: Sizes, photos: Photos) -> List[Path]:
+    """Writes the CKA of all layers; returns the files."""
     if len(photos) < cka.LEAST_BATCH:
         raise InputError(f"{len(photos)} photos: CKA needs at least {cka.LEAST_BATCH}")
     names, table = similarity.layer_table(networks, photos, sizes, arguments.batch, arguments.grid, arguments.estimator,
@@ -49,6 +50,7 @@ def pixel_labels(arguments: argparse.Namespace, networks: List[Network], sizes: 
 
 
 def run_tsne(arguments: argparse.Namespace, networks: List[Network], sizes: Sizes, photos: Photos) -> List[Path]:
+    """Writes the t-SNE of the same pixels for every network; returns the files."""
     labels, count, labels_from = pixel_labels(arguments, networks, sizes, photos)
     grids = [embedding.map_size(n, size, arguments.task, arguments.scale) for n, size in zip(networks, sizes)]
     known = networks[0].classes
@@ -72,6 +74,7 @@ def run_tsne(arguments: argparse.Namespace, networks: List[Network], sizes: Size
 
 
 def run_gradcam(arguments: argparse.Namespace, networks: List[Network], sizes: Sizes, photos: Photos) -> List[Path]:
+    """Writes a sheet of Grad-CAMs, photos x tasks; returns the files."""
     tasks = arguments.tasks or list(dict.fromkeys(task for network in networks for task in network.tasks))
     for task in tasks:
         if not any(task in network.tasks for network in networks):
@@ -86,6 +89,7 @@ def run_gradcam(arguments: argparse.Namespace, networks: List[Network], sizes: S
 
 
 def add_command(commands: Any, name: str, run: Any, count: int, text: str) -> argparse.ArgumentParser:
+    """A subcommand with the options that all of them have; ``count``: photos by default."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("checkpoints", nargs="+", metavar="[NAME=]CHECKPOINT", help="one or two of them")
     add_photo_options(parser, count)

@@ -76,10 +76,10 @@ def main() -> int:
         fused.enable()
     suffix = "" if arguments.seed is None else f"_seed{arguments.seed}"
     output = arguments.output or Path("runs") / (config["name"] + suffix)
-    if parallel.main:
-        print(f"{describe(config)}# {parallel.world} process(es) on {parallel.device.type}, output: {output}",
-              flush=True)
     try:
+        if parallel.main:
+            print(f"{describe(config)}# {parallel.world} process(es) on {parallel.device.type}, output: {output}",
+                  flush=True)
         Trainer(config, arguments.data, output, parallel).run(arguments.stop_after)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)

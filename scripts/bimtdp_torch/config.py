@@ -33,6 +33,7 @@ Network section:
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
@@ -40,6 +41,7 @@ import torch
 from torch import nn
 
 from . import efficientnet_lite, hrnet, resnet
+from .attention import BinaryAttention
 from .baselines import MultiTaskBaseline, SingleTask
 from .bottleneck import Bottlenecks
 from .mti_net import MTINet
@@ -106,8 +108,15 @@ def style_of(config: Mapping[str, Any]) -> BinaryStyle:
     return make_style(config.get("preset", "bimtdp"), changes)
 
 
-def _attention(config: Mapping[str, Any]) -> Dict[str, Any]:
-    return {**style_of(config).attention_options(), **(config.get("attention") or {})}
+def attention_options(config: Mapping[str, Any]) -> Dict[str, Any]:
+    """All options of the binarized attention of a network section, defaults included."""
+    parameters = inspect.signature(BinaryAttention.__init__).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "binary_sources"}
+    given = config.get("attention") or {}
+    unknown = sorted(set(given) - set(defaults))
+    if unknown:
+        raise ValueError(f"network.attention: unknown option {unknown[0]!r} (there are {', '.join(defaults)})")
+    return {**defaults, **style_of(config).attention_options(), **given}
 
 
 def _bottleneck(config: Mapping[str, Any], backbone: nn.Module, always: bool = False) -> Optional[Bottlenecks]:
@@ -149,7 +158,7 @@ def build_bi_mtdp(config: Mapping[str, Any], bottleneck: bool = False) -> MTINet
     feature propagation. Bi-MTDP-F has the information bottleneck, too."""
     style = style_of(config)
     backbone = _backbone(config, style)
-    return MTINet(backbone, *_tasks(config), refinement=style, propagation=style, attention=_attention(config),
+    return MTINet(backbone, *_tasks(config), refinement=style, propagation=style, attention=attention_options(config),
                   head=style if config.get("head_binary", True) else None, binary_mask=config.get("mask_binary", False),
                   dropout=config.get("dropout", 0.0), distillation_modules=config.get("distillation_modules", 1),
                   bottleneck=_bottleneck(config, backbone, always=bottleneck))
@@ -162,7 +171,7 @@ def build_bi_mtdp_c(config: Mapping[str, Any]) -> MTINet:
         raise ValueError(f"c_scope must be mmd, mmd+fpm or decoder, got {scope!r}")
     backbone = _backbone(config, None)
     return MTINet(backbone, *_tasks(config), refinement=style if scope == "decoder" else None,
-                  propagation=style if scope != "mmd" else None, attention=_attention(config),
+                  propagation=style if scope != "mmd" else None, attention=attention_options(config),
                   head=style if config.get("head_binary", False) else None, dropout=config.get("dropout", 0.0),
                   binary_mask=config.get("mask_binary", False), bottleneck=_bottleneck(config, backbone),
                   distillation_modules=config.get("distillation_modules", 1))

@@ -120,6 +120,7 @@ class HRNet(nn.Module):
         self.stage2, self.stage3, self.stage4 = (stage(n + 2, spec.modules[n]) for n in range(3))
 
     def stem(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, 256, H / 4, W / 4): two convolutions and layer1."""
         x = self.activation1(self.bn1(self.conv1(x)))
         if self.binary_conv2:
             x = self.bn2(self.conv2(self.binarize2(x))) + self.shortcut2(x)

@@ -78,7 +78,7 @@ def _load_mat(path: Path) -> dict:
     try:
         from scipy.io import loadmat
     except ImportError as error:
-        raise ImportError("PASCAL's .mat files need scipy: pip install scipy") from error
+        raise ValueError("PASCAL's .mat files need scipy: pip install scipy") from error
     return loadmat(path, squeeze_me=True, struct_as_record=False)
 
 

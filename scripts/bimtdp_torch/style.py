@@ -55,9 +55,11 @@ class BinaryStyle:
                 **({"message_scale": self.scale} if self.scale != "none" else {})}
 
     def binarize(self, channels: int, kind: Optional[str] = None) -> nn.Module:
+        """Binarizer of the style, or of ``kind``."""
         return make_binarizer(kind or self.binarizer, channels, self.estimator)
 
     def act(self, channels: int) -> nn.Module:
+        """Activation behind batch normalisation and shortcut."""
         return make_activation(self.activation, channels)
 
     def conv1x1_bn(self, cin: int, cout: int) -> nn.Sequential:

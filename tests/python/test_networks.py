@@ -231,6 +231,7 @@ def test_size_of_the_input_is_checked():
     (dict(name="bi_mtdp", style={"gradient": "ste"}), "unknown choice 'gradient'"),
     (dict(name="bi_mtdp", style={"estimator": "ste"}), "estimator must be one of"),
     (dict(name="bi_mtdp", style={"scale": "two"}), "scale must be one of"),
+    (dict(name="bi_mtdp_c", attention={"gate": "source"}), "network.attention: unknown option 'gate'"),
     (dict(backbone="resnet18", dilated=True), "cannot be dilated"), (dict(widths=[1, 2, 3, 4]), "no option 'widths'"),
     (dict(backbone="resnet18", widths=[8, 8]), "four widths"), (dict(name="bi_mtdp_f", vib={"sigma": 1}), "vib"),
     (dict(name="bi_mtdp_f", vib={"mu": "real"}), "vib.mu"), (dict(name="bi_mtdp_c", c_scope="all"), "c_scope"),

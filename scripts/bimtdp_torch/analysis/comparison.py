@@ -99,6 +99,7 @@ class Predictions:
 
 
 def predict(entrants: Sequence[Entrant], photos: Photos, quiet: bool = False) -> Predictions:
+    """Every entrant on every photo, at the entrant's size; maps are resized to the photo's."""
     maps: List[List[Dict[str, np.ndarray]]] = []
     for entrant in entrants:
         found = tqdm(entrant.predictor(photos.at(entrant.size)), total=len(photos), desc=entrant.name, unit="photo",

@@ -93,6 +93,7 @@ def distinct_names(names: Sequence[str]) -> List[str]:
 
 
 def load_networks(arguments: Sequence[str]) -> List[Network]:
+    """All of a command line's; names that appear twice get numbers."""
     networks = [load_network(argument) for argument in arguments]
     for network, name in zip(networks, distinct_names([n.name for n in networks])):
         network.name = name

@@ -34,6 +34,7 @@ def save_figure(figure, stem: Path, dpi: int = 150) -> List[Path]:
 
 
 def save_json(path: Path, values: Mapping[str, Any]) -> Path:
+    """Indented, with non-ASCII letters as they are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
     return path

@@ -41,6 +41,7 @@ class Row(NamedTuple):
 
     @property
     def seeds(self) -> int:
+        """How many runs each figure is the mean of."""
         return max((len(values) for values in self.metrics.values()), default=0)
 
     def means(self) -> Dict[str, float]:

@@ -6,13 +6,11 @@ So a run's config.yaml says everything that was chosen, also if a later version 
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import asdict
 from typing import Any, Dict, Mapping
 
 from .. import hrnet, resnet
-from ..attention import BinaryAttention
-from ..config import DATASETS, NETWORKS, default_widths, style_of
+from ..config import DATASETS, NETWORKS, attention_options, default_widths, style_of
 from ..configuration import dump_config
 
 _BASELINES, _BINARY = ("single_task", "multi_task"), ("bi_mtdp", "bi_mtdp_f", "bi_mtdp_c")
@@ -24,12 +22,6 @@ def _backbone_defaults(section: Mapping[str, Any], baseline: bool, binary: bool)
         return {"stem_width": 64, **({"conv2_binary": True} if binary else {})}
     widths = default_widths(str(name), baseline)
     return {**({"dilated": baseline} if name in resnet.SIZES else {}), **({"widths": list(widths)} if widths else {})}
-
-
-def _attention(section: Mapping[str, Any]) -> Dict[str, Any]:
-    parameters = inspect.signature(BinaryAttention.__init__).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "binary_sources"}
-    return {**defaults, **style_of(section).attention_options(), **(section.get("attention") or {})}
 
 
 def resolve_network(section: Mapping[str, Any]) -> Dict[str, Any]:
@@ -53,7 +45,7 @@ def resolve_network(section: Mapping[str, Any]) -> Dict[str, Any]:
         defaults["vib"] = {"mu": "float"}
     result = {**defaults, **section}
     if parts:
-        result["attention"] = _attention(section)
+        result["attention"] = attention_options(section)
     if binary:
         result.setdefault("preset", "bimtdp")
         result["style"] = asdict(style_of(section))
