@@ -136,3 +136,8 @@ def test_model_files_are_read(tmp_path):
     file = model_file.ModelFile(path)
     assert (file.floats("w") == tensors["w"]).all() and file.floats("h").dtype == np.float32 and file.floats(None) is None
     assert file.signs("s", 9)[0, 0, 0].tolist() == [True, False, True] + 5 * [False] + [True]
+
+
+def test_a_column_without_numbers_is_left_out():
+    assert tables.table(["layer", "a", "b"], [["x", "-", "1"], ["y", "-", "-"]]).splitlines() == [
+        "| layer | b |", "| --- | ---: |", "| x | 1 |", "| y | - |"]
