@@ -75,7 +75,8 @@ def speed_ups(results: Results) -> Optional[plt.Figure]:
     tier = top_tier(results)
     layers = [layer for layer in LAYERS if time_us(results, f"binary_conv2d/{tier}/{layer}")]
     figure, axes = plt.subplots(figsize=(9.5, 4.5))
-    for i, (peer, time) in enumerate(peers.items()):
+    measured = {peer: time for peer, time in peers.items() if any(time(layer) for layer in layers)}
+    for i, (peer, time) in enumerate(measured.items()):
         values = [(time(layer) or 0) / time_us(results, f"binary_conv2d/{tier}/{layer}") for layer in layers]
         axes.bar([x + 0.16 * (i - 2) for x in range(len(layers))], values, 0.16, label=peer)
     axes.axhline(1, color="black", lw=0.8)
