@@ -12,6 +12,15 @@ if(NOT BIMTDP_SANITIZE)
     endif()
   endif()
 
+  # On another machine the NEON kernels run under qemu, where that and a cross-compiler are installed.
+  find_program(BIMTDP_ARM_COMPILER aarch64-linux-gnu-g++)
+  find_program(BIMTDP_ARM_EMULATOR qemu-aarch64)
+  mark_as_advanced(BIMTDP_ARM_COMPILER BIMTDP_ARM_EMULATOR)
+  if(BIMTDP_BASH AND BIMTDP_ARM_COMPILER AND BIMTDP_ARM_EMULATOR AND EXISTS /usr/include/xsimd AND NOT "neon" IN_LIST tiers)
+    add_test(NAME neon COMMAND "${BIMTDP_BASH}" "${CMAKE_CURRENT_SOURCE_DIR}/check_neon.sh" "${BIMTDP_ARM_COMPILER}"
+      "${BIMTDP_ARM_EMULATOR}" "${CMAKE_CURRENT_BINARY_DIR}/neon")
+  endif()
+
   # A project of its own uses the library, from the source tree and after an install.
   set(generator --build-generator "${CMAKE_GENERATOR}")
   set(consumer_options "-DCMAKE_BUILD_TYPE=Release" "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}" "-DBIMTDP_OPENMP=${BIMTDP_OPENMP}")
