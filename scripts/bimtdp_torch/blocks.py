@@ -28,8 +28,13 @@ def fusion1x1(cin: int, cout: int, style: Optional[BinaryStyle], momentum: float
     return conv1x1_bn(cin, cout, momentum)
 
 
-def binary_block_shortcut(cin: int, cout: int, stride: int, style: BinaryStyle) -> Optional[nn.Module]:
-    """Shortcut around a binary block: average pooling for a stride (Bi-Real net), then 1x1 + BN; None for identity."""
+def binary_block_shortcut(cin: int, cout: int, stride: int, style: BinaryStyle, on_bits: bool) -> Optional[nn.Module]:
+    """Shortcut around a binary block: average pooling for a stride (Bi-Real net), then 1x1 + BN; None for identity.
+
+    ``on_bits``: a binary 1x1 + BN of the block's own bits instead.
+    """
+    if on_bits:
+        return nn.Sequential(style.conv(cin, cout, 1), nn.BatchNorm2d(cout))
     if cin == cout:
         return nn.AvgPool2d(stride, stride) if stride > 1 else None
     unit = fusion1x1(cin, cout, style)
@@ -97,10 +102,7 @@ class BinaryBasicBlock(nn.Module):
         self.conv2 = style.conv(cout, cout, 3, 1, dilation[1])
         self.bn2 = nn.BatchNorm2d(cout)
         self.activation2 = style.act(cout)
-        if self.binary_shortcut:
-            self.downsample = nn.Sequential(style.conv(cin, cout, 1), nn.BatchNorm2d(cout))
-        else:
-            self.downsample = binary_block_shortcut(cin, cout, stride, style)
+        self.downsample = binary_block_shortcut(cin, cout, stride, style, self.binary_shortcut)
 
     @property
     def final_activation(self) -> nn.Module:
@@ -169,10 +171,7 @@ class BinaryBottleneck(nn.Module):
         self.shortcut2 = nn.AvgPool2d(stride, stride) if stride > 1 else nn.Identity()
         self.binarize3, self.conv3 = style.binarize(planes), style.conv(planes, cout, 1)
         self.bn3, self.activation3 = nn.BatchNorm2d(cout), style.act(cout)
-        if self.binary_shortcut:
-            self.downsample = nn.Sequential(style.conv(cin, cout, 1), nn.BatchNorm2d(cout))
-        else:
-            self.downsample = binary_block_shortcut(cin, cout, stride, style)
+        self.downsample = binary_block_shortcut(cin, cout, stride, style, self.binary_shortcut)
 
     @property
     def final_activation(self) -> nn.Module:

@@ -24,24 +24,23 @@ def _sign(x: Tensor) -> Tensor:
     return torch.where(x >= 0, one, -one)
 
 
-class _SignBiReal(torch.autograd.Function):
+class _SavedSign(torch.autograd.Function):
+    """The sign; an estimator adds the backward pass, which finds x saved."""
+
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         return _sign(x)
 
+
+class _SignBiReal(_SavedSign):
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return torch.rsub(x.abs(), 2, alpha=2).clamp_min_(0).mul_(grad)
 
 
-class _SignClip(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return _sign(x)
-
+class _SignClip(_SavedSign):
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors

@@ -52,7 +52,8 @@ int main() {
     for (const Layer& layer : {Layer{3, 18, 18, 1, 1}, Layer{3, 64, 40, 1, 1}, Layer{1, 130, 20, 1, 1}, Layer{3, 256, 32, 1, 1},
                                Layer{5, 33, 7, 1, 1}, Layer{3, 40, 40, 40, 1}, Layer{3, 64, 64, 4, 2}})
       if (!agrees(layer, *table))
-        ++wrong, std::printf("%s: %zux%zu, %zu to %zu channels differ\n", table->name, layer.kernel, layer.kernel, layer.in, layer.out);
+        ++wrong,
+            std::printf("%s: %zux%zu, %zu to %zu channels differ\n", table->name, layer.kernel, layer.kernel, layer.in, layer.out);
     std::printf("%s compared\n", table->name);
   }
   return wrong != 0;

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bimtdp_torch import hrnet, resnet
+from bimtdp_torch.blocks import basic_block
 from bimtdp_torch.config import build_network
+from bimtdp_torch.style import PRESETS
 
 # One bottleneck, one module a stage, one block a branch; widths that no word is a multiple of.
 hrnet.SIZES.setdefault("hrnet_tiny", hrnet.HRNetSize((16, 18, 20, 24), 1, (1, 1, 1), 1))
@@ -20,6 +22,14 @@ resnet.SIZES.setdefault("resnet50_tiny", ((1, 1, 1, 1), True))
 def tiny(name: str, **options: Any) -> nn.Module:
     """A network on the tiny backbone for segmentation and depth, unless the options say otherwise."""
     return build_network({"name": name, "backbone": "hrnet_tiny", "dataset": "nyud2", **options})
+
+
+def small_network() -> nn.Module:
+    """A binary block of IR-Net's units and a float head."""
+    network = nn.Sequential()
+    network.add_module("backbone", basic_block(4, 8, PRESETS["irnet"]))
+    network.add_module("head", nn.Conv2d(8, 1, 1))
+    return network
 
 
 def tensors(value: Any) -> Iterator[Tensor]:

@@ -8,11 +8,10 @@ import signal
 
 import pytest
 import torch
+from network_tools import small_network
 from torch import nn
 
-from bimtdp_torch.blocks import basic_block
 from bimtdp_torch.layers import BinaryConv2d
-from bimtdp_torch.style import PRESETS
 from bimtdp_torch.training import freeze, recalibrate
 from bimtdp_torch.training.averages import WeightAverage
 from bimtdp_torch.training.distillation import OnlineTeacher, feature_losses
@@ -22,13 +21,6 @@ from bimtdp_torch.training.objective import Objective
 from bimtdp_torch.training.settings import resolve
 from bimtdp_torch.training.signals import Stopped, StopSignal
 from bimtdp_torch.training.validation import validation_score
-
-
-def small_network():
-    network = nn.Sequential()
-    network.add_module("backbone", basic_block(4, 8, PRESETS["irnet"]))
-    network.add_module("head", nn.Conv2d(8, 1, 1))
-    return network
 
 
 # -- averages, flips, rows ---------------------------------------------------------------------------------------------

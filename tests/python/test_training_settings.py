@@ -4,15 +4,13 @@
 import pytest
 import yaml
 from conftest import REPOSITORY
-from torch import nn
+from network_tools import small_network
 
 from bimtdp_torch import pretraining
-from bimtdp_torch.blocks import basic_block
 from bimtdp_torch.config import build_network
 from bimtdp_torch.configuration import read_config
 from bimtdp_torch.estimators import Sign
 from bimtdp_torch.layers import BinaryConv2d
-from bimtdp_torch.style import PRESETS
 from bimtdp_torch.training.checkpoints import changed_options
 from bimtdp_torch.training.network_settings import describe, resolve_network
 from bimtdp_torch.training.schedule import Schedule, learning_rate_factor, make_optimizer, parameter_groups
@@ -117,13 +115,6 @@ def test_learning_rate_warms_up_and_ends_at_zero():
         assert learning_rate_factor(10, 100, 10, kind) == pytest.approx(1.0)
         assert learning_rate_factor(55, 100, 10, kind) == pytest.approx(middle)
         assert learning_rate_factor(100, 100, 10, kind) == pytest.approx(0.0)
-
-
-def small_network():
-    network = nn.Sequential()
-    network.add_module("backbone", basic_block(4, 8, PRESETS["irnet"]))
-    network.add_module("head", nn.Conv2d(8, 1, 1))
-    return network
 
 
 def test_schedule_sets_estimator_two_steps_and_rates():

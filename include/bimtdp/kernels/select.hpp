@@ -63,11 +63,11 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
 
 #define BIMTDP_TABLE(tier)                                                                                                 \
   KernelTable {                                                                                                            \
-#tier, tier::Words::width, tier::TileShape::pair_words, tier::TileShape::splits, tier::Floats::width, tier::join_bits, \
-        tier::binary_gemm, tier::correct_counts, tier::binary_depthwise, tier::dot_integer, tier::dot_float, tier::count_bits, tier::binarize,   \
-        tier::unpack, tier::attend, tier::attend_bits, tier::gate, tier::conv2d, tier::depthwise_conv2d, tier::epilogue,   \
-        tier::add, tier::multiply, tier::sum_channels, tier::max_pool, tier::average_pool, tier::resize_rows,              \
-        tier::resize_columns, tier::resize_row, tier::softmax                                                              \
+#tier, tier::Words::width, tier::TileShape::pair_words, tier::TileShape::splits, tier::Floats::width, tier::join_bits,     \
+        tier::binary_gemm, tier::correct_counts, tier::binary_depthwise, tier::dot_integer, tier::dot_float,               \
+        tier::count_bits, tier::binarize, tier::unpack, tier::attend, tier::attend_bits, tier::gate, tier::conv2d,         \
+        tier::depthwise_conv2d, tier::epilogue, tier::add, tier::multiply, tier::sum_channels, tier::max_pool,             \
+        tier::average_pool, tier::resize_rows, tier::resize_columns, tier::resize_row, tier::softmax                       \
   }
 
 /// The table of a tier. Only the tiers of the compiler's architecture exist; the others give the baseline.

@@ -268,6 +268,7 @@ struct BitCount {
     return {IntBatch::load_aligned(reinterpret_cast<const std::int32_t*>(lanes))};
   }
 };
+
 using Longs = OneLong;
 
 /// Sixteen vector registers, most of them needed by the popcount and the emulated fma; thirty-two and no emulation on Arm.

@@ -47,7 +47,8 @@ struct DepthwiseWords {
 /// Counts as bit planes: plane j holds bit j of each channel's count, N planes hold them all. A tap's words ripple through as
 /// carries.
 template <std::size_t N>
-inline void depthwise_vector(const Depthwise<std::uint32_t>& d, std::size_t first, std::size_t count, std::int32_t* counts) noexcept {
+inline void depthwise_vector(const Depthwise<std::uint32_t>& d, std::size_t first, std::size_t count,
+                             std::int32_t* counts) noexcept {
   const DepthwiseWords words(d, first);
   Words plane[N];
   BIMTDP_UNROLL

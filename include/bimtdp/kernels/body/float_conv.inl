@@ -92,7 +92,8 @@ inline void few_outputs_tap(const float* pixel, std::size_t step, const float* w
       BIMTDP_UNROLL
       for (std::size_t i = 0; i < 4; ++i) {
         BIMTDP_UNROLL
-        for (int o = 0; o < O; ++o) sum[v][o] = fma(x[i], Floats::set(weights[i * Floats::width + static_cast<std::size_t>(o)]), sum[v][o]);
+        for (int o = 0; o < O; ++o)
+          sum[v][o] = fma(x[i], Floats::set(weights[i * Floats::width + static_cast<std::size_t>(o)]), sum[v][o]);
       }
     }
   }
@@ -120,7 +121,8 @@ inline void few_outputs_tile(const Conv& g, std::size_t offset, float* sums) noe
   BIMTDP_UNROLL
   for (int v = 0; v < V; ++v) {
     BIMTDP_UNROLL
-    for (int o = 0; o < O; ++o) sum[v][o].scatter(sums + static_cast<std::size_t>(v) * Floats::width * Floats::width + o, Floats::width);
+    for (int o = 0; o < O; ++o)
+      sum[v][o].scatter(sums + static_cast<std::size_t>(v) * Floats::width * Floats::width + o, Floats::width);
   }
 }
 
@@ -137,7 +139,8 @@ inline void few_outputs(const Conv& g, const Epilogue& e, float* out) noexcept {
       const auto tile = several ? few_outputs_tile<O, vectors> : few_outputs_tile<O, 1>;
       tile(g, row * g.row_step + first * g.pixel_step, sums);
       const std::size_t to = row * g.out_row_step + pixel * g.out_step;
-      finish_tile(sums + (pixel - first) * width, width, end - pixel, 0, O, e, {out + to, e.residual ? e.residual + to : nullptr, g.out_step});
+      finish_tile(sums + (pixel - first) * width, width, end - pixel, 0, O, e,
+                  {out + to, e.residual ? e.residual + to : nullptr, g.out_step});
       pixel = end;
     }
 }
