@@ -16,11 +16,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.calibration import calibrate  # noqa: E402
-from bimtdp_torch.config import load_checkpoint  # noqa: E402
+from bimtdp_torch.checkpoints import load_checkpoint, save_checkpoint  # noqa: E402
 from bimtdp_torch.data import split_validation  # noqa: E402
 from bimtdp_torch.datasets import dataset_of, load_frames, read_list  # noqa: E402
 from bimtdp_torch.evaluation import format_metrics, score, torch_predictor  # noqa: E402
-from bimtdp_torch.training import cpu_has_bf16, freeze  # noqa: E402
+from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
+from bimtdp_torch.training import freeze, use_bf16  # noqa: E402
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -31,14 +32,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="default: last training size")
     parser.add_argument("--tau", type=float, default=0.15, help="share of the log prior taken from the logits")
     parser.add_argument("--statistics", type=int, default=256, help="frames for batch normalisation, 0: keep it")
-    parser.add_argument("--threads", type=int)
+    add_machine_options(parser)
     return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Calibrates, scores on the validation frames and writes the checkpoint."""
-    config, network = load_checkpoint(str(arguments.checkpoint))
-    network = network.to(memory_format=torch.channels_last)
+    config, network, step = load_checkpoint(arguments.checkpoint)
+    device = use_machine(arguments)
+    network = network.to(device, memory_format=torch.channels_last)
     train = config["train"]
     size = tuple(arguments.size or train["phases"][-1]["size"])
     dataset, tasks = dataset_of(config), list({**network.tasks, **network.auxiliary})
@@ -46,22 +48,18 @@ def run(arguments: argparse.Namespace) -> None:
     if not parts[1]:
         raise ValueError("the checkpoint was trained without validation frames (train.validation_every: 0)")
     training, validation = (load_frames(dataset, arguments.data, ids, tasks) for ids in parts)
-    bf16 = cpu_has_bf16()
+    bf16 = use_bf16("auto", device)
     found = calibrate(network, training, validation, size, tau=arguments.tau, statistics_frames=arguments.statistics,
                       bf16=bf16, frozen=freeze(network, train.get("freeze", [])))
     print({key: round(value, 4) for key, value in found.items()})
     print("validation:", format_metrics(score(validation, torch_predictor(network, bf16=bf16), size)))
-    torch.save({"config": {**config, "calibration": found}, "model": network.state_dict(),
-                "step": torch.load(arguments.checkpoint, map_location="cpu", weights_only=True).get("step", 0)},
-               arguments.output)
+    save_checkpoint({"config": {**config, "calibration": found}, "model": network.state_dict(), "step": step},
+                    arguments.output)
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     try:
-        run(arguments)
+        run(parse_arguments())
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"calibrate.py: {error}")
 

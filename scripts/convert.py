@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from bimtdp_torch.checkpoints import CheckpointError  # noqa: E402
 from bimtdp_torch.export import (ConversionError, Options, VerificationError, convert, load_source,  # noqa: E402
                                  load_user_module)
 
@@ -98,7 +99,7 @@ def main() -> int:
     arguments = parse_arguments()
     try:
         run(arguments)
-    except ConversionError as error:
+    except (ConversionError, CheckpointError) as error:
         print(f"cannot convert: {error}", file=sys.stderr)
         return 1
     except VerificationError as error:

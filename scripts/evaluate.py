@@ -18,11 +18,12 @@ from typing import Dict, List, NamedTuple, Tuple
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.config import load_checkpoint  # noqa: E402
+from bimtdp_torch.checkpoints import load_checkpoint  # noqa: E402
 from bimtdp_torch.cpp_predictor import cpp_predictor, model_tasks, preferred_size  # noqa: E402
 from bimtdp_torch.data import split_validation  # noqa: E402
 from bimtdp_torch.datasets import dataset_of, dataset_of_tasks, load_frames, read_list  # noqa: E402
 from bimtdp_torch.evaluation import Predictor, format_metrics, score, torch_predictor  # noqa: E402
+from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
 from bimtdp_torch.programs import ProgramError  # noqa: E402
 
 
@@ -42,11 +43,11 @@ def open_model(path: Path, size: Tuple[int, int]) -> Subject:
     return Subject(cpp_predictor(path, size), size, dataset_of_tasks(tasks), tasks, 20)
 
 
-def open_checkpoint(path: Path, size: Tuple[int, int]) -> Subject:
+def open_checkpoint(path: Path, size: Tuple[int, int], device: torch.device) -> Subject:
     """A checkpoint of train.py."""
-    config, network = load_checkpoint(str(path))
+    config, network, _ = load_checkpoint(path)
     size = tuple(size or config["train"]["phases"][-1]["size"])
-    return Subject(torch_predictor(network.to(memory_format=torch.channels_last)), size, dataset_of(config),
+    return Subject(torch_predictor(network.to(device, memory_format=torch.channels_last)), size, dataset_of(config),
                    list(network.tasks), int(config["train"].get("validation_every", 20)))
 
 
@@ -74,15 +75,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"),
                         help="input size of the network (default: the model file's, or the last training size)")
     parser.add_argument("--limit", type=int, help="use only the first frames of the list")
-    parser.add_argument("--threads", type=int, help="threads of PyTorch")
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    add_machine_options(parser)
     return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Scores, prints and writes."""
-    is_model = arguments.model.suffix == ".safetensors"
-    subject = (open_model if is_model else open_checkpoint)(arguments.model, arguments.size)
+    device, is_model = use_machine(arguments), arguments.model.suffix == ".safetensors"
+    subject = (open_model(arguments.model, arguments.size) if is_model
+               else open_checkpoint(arguments.model, arguments.size, device))
     started = time.time()
     count, metrics = evaluate(subject, arguments)
     height, width = subject.size
@@ -96,8 +98,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     arguments = parse_arguments()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     try:
         run(arguments)
     except (OSError, ValueError, RuntimeError, ProgramError) as error:

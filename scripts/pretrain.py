@@ -14,11 +14,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch import fused  # noqa: E402
 from bimtdp_torch.configuration import dump_config, read_config  # noqa: E402
+from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
 from bimtdp_torch.pretraining import BackbonePretrainer, resolve  # noqa: E402
 from bimtdp_torch.training import Stopped  # noqa: E402
 
@@ -28,19 +27,17 @@ def main() -> int:
     parser.add_argument("config", type=Path, help="YAML file, e.g. scripts/configs/pretrain_w18_rooms.yaml")
     parser.add_argument("--photos", type=Path, required=True, help="folder or tar of JPEG or PNG files")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F",
                         help="multiplies the steps and the warm-up")
-    parser.add_argument("--threads", type=int, help="threads of PyTorch (a resumed run needs the same number)")
+    add_machine_options(parser)
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    if arguments.device == "cpu":
-        fused.enable()
     try:
+        device = use_machine(arguments)
+        if device.type == "cpu":
+            fused.enable()
         config = resolve(read_config(arguments.config), arguments.steps_scale)
         output = arguments.output or Path("runs") / config["name"]
-        pretrainer = BackbonePretrainer(config, arguments.photos, output, arguments.device)
+        pretrainer = BackbonePretrainer(config, arguments.photos, output, device)
         print(f"{dump_config(pretrainer.config)}# {len(pretrainer.photos)} photos, output: {output}", flush=True)
         pretrainer.run()
     except Stopped as stopped:

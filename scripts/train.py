@@ -23,7 +23,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch import fused  # noqa: E402
 from bimtdp_torch.configuration import read_config  # noqa: E402
-from bimtdp_torch.export.errors import ConversionError  # noqa: E402
+from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
 from bimtdp_torch.training import Stopped, Trainer  # noqa: E402
 from bimtdp_torch.training.network_settings import describe  # noqa: E402
 from bimtdp_torch.training.parallel import Parallel  # noqa: E402
@@ -35,8 +35,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("config", type=Path, help="YAML file, e.g. scripts/configs/bi_mtdp_c_lite0_nyud4.yaml")
     parser.add_argument("--data", type=Path, required=True, help="folder of NYUD (image/, depth/ ..) or PASCAL")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
-    parser.add_argument("--device", default="auto", help="auto (CUDA where there is one), cpu or cuda")
-    parser.add_argument("--threads", type=int, help="threads of PyTorch (a resumed run needs the same number)")
     parser.add_argument("--seed", type=int, help="replaces the configuration's; the default output gets _seedN")
     parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F",
                         help="multiplies the steps of every phase, of warm-up and between validations; recorded")
@@ -44,6 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     for option in ("teacher", "init"):
         parser.add_argument(f"--{option}", type=Path, help=f"checkpoint that replaces the configuration's {option}")
     parser.add_argument("--teacher-cache", type=Path, help="folder that runs share for the teacher's computed maps")
+    add_machine_options(parser)
     return parser.parse_args()
 
 
@@ -66,12 +65,10 @@ def main() -> int:
     arguments = parse_arguments()
     try:
         config = read(arguments)
-        parallel = Parallel(arguments.device)
+        parallel = Parallel(use_machine(arguments))
     except (ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     if config["train"]["fused"] and parallel.device.type == "cpu":
         fused.enable()
     suffix = "" if arguments.seed is None else f"_seed{arguments.seed}"
@@ -84,7 +81,7 @@ def main() -> int:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return stopped.exit_code
-    except (ValueError, OSError, ConversionError) as error:
+    except (ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     finally:

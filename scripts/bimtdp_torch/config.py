@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a configuration (plain dict, as in scripts/configs/*.yaml) to a network, and checkpoints that carry both.
+"""From a configuration (plain dict, as in scripts/configs/*.yaml) to a network.
 
 Network section:
     name:       single_task | multi_task | mti_net | bi_mtdp | bi_mtdp_f | bi_mtdp_c
@@ -34,10 +34,8 @@ Network section:
 from __future__ import annotations
 
 import inspect
-import textwrap
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-import torch
 from torch import nn
 
 from . import efficientnet_lite, hrnet, resnet
@@ -195,22 +193,3 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
     if unknown:
         raise ValueError(f"network: unknown option {unknown[0]!r} (there are {', '.join(sorted(_OPTIONS))})")
     return NETWORKS[config["name"]](config)
-
-
-def load_checkpoint(path: str) -> Tuple[Dict[str, Any], nn.Module]:
-    """(configuration, network in evaluation mode) of a checkpoint that train.py wrote; ValueError for another file."""
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # pickle, zip and torch each raise their own
-        raise ValueError(f"{path}: not a checkpoint of train.py ({type(error).__name__})") from error
-    if not isinstance(checkpoint, dict) or not {"config", "model"} <= set(checkpoint):
-        raise ValueError(f"{path}: not a checkpoint of train.py (it carries no configuration)")
-    try:
-        network = build_network(checkpoint["config"]["network"])
-        network.load_state_dict(checkpoint["model"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = textwrap.shorten(str(error), 200, placeholder=" ...")  # PyTorch lists every tensor
-        raise ValueError(f"{path}: not a checkpoint of train.py ({reason})") from error
-    return checkpoint["config"], network.eval()

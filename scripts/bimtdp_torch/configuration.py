@@ -55,3 +55,15 @@ def read_config(path: Path) -> Dict[str, Any]:
 def dump_config(config: Mapping[str, Any]) -> str:
     """YAML of a resolved configuration, short lists on one line."""
     return yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=None, width=110)
+
+
+def changed_options(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
+    """Dotted name -> (before, now) of what differs between two configurations."""
+    result: Dict[str, Any] = {}
+    for key in {**before, **now}:
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            result.update(changed_options(old, new, f"{prefix}{key}."))
+        elif old != new:
+            result[f"{prefix}{key}"] = (old, new)
+    return result

@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from torch import Tensor, nn
+
+from .checkpoints import find_state_dict, read_checkpoint
+from .efficientnet_lite import load_imagenet
 
 # (pattern of a name of the network, names under which another variant has the same tensor)
 _ALIASES = [
@@ -69,7 +73,7 @@ def _sources(key: str, task: str, bare_backbone: bool) -> List[str]:
 def initialise_from(network: nn.Module, state: Mapping[str, Tensor]) -> Initialisation:
     """Copies what fits of a state_dict into ``network`` and says what that was.
 
-    ``state`` has no prefix "module." (export.checkpoints.find_state_dict removes it).
+    ``state`` has no prefix "module." (checkpoints.find_state_dict removes it).
     """
     own, result = network.state_dict(), Initialisation()
     tasks = list(getattr(network, "tasks", {}))
@@ -88,3 +92,26 @@ def initialise_from(network: nn.Module, state: Mapping[str, Tensor]) -> Initiali
     result.ignored = [key for key in state if key not in touched]
     network.load_state_dict({key: state[name] for key, name in result.used.items()}, strict=False)
     return result
+
+
+def initialise(network: nn.Module, init: Mapping[str, Any], report_file: Optional[Path] = None,
+               log: Callable[[str], None] = print) -> None:
+    """Applies the section ``init`` of a configuration: ImageNet weights, then whatever fits of a checkpoint (or of its
+    backbone).
+
+    Says how many tensors of each part came from the checkpoint; ``report_file`` gets one line a tensor.
+    """
+    if init["imagenet"]:
+        load_imagenet(network.backbone)
+        log("initialised: ImageNet backbone")
+    if not init["checkpoint"]:
+        if not init["imagenet"]:
+            log("initialised: fresh weights")
+        return
+    path = Path(init["checkpoint"])
+    found = initialise_from(network, find_state_dict(read_checkpoint(path), path))
+    if not found.used:
+        raise ValueError(f"init.checkpoint: no tensor of {path} fits the network")
+    log(f"initialised from {path.name}: {found}")
+    if report_file is not None:
+        report_file.write_text("".join(f"{key}\t{note}\n" for key, note in found.notes().items()))

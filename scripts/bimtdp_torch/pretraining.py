@@ -20,12 +20,12 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .checkpoints import read_checkpoint, save_checkpoint
 from .config import build_network
 from .configuration import dump_config
 from .data import batch_indices, generator, jitter_colour, normalise
 from .efficientnet_lite import EfficientNetLite, load_imagenet
 from .losses import resize_map
-from .training.checkpoints import load_state, save_atomically
 from .training.flips import FlipMonitor
 from .training.logs import RunLog, Window, plot_losses
 from .training.precision import autocast, use_bf16
@@ -130,9 +130,10 @@ class FeatureStudent(nn.Module):
 class BackbonePretrainer:
     """Runs a pretraining configuration; resumes from ``output/last.pt``, stops on a signal as the trainer does."""
 
-    def __init__(self, config: Mapping[str, Any], photos: Path, output: Path, device: str = "cpu"):
+    def __init__(self, config: Mapping[str, Any], photos: Path, output: Path,
+                 device: torch.device = torch.device("cpu")):
         self.config = resolve(config)
-        self.train, self.output, self.device = self.config["train"], Path(output), torch.device(device)
+        self.train, self.output, self.device = self.config["train"], Path(output), device
         self.output.mkdir(parents=True, exist_ok=True)
         self.seed = int(self.train["seed"])
         seed_everything(self.seed, self.device)
@@ -175,12 +176,12 @@ class BackbonePretrainer:
         if state:
             checkpoint.update(parts=self.parts.state_dict(), optimizer=self.optimizer.state_dict(),
                               window=self.window.state(), flips=self.flips.state())
-        save_atomically(checkpoint, self.output / name)
+        save_checkpoint(checkpoint, self.output / name)
 
     def resume(self) -> None:
         """Continues from ``output/last.pt`` if it is there."""
-        state = load_state(self.output / "last.pt")
-        if state is not None:
+        if (self.output / "last.pt").exists():
+            state = read_checkpoint(self.output / "last.pt")
             self.parts.load_state_dict(state["parts"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.window.load(state["window"])

@@ -125,7 +125,7 @@ def test_errors_say_what_and_where(checkpoints, data_folder, tmp_path, capsys):
     (tmp_path / "bad.pt").write_bytes(b"no checkpoint")
     cases = [
         (["analyze", "cka", tmp_path / "none.pt", "--data", data_folder], "none.pt: no such checkpoint"),
-        (["analyze", "cka", tmp_path / "bad.pt", "--data", data_folder], "bad.pt: not a checkpoint"),
+        (["analyze", "cka", tmp_path / "bad.pt", "--data", data_folder], "bad.pt: no checkpoint"),
         (["analyze", "cka", good, "--data", data_folder, "--count", 2], "at least 4"),
         (["analyze", "cka", good, "--data", empty], "no nyud4 data"),
         (["analyze", "tsne", good, "--data", data_folder, "--classes", "unicorn"], "unicorn"),

@@ -13,9 +13,10 @@ import torch
 from convert_tools import REPOSITORY, UserNet, convert_module, ops, randomise, read_metadata
 from safetensors.numpy import load_file
 
-from bimtdp_torch.config import build_network, load_checkpoint
+from bimtdp_torch.checkpoints import CheckpointError, load_checkpoint
+from bimtdp_torch.config import build_network
 from bimtdp_torch.export import ConversionError, Options, Source, VerificationError, convert, load_source
-from bimtdp_torch.export.checkpoints import network_config
+from bimtdp_torch.export.sources import network_config
 from bimtdp_torch.export.model_file import tensors_hash, write_safetensors
 from bimtdp_torch.export.numerics import fma, fold_batch_norm
 from bimtdp_torch.export.pipeline import Conversion
@@ -97,7 +98,7 @@ def test_checkpoint_of_train_py(tmp_path):
     done = run_convert(tmp_path / "c.pt", "-o", tmp_path / "m.safetensors", "--floats", "f16", "--licence", "Apache-2.0",
                        "--provenance", "data=none", "--no-verify", "--rounded-checkpoint", tmp_path / "rounded.pt")
     assert done.returncode == 0, done.stderr
-    weight = load_checkpoint(tmp_path / "rounded.pt")[1].heads["depth"].last_layer["3"].weight.detach()
+    weight = load_checkpoint(tmp_path / "rounded.pt").network.heads["depth"].last_layer["3"].weight.detach()
     assert torch.equal(weight, network.heads["depth"].last_layer["3"].weight.half().float())
     text = read_metadata(tmp_path / "m.safetensors")
     assert text["name"] == "small" and text["licence"] == "Apache-2.0" and text["stride"] == 32
@@ -238,10 +239,10 @@ def test_the_self_test_finds_a_changed_weight(tmp_path):
 
 def test_damaged_checkpoints(tmp_path):
     (tmp_path / "text").write_text("<html>")
-    with pytest.raises(ConversionError, match="read safely"):
+    with pytest.raises(CheckpointError, match="read safely"):
         load_source(tmp_path / "text", "mti_net_w18_nyud2")
     torch.save({"model": [1, 2]}, tmp_path / "list")
-    with pytest.raises(ConversionError, match="holds no state_dict"):
+    with pytest.raises(CheckpointError, match="holds no state_dict"):
         load_source(tmp_path / "list", "mti_net_w18_nyud2")
-    with pytest.raises(ConversionError, match="no such file"):
+    with pytest.raises(FileNotFoundError, match="absent"):
         load_source(tmp_path / "absent")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from network_tools import tiny
 
-from bimtdp_torch.export.checkpoints import find_state_dict, read_checkpoint
+from bimtdp_torch.checkpoints import find_state_dict, read_checkpoint
 from bimtdp_torch.initialisation import initialise_from
 from bimtdp_torch.resnet import ResNet
 

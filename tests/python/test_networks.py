@@ -6,7 +6,8 @@ import torch
 from network_tools import tensors, tiny, training_loss
 from torch import nn
 
-from bimtdp_torch.config import DATASETS, build_network, load_checkpoint
+from bimtdp_torch.checkpoints import load_checkpoint
+from bimtdp_torch.config import DATASETS, build_network
 from bimtdp_torch.layers import BinaryConv2d
 
 
@@ -201,7 +202,7 @@ def test_checkpoint_round_trip(tmp_path):
     config = {"network": dict(name="bi_mtdp_c", backbone="efficientnet_lite0", dataset="nyud2")}
     model = build_network(config["network"]).eval()
     torch.save({"config": config, "model": model.state_dict()}, tmp_path / "c.pt")
-    loaded_config, loaded = load_checkpoint(str(tmp_path / "c.pt"))
+    loaded_config, loaded, _ = load_checkpoint(tmp_path / "c.pt")
     x = torch.randn(1, 3, 32, 32)
     assert loaded_config == config
     assert torch.equal(loaded(x)["depth"], model(x)["depth"])
@@ -212,11 +213,11 @@ def test_other_files_are_no_checkpoints(tmp_path):
     torch.save(torch.zeros(2), tmp_path / "tensor.pt")
     config = {"network": dict(name="mti_net", backbone="hrnet_w18", dataset="nyud2")}
     torch.save({"config": config, "model": {"a": torch.zeros(2)}}, tmp_path / "other.pt")
-    for name, message in (("junk", "not a checkpoint"), ("tensor", "carries no configuration"), ("other", "Missing key")):
+    for name, message in (("junk", "no checkpoint"), ("tensor", "carries no configuration"), ("other", "does not fit the network")):
         with pytest.raises(ValueError, match=rf"{name}\.pt: .*{message}"):
-            load_checkpoint(str(tmp_path / f"{name}.pt"))
+            load_checkpoint(tmp_path / f"{name}.pt")
     with pytest.raises(FileNotFoundError, match="none.pt"):
-        load_checkpoint(str(tmp_path / "none.pt"))
+        load_checkpoint(tmp_path / "none.pt")
 
 
 def test_size_of_the_input_is_checked():

@@ -166,4 +166,4 @@ def test_collect_and_table_commands(data_folder, tmp_path, monkeypatch, capsys):
     assert "| one |" in document.read_text() and (tmp_path / "table.csv").exists()
     (run / "final.pt").unlink()
     assert command("collect", run, "--data", data_folder) == 1
-    assert "no such file" in capsys.readouterr().err
+    assert "No such file" in capsys.readouterr().err

@@ -16,7 +16,7 @@ import yaml
 from conftest import REPOSITORY
 from PIL import Image
 
-from bimtdp_torch.config import load_checkpoint
+from bimtdp_torch.checkpoints import load_checkpoint
 from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, make_batch, make_sample, read_list,
                                split_validation)
 from bimtdp_torch.pretraining import BackbonePretrainer
@@ -120,7 +120,7 @@ def test_distillation_and_frozen_parts(data_folder, tmp_path):
     trainer = Trainer(student, data_folder, tmp_path / "student")
     stem = trainer.network.backbone._conv_stem.weight.clone()
     mean = trainer.network.backbone._bn0.running_mean.clone()
-    assert torch.equal(stem, load_checkpoint(str(tmp_path / "teacher.pt"))[1].backbone._conv_stem.weight)
+    assert torch.equal(stem, load_checkpoint(tmp_path / "teacher.pt").network.backbone._conv_stem.weight)
     trainer.run(stop_after=2)
     assert torch.equal(stem, trainer.network.backbone._conv_stem.weight)
     assert torch.equal(mean, trainer.network.backbone._bn0.running_mean)
@@ -203,7 +203,7 @@ def test_calibration_corrects_depth_and_prior(data_folder, tmp_path):
     subprocess.run([sys.executable, str(REPOSITORY / "scripts" / "calibrate.py"), str(tmp_path / "raw.pt"), "--data",
                     str(data_folder), "--output", str(tmp_path / "out.pt"), "--threads", "1", "--tau", "0.5",
                     "--statistics", "0"], check=True, capture_output=True)
-    (_, raw), (config, network) = (load_checkpoint(str(tmp_path / name)) for name in ("raw.pt", "out.pt"))
+    (_, raw, _), (config, network, _) = (load_checkpoint(tmp_path / name) for name in ("raw.pt", "out.pt"))
     photo = torch.randn(1, 3, 32, 32)
     before, after = raw(photo), network(photo)
     found = config["calibration"]

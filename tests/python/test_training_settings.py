@@ -8,10 +8,9 @@ from network_tools import small_network
 
 from bimtdp_torch import pretraining
 from bimtdp_torch.config import build_network
-from bimtdp_torch.configuration import read_config
+from bimtdp_torch.configuration import changed_options, read_config
 from bimtdp_torch.estimators import Sign
 from bimtdp_torch.layers import BinaryConv2d
-from bimtdp_torch.training.checkpoints import changed_options
 from bimtdp_torch.training.network_settings import describe, resolve_network
 from bimtdp_torch.training.schedule import Schedule, learning_rate_factor, make_optimizer, parameter_groups
 from bimtdp_torch.training.settings import resolve

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from torch import nn
 
 from .. import data
-from ..config import load_checkpoint
+from ..checkpoints import load_checkpoint
 from ..datasets import class_names, dataset_of, load_frames, read_list, scored
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
@@ -80,10 +80,10 @@ def load_network(argument: str) -> Network:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint")
     try:
-        config, module = load_checkpoint(str(path))
+        checkpoint = load_checkpoint(path)
     except ValueError as error:
         raise InputError(str(error)) from error
-    return Network(label_of(name, path, config), config, module.eval())
+    return Network(label_of(name, path, checkpoint.config), checkpoint.config, checkpoint.network)
 
 
 def distinct_names(names: Sequence[str]) -> List[str]:

@@ -2,7 +2,7 @@
 """Converts PyTorch networks into model files of the C++ library. ``convert`` does it all; scripts/convert.py is its
 command line."""
 
-from .checkpoints import Source, load_source, load_user_module
+from .sources import Source, load_source, load_user_module
 from .errors import ConversionError, VerificationError
 from .pipeline import Options, Result, convert
 

@@ -2,7 +2,7 @@
 """The two ways in which a conversion ends badly."""
 
 
-class ConversionError(Exception):
+class ConversionError(ValueError):
     """The network cannot be reproduced exactly; the message names the module and the reason."""
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..data import IMAGE_MEAN, IMAGE_STD
 from . import activations, binary_layers, float_layers, functions, shape_functions  # noqa: F401  (they register handlers)
-from .checkpoints import Source, class_names
+from .sources import Source, class_names
 from .errors import ConversionError, VerificationError
 from .fuse import fuse
 from .ir import Map, Node, Output

@@ -25,13 +25,14 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 import torch
 
+from ..checkpoints import load_checkpoint
 from ..counting import count
 from ..cpp_predictor import cpp_predictor
 from ..datasets import dataset_of, load_frames, read_list
 from ..evaluation import score, torch_predictor
 from ..export import Options, convert
-from ..export.checkpoints import load_source
 from ..export.pipeline import round_weights_to_half
+from ..export.sources import load_source
 from ..programs import REPOSITORY, build_program
 
 COUNT_SIZE = (480, 640)  # the size of the published figures
@@ -81,7 +82,7 @@ def training_of(run: Path, photos: int) -> Dict[str, Any]:
 
 def model_file(checkpoint: Path, output: Path, floats: str = "f16") -> int:
     """Bytes of the checkpoint's model file (not verified: convert.py does that for a model that is to be used)."""
-    convert(load_source(checkpoint, None), output, Options(floats=floats, verify=False, quiet=True))
+    convert(load_source(checkpoint), output, Options(floats=floats, verify=False, quiet=True))
     return output.stat().st_size
 
 
@@ -140,10 +141,7 @@ def compare_engines(network: torch.nn.Module, model: Path, config: Mapping[str, 
 def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False, compared: int = 0,
                 limit: Optional[int] = None) -> Dict[str, Any]:
     """The record of a finished run in the folder ``run``; ``compared``: photos for ``compare_engines``."""
-    source = load_source(checkpoint, None)
-    if source.config is None or "train" not in source.config:
-        raise ValueError(f"{checkpoint}: no checkpoint of train.py (it carries no configuration)")
-    config, network = source.config, source.network.eval()
+    config, network, _ = load_checkpoint(checkpoint)
     size = tuple(config["train"]["phases"][-1]["size"])
     counts = count(network, COUNT_SIZE)
     with tempfile.TemporaryDirectory() as folder:

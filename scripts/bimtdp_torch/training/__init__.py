@@ -2,9 +2,9 @@
 """Training: settings, schedule, objective, loop, logs, checkpoints; see each module."""
 
 from .batch_norm import freeze, recalibrate
-from .precision import cpu_has_bf16
+from .precision import use_bf16
 from .schedule import learning_rate_factor
 from .signals import Stopped
 from .trainer import Trainer
 
-__all__ = ["Stopped", "Trainer", "cpu_has_bf16", "freeze", "learning_rate_factor", "recalibrate"]
+__all__ = ["Stopped", "Trainer", "freeze", "learning_rate_factor", "recalibrate", "use_bf16"]

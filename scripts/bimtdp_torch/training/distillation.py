@@ -12,10 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..config import load_checkpoint
+from ..checkpoints import load_checkpoint, read_checkpoint, save_checkpoint
 from ..data import Frames, TeacherMaps, normalise
 from ..losses import resize_map
-from .checkpoints import save_atomically
 from .precision import autocast
 
 Pairs = Dict[str, Tensor]  # name of the tensor -> (B, C, H, W)
@@ -23,8 +22,7 @@ Pairs = Dict[str, Tensor]  # name of the tensor -> (B, C, H, W)
 
 def load_teacher(path: str, device: torch.device) -> nn.Module:
     """The network of a checkpoint, in evaluation mode, without gradients."""
-    _, teacher = load_checkpoint(path)
-    return teacher.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
+    return load_checkpoint(Path(path)).network.requires_grad_(False).to(device=device, memory_format=torch.channels_last)
 
 
 # -- maps of whole frames, computed once ------------------------------------------------------------------------------
@@ -68,8 +66,8 @@ def cached_teacher_maps(options: Mapping[str, Any], frames: Frames, size: Tuple[
     if not cache.exists():
         maps = compute_teacher_maps(load_teacher(options["teacher"], device), frames, size, bf16, check)
         folder.mkdir(parents=True, exist_ok=True)
-        save_atomically(maps.maps, cache)
-    return TeacherMaps(torch.load(cache, map_location="cpu", weights_only=True))
+        save_checkpoint(maps.maps, cache)
+    return TeacherMaps(read_checkpoint(cache))
 
 
 # -- features of the augmented batch ----------------------------------------------------------------------------------

@@ -66,17 +66,12 @@ class _TrainingOutputs(nn.Module):
 class Parallel:
     """This process's place among those that torchrun started; alone without torchrun."""
 
-    def __init__(self, device: str = "auto"):
+    def __init__(self, device: torch.device = torch.device("cpu")):
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        cuda = torch.cuda.is_available()
-        if device == "cuda" and not cuda:
-            raise ValueError("device cuda: this PyTorch sees no CUDA device")
-        if device == "auto":
-            device = "cuda" if cuda else "cpu"
-        if device == "cuda":
-            device = f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}"
-            torch.cuda.set_device(device)
-        self.device = torch.device(device)
+        self.device = device
+        if device.type == "cuda":
+            self.device = torch.device("cuda", device.index or int(os.environ.get("LOCAL_RANK", 0)))
+            torch.cuda.set_device(self.device)
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
 

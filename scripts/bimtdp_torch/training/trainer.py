@@ -17,12 +17,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..checkpoints import read_checkpoint, save_checkpoint
 from ..config import build_network
+from ..configuration import changed_options
+from ..initialisation import initialise
 from ..losses import ValidCounts
 from .averages import WeightAverage
 from .batch_norm import freeze, recalibrate
 from .batches import Batches
-from .checkpoints import changed_options, initialise, load_state, save_atomically
 from .distillation import cached_teacher_maps
 from .flips import FlipMonitor
 from .logs import RunLog, Window, plot_losses
@@ -47,7 +49,7 @@ class Trainer:
         self.config = resolve(config)
         self.train, self.output = self.config["train"], Path(output)
         self.output.mkdir(parents=True, exist_ok=True)
-        self.parallel = parallel or Parallel("cpu")
+        self.parallel = parallel or Parallel()
         self.device, self.seed = self.parallel.device, int(self.train["seed"])
         self.bf16 = use_bf16(self.train["amp"], self.device)
         self.log = RunLog(self.output)
@@ -82,13 +84,13 @@ class Trainer:
                 optimizer=self.optimizer.state_dict(), best=self.validator.best, window=self.window.state(),
                 flips=self.flips.state(), processes=self.parallel.world, skipped=self.skipped, seconds=self.seconds,
                 average=self.average.average if self.average else None)
-        save_atomically(checkpoint, path)
+        save_checkpoint(checkpoint, path)
 
     def resume(self) -> bool:
         """Continues from ``output/last.pt``; returns whether it was there."""
-        state = load_state(self.output / "last.pt")
-        if state is None:
+        if not (self.output / "last.pt").exists():
             return False
+        state = read_checkpoint(self.output / "last.pt")
         for name, (old, new) in changed_options(state["config"], self.config).items():
             self._say(f"warning: {name} was {old!r} when last.pt was written and is {new!r} now")
         if state["processes"] != self.parallel.world:

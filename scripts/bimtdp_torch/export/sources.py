@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: our own (which carry their configuration), public MTI-Net ones, and state_dicts of a user's module."""
+"""What is converted: our own checkpoints (which carry their configuration), public MTI-Net ones, and a user's module."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .. import data, pascal
+from ..checkpoints import Checkpoint, find_state_dict, load_checkpoint, load_strictly, read_checkpoint
 from ..config import DATASETS, NETWORKS, build_network
 from .errors import ConversionError
 from .model_file import canonical_json
@@ -36,42 +36,6 @@ class Source:
     class_names: Dict[str, List[str]] = field(default_factory=dict)
     provenance: Dict[str, str] = field(default_factory=dict)
     config: Optional[Mapping[str, Any]] = None  # of a checkpoint of train.py
-
-
-def read_checkpoint(path: Path) -> Any:
-    """The content of a checkpoint; only tensors and plain containers are unpickled."""
-    if not path.is_file():
-        raise ConversionError(f"{path}: no such file")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch each raise their own
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConversionError(f"{path}: is no checkpoint that can be read safely (weights_only=True): {first}") from error
-
-
-def find_state_dict(content: Any, path: Path) -> Dict[str, Tensor]:
-    """The state_dict inside a checkpoint: bare, or under "model" or "state_dict"; the prefix "module." is removed."""
-    for key in ("model", "state_dict"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise ConversionError(f"{path}: holds no state_dict (expected tensors by name, or a dict with the key 'model')")
-    prefixed = all(key.startswith("module.") for key in content)
-    return {key[len("module."):] if prefixed else key: value for key, value in content.items()}
-
-
-def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Loads a state_dict whose names and shapes fit exactly; the message lists what does not."""
-    own = network.state_dict()
-    optional = {key for key in own if key.endswith("num_batches_tracked")}  # absent from very old checkpoints
-    problems = [f"missing {key}" for key in own if key not in state and key not in optional]
-    problems += [f"unexpected {key}" for key in state if key not in own]
-    problems += [f"{key} has the shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
-                 for key in own if key in state and own[key].shape != state[key].shape]
-    if problems:
-        shown = "\n  ".join(problems[:8]) + (f"\n  and {len(problems) - 8} more" if len(problems) > 8 else "")
-        raise ConversionError(f"{path}: does not fit the network ({len(problems)} differences):\n  {shown}")
-    network.load_state_dict(state, strict=False)
 
 
 def _alternatives(names: Iterable[str]) -> str:
@@ -104,34 +68,36 @@ def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _own_network(config: Mapping[str, Any], name: str, state: Mapping[str, Tensor], path: Path) -> Source:
-    try:
-        network = build_network(config)
-    except ValueError as error:
-        raise ConversionError(f"{path}: its network cannot be built: {error}") from error
-    load_strictly(network, state, path)
+def _source(checkpoint: Checkpoint, name: str, path: Path) -> Source:
+    network, config = checkpoint.network, checkpoint.config["network"]
     return Source(network, name, stride=32, kinds={t: _KINDS.get(t, "raw") for t in network.tasks},
                   class_names={t: class_names(t, n) for t, n in network.tasks.items() if _KINDS.get(t) == "classes"},
                   provenance={"checkpoint": path.name, "checkpoint_sha256": _hash(path), "network": canonical_json(config)})
 
 
-def load_source(path: Path, network: Optional[str] = None) -> Source:
-    """A checkpoint of train.py, or with ``network`` a state_dict with the keys of that network."""
-    content = read_checkpoint(path)
-    if network is not None:
-        return _own_network(network_config(network), network, find_state_dict(content, path), path)
-    if not isinstance(content, Mapping) or not isinstance(content.get("config"), Mapping):
-        raise ConversionError(f"{path}: carries no configuration; name its network (--network mti_net_w18_nyud2) or give "
-                              "the module (--module file.py:factory)")
-    config = content["config"]
-    source = _own_network(config["network"], str(config.get("name", path.stem)), find_state_dict(content, path), path)
+def _load_public(path: Path, name: str) -> Source:
+    config = network_config(name)
+    network = build_network(config)
+    load_strictly(network, find_state_dict(read_checkpoint(path), path), path)
+    return _source(Checkpoint({"network": config}, network, 0), name, path)
+
+
+def _load_own(path: Path) -> Source:
+    checkpoint = load_checkpoint(path)
+    config = checkpoint.config
+    source = _source(checkpoint, str(config.get("name", path.stem)), path)
     source.config = config
     phases = config.get("train", {}).get("phases") or []
     if phases:
         source.size = (int(phases[-1]["size"][0]), int(phases[-1]["size"][1]))
-    if "step" in content:
-        source.provenance["training_steps"] = str(content["step"])
+    if checkpoint.step:
+        source.provenance["training_steps"] = str(checkpoint.step)
     return source
+
+
+def load_source(path: Path, network: Optional[str] = None) -> Source:
+    """A checkpoint of train.py, or with ``network`` (such as mti_net_w18_nyud2) a state_dict with the keys of that network."""
+    return _load_own(path) if network is None else _load_public(path, network)
 
 
 def load_user_module(spec: str, checkpoint: Optional[Path]) -> Source:

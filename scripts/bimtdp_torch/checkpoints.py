@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoint files: read safely, loaded into networks, written whole."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Dict, Mapping, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .config import build_network
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint, or does not fit its network; the message names the file and the reason."""
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint of train.py."""
+
+    config: Dict[str, Any]  # resolved
+    network: nn.Module      # in evaluation mode
+    step: int               # steps that it was trained for
+
+
+def read_checkpoint(path: Path) -> Any:
+    """The content of a checkpoint; only tensors and plain containers are unpickled. OSError: it cannot be opened."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # pickle, zip and torch each raise their own
+        forbidden = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        reason = f"it holds a {forbidden[1]}" if forbidden else type(error).__name__
+        raise CheckpointError(f"{path}: no checkpoint that can be read safely (weights_only=True): {reason}") from error
+
+
+def find_state_dict(content: Any, path: Path) -> Dict[str, Tensor]:
+    """The state_dict inside a checkpoint: bare, or under "model" or "state_dict"; the prefix "module." is removed."""
+    for key in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise CheckpointError(f"{path}: holds no state_dict (expected tensors by name, or a dict with the key 'model')")
+    prefixed = all(key.startswith("module.") for key in content)
+    return {key[len("module."):] if prefixed else key: value for key, value in content.items()}
+
+
+def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Loads a state_dict whose names and shapes fit exactly; the message lists what does not."""
+    own = network.state_dict()
+    optional = {key for key in own if key.endswith("num_batches_tracked")}  # absent from very old checkpoints
+    problems = [f"missing {key}" for key in own if key not in state and key not in optional]
+    problems += [f"unexpected {key}" for key in state if key not in own]
+    problems += [f"{key} has the shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+                 for key in own if key in state and own[key].shape != state[key].shape]
+    if problems:
+        shown = "\n  ".join(problems[:8]) + (f"\n  and {len(problems) - 8} more" if len(problems) > 8 else "")
+        raise CheckpointError(f"{path}: does not fit the network ({len(problems)} differences):\n  {shown}")
+    network.load_state_dict(state, strict=False)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint of train.py with its network; ``CheckpointError`` for another file."""
+    content = read_checkpoint(path)
+    config = content.get("config") if isinstance(content, Mapping) else None
+    if not isinstance(config, Mapping) or not isinstance(config.get("network"), Mapping):
+        raise CheckpointError(f"{path}: carries no configuration, so it is no checkpoint of train.py "
+                              "(convert.py takes others with --network or --module)")
+    try:
+        network = build_network(config["network"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its network cannot be built: {error}") from error
+    load_strictly(network, find_state_dict(content, path), path)
+    return Checkpoint(dict(config), network.eval(), int(content.get("step", 0)))
+
+
+def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:
+    """Writes beside ``path`` and renames, so that a kill leaves the old file or the new one."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    torch.save(dict(content), temporary)
+    os.replace(temporary, path)

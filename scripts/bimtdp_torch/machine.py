@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where PyTorch runs: the options --device and --threads, which the scripts share."""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+
+def add_machine_options(parser: argparse.ArgumentParser) -> None:
+    """--device and --threads."""
+    parser.add_argument("--device", default="auto", help="of PyTorch: auto (CUDA where there is one), cpu or cuda")
+    parser.add_argument("--threads", type=int, help="of PyTorch (a resumed training needs the same number)")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"--device {name}: PyTorch knows no such device") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"--device {name}: this PyTorch sees no CUDA device")
+    return device
+
+
+def use_machine(arguments: argparse.Namespace) -> torch.device:
+    """Sets the number of threads; returns the device. ValueError: it is not there."""
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    return _device(arguments.device)
