@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 import yaml
+from conftest import REPOSITORY
 
 from bimtdp_torch.config import build_network
 from bimtdp_torch.programs import built_program
@@ -72,6 +73,15 @@ def test_csv_and_notes(folder):
     assert float(lines[1]["miou"]) == 44 and float(lines[1]["miou_deviation"]) == pytest.approx(2 ** 0.5, rel=1e-4)
     assert float(lines[1]["delta_mtl"]) == pytest.approx(5) and lines[2]["delta_mtl"] == ""
     assert table.unused_records(layout, {**records, "stray_seed3": {}}) == ["stray_seed3"]
+
+
+@pytest.mark.parametrize("dataset", ["nyud", "pascal"])
+def test_every_committed_row_has_its_configuration(dataset, tmp_path):
+    scripts = REPOSITORY / "scripts"
+    layout = table.read_layout(scripts / "results" / dataset / "rows.yaml")
+    runs = {run for made in layout for row in made["rows"] for run in row["runs"]}
+    lines = plan.commands(runs, (), (scripts / "configs" / dataset, scripts / "configs"), tmp_path)
+    assert len([line for line in lines if "train.py" in line and "collect" in line]) == len(runs) > 5
 
 
 def test_between_markers_only(tmp_path):
