@@ -41,6 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--stop-after", type=int, help="stop at this step, to resume later")
     for option in ("teacher", "init"):
         parser.add_argument(f"--{option}", type=Path, help=f"checkpoint that replaces the configuration's {option}")
+    parser.add_argument("--photos", type=Path, help="folder or tar of photos without labels (distillation.photos)")
     parser.add_argument("--teacher-cache", type=Path, help="folder that runs share for the teacher's computed maps")
     add_machine_options(parser)
     return parser.parse_args()
@@ -49,11 +50,9 @@ def parse_arguments() -> argparse.Namespace:
 def read(arguments: argparse.Namespace) -> Dict[str, Any]:
     """The resolved configuration with the command line's replacements."""
     config = read_config(arguments.config)
-    if arguments.teacher or (arguments.teacher_cache and config.get("distillation")):
-        options = dict(config.get("distillation") or {})
-        options.update({"teacher": str(arguments.teacher)} if arguments.teacher else {})
-        options.update({"cache": str(arguments.teacher_cache)} if arguments.teacher_cache else {})
-        config["distillation"] = options
+    given = {"teacher": arguments.teacher, "photos": arguments.photos, "cache": arguments.teacher_cache}
+    if arguments.teacher or config.get("distillation"):
+        config["distillation"] = {**(config.get("distillation") or {}), **{k: str(v) for k, v in given.items() if v}}
     if arguments.init:
         config["init"] = {**(config.get("init") or {}), "checkpoint": str(arguments.init)}
     if arguments.seed is not None and "train" in config:

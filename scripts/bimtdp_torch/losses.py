@@ -38,6 +38,11 @@ def valid_pixels(task: str, target: Tensor) -> Tensor:
     return target <= 1
 
 
+def unknown_target(task: str, like: Tensor, count: int) -> Tensor:
+    """Targets of ``count`` photos of which nothing is known, otherwise shaped like ``like`` (B, ..)."""
+    return like.new_full((count, *like.shape[1:]), 0 if task in ("depth", "normals") else 255)
+
+
 class ValidCounts:
     """Numbers of valid (and of salient) pixels of a whole batch, as means over its equal pieces.
 

@@ -8,24 +8,20 @@ class, their class is learned too.
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from .checkpoints import read_checkpoint, save_checkpoint
 from .config import build_network
 from .configuration import dump_config
-from .data import batch_indices, generator, jitter_colour, normalise
+from .data import batch_indices, generator, normalise
 from .efficientnet_lite import EfficientNetLite, load_imagenet
 from .losses import resize_map
+from .photos import load_photos, random_crop
 from .training.flips import FlipMonitor
 from .training.logs import RunLog, Window, plot_losses
 from .training.precision import autocast, use_bf16
@@ -41,7 +37,6 @@ DEFAULTS: Dict[str, Any] = {  # of the section ``train``
     "teacher": "efficientnet_lite0",  # or lite1, lite2
     "class_weight": 0.3, "colour": 0.2, "amp": "auto", "log_every": 50, "save_every": 250,
 }
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, Any]:
@@ -54,51 +49,11 @@ def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, An
     return result
 
 
-def _photo_files(source: Path) -> Iterator[Tuple[str, Any]]:
-    """(name of the folder, file) of every photo in a folder tree or a tar archive, in a fixed order."""
-    if source.is_file():
-        if not tarfile.is_tarfile(source):
-            raise ValueError(f"{source}: neither a folder nor a tar archive")
-        with tarfile.open(source) as archive:
-            for member in sorted(archive.getmembers(), key=lambda m: m.name):
-                if member.isfile() and member.name.lower().endswith(_SUFFIXES):
-                    yield Path(member.name).parent.name, io.BytesIO(archive.extractfile(member).read())
-    else:
-        for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in _SUFFIXES:
-                yield path.parent.name, path
-
-
-def load_photos(source: Path, size: int) -> Tuple[Tensor, Tensor, List[str]]:
-    """(N, 3, size, size) uint8, class index of each photo, class names; photos are squeezed to a square."""
-    pixels, folders = [], []
-    for folder, file in tqdm(_photo_files(Path(source)), desc="photos", mininterval=5):
-        with Image.open(file) as image:
-            image = image.convert("RGB")
-            if image.size != (size, size):
-                image = image.resize((size, size), Image.BILINEAR)
-            pixels.append(np.asarray(image).transpose(2, 0, 1))
-        folders.append(folder)
-    if not pixels:
-        raise FileNotFoundError(f"no photos in {source}")
-    names = sorted(set(folders))
-    return torch.from_numpy(np.stack(pixels)), torch.tensor([names.index(f) for f in folders]), names
-
-
 def random_crops(photos: Tensor, seed: int, step: int, batch: int, size: int,
                  colour: float) -> Tuple[Tensor, List[int]]:
     """Random crops of random photos, mirrored half of the time, (B, 3, size, size), and which photos they are of."""
-    rng, side = generator(seed, 2, step), photos.shape[-1]
-    indices = batch_indices(seed, step, batch, len(photos))
-    crops = []
-    for index in indices:
-        u = torch.rand(4, generator=rng).tolist()
-        length = round(side * (0.55 + 0.45 * u[0]))
-        top, left = (int(u[k] * (side - length + 1)) for k in (1, 2))
-        crop = photos[index:index + 1, :, top:top + length, left:left + length]
-        crop = F.interpolate(crop.flip(3) if u[3] < 0.5 else crop, (size, size), mode="bilinear", antialias=True)
-        crops.append(jitter_colour(crop[0].float() / 255, rng, colour))
-    return normalise(torch.stack(crops)), indices
+    rng, indices = generator(seed, 2, step), batch_indices(seed, step, batch, len(photos))
+    return normalise(torch.stack([random_crop(photos[index], rng, (size, size), colour) for index in indices])), indices
 
 
 class FeatureStudent(nn.Module):

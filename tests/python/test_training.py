@@ -19,6 +19,7 @@ from PIL import Image
 from bimtdp_torch.checkpoints import load_checkpoint
 from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, make_batch, make_sample, read_list,
                                split_validation)
+from bimtdp_torch.losses import valid_pixels
 from bimtdp_torch.pretraining import BackbonePretrainer
 from bimtdp_torch.training import Stopped, Trainer, validation
 from bimtdp_torch.training.logs import CsvFile
@@ -125,6 +126,35 @@ def test_distillation_and_frozen_parts(data_folder, tmp_path):
     assert torch.equal(stem, trainer.network.backbone._conv_stem.weight)
     assert torch.equal(mean, trainer.network.backbone._bn0.running_mean)
     assert float(CsvFile(tmp_path / "student" / "losses.csv").read()[-1]["distillation"]) > 0
+
+
+def test_photos_without_labels_have_the_teachers_answers_alone(data_folder, tmp_path):
+    teacher = copy.deepcopy(CONFIG)
+    teacher["network"].update(name="mti_net")
+    Trainer(teacher, data_folder, tmp_path / "teacher").save(tmp_path / "teacher.pt", state=False)
+    for i in range(3):
+        noise = np.random.default_rng(i).integers(0, 255, (40, 48, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{i}.png")
+    student = copy.deepcopy(CONFIG)
+    student["distillation"] = {"teacher": str(tmp_path / "teacher.pt"), "maps": "online", "photos": str(tmp_path),
+                               "photos_share": 0.5, "photo_size": 40}
+    trainer, alone = (Trainer(c, data_folder, tmp_path / "out") for c in (student, copy.deepcopy(CONFIG)))
+    batch, again = trainer.batches.share(1), trainer.batches.share(1)
+    half = len(batch["image"]) // 2
+    assert 2 * half == trainer.schedule.phase(1).batch and all(torch.equal(batch[k], again[k]) for k in batch)
+    for task in trainer.network.tasks:
+        assert valid_pixels(task, batch[task][:half]).any() and not valid_pixels(task, batch[task][half:]).any()
+    # The labels' loss is that of the labelled half; the maps' loss is not.
+    trainer.network.eval()
+    outputs, first = (trainer.network.training_outputs(x) for x in (batch["image"], batch["image"][:half]))
+    taught = trainer.objective.teach(batch["image"], 0)
+    assert len(taught["maps"]["depth"]) == 2 * half
+    both = trainer.objective(outputs, batch, 0, taught)
+    labelled = alone.objective(first, {k: v[:half] for k, v in batch.items()}, 0)
+    for task in ("semseg", "normals", "depth"):
+        torch.testing.assert_close(both[task], labelled[task], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(2 * both["edge"], labelled["edge"], rtol=1e-4, atol=1e-5)  # divided by all pixels
+    trainer.run(stop_after=2)
 
 
 def test_batches_are_a_function_of_seed_and_step(data_folder):

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+import torch
 from torch import Tensor
 
 from ..data import TeacherMaps, split_validation
 from ..datasets import AnyFrames, load_frames, make_batch, read_list
+from ..photos import load_photos, unlabelled_batch
 from .parallel import Parallel
 from .schedule import Schedule
 
@@ -20,8 +22,9 @@ _STATISTICS_BATCH = 16
 class Batches:
     """Gives each process its part of a step's batch, on its device; a GPU's next batches are made meanwhile."""
 
-    def __init__(self, dataset: str, tasks: Sequence[str], data: Path, train: Mapping[str, Any], schedule: Schedule,
+    def __init__(self, config: Mapping[str, Any], tasks: Sequence[str], data: Path, schedule: Schedule,
                  parallel: Parallel):
+        train, dataset = config["train"], config["network"]["dataset"]
         self.train, self.schedule, self.parallel = train, schedule, parallel
         ids, validation = split_validation(read_list(dataset, data, "train"), int(train["validation_every"]))
         self.frames: AnyFrames = load_frames(dataset, data, ids, tasks)
@@ -29,15 +32,30 @@ class Batches:
         if validation and parallel.main:
             self.validation = load_frames(dataset, data, validation, tasks)
         self.teacher: Optional[TeacherMaps] = None
+        options = config.get("distillation") or {"photos_share": 0.0}
+        self.share_of_photos = options["photos_share"]
+        self.photos = load_photos(Path(options["photos"]), options["photo_size"]) if self.share_of_photos > 0 else None
         for phase in schedule.phases:
-            parallel.part(phase.batch, train["accumulate"])  # complains before the first step
+            for count in self._counts(phase.batch):
+                parallel.part(count, train["accumulate"])  # complains before the first step
         self._pool = ThreadPoolExecutor(4) if parallel.device.type == "cuda" else None
         self._pending: Dict[int, Future] = {}
 
+    def _counts(self, batch: int) -> Tuple[int, int]:
+        """Labelled and unlabelled photos of a batch."""
+        unlabelled = min(round(batch * self.share_of_photos), batch - 1)
+        return batch - unlabelled, unlabelled
+
     def _make(self, step: int) -> Dict[str, Tensor]:
-        phase = self.schedule.phase(step)
-        return make_batch(self.frames, int(self.train["seed"]), step, phase.batch, phase.size, self.train["max_zoom"],
-                          self.train["colour"], self.teacher, self.parallel.part(phase.batch, self.train["accumulate"]))
+        phase, seed, colour = self.schedule.phase(step), int(self.train["seed"]), self.train["colour"]
+        labelled, unlabelled = self._counts(phase.batch)
+        batch = make_batch(self.frames, seed, step, labelled, phase.size, self.train["max_zoom"], colour, self.teacher,
+                           self.parallel.part(labelled, self.train["accumulate"]))
+        if not unlabelled:
+            return batch
+        more = unlabelled_batch(self.photos, seed, step, unlabelled, phase.size, colour,
+                                self.parallel.part(unlabelled, self.train["accumulate"]), batch)
+        return {key: torch.cat((value, more[key])) for key, value in batch.items()}
 
     def share(self, step: int) -> Dict[str, Tensor]:
         """This process's part of the batch of ``step``."""

@@ -30,6 +30,8 @@ distillation:
     weight, temperature  of the output maps; label_weight weighs the supervised losses beside them
     maps                 cached (computed once for whole frames at ``size``, kept in ``cache`` or the output folder)
                          | online (on the augmented batch)
+    photos, photos_share folder or tar of photos without labels, squeezed to squares of ``photo_size``, and their share
+                         of every batch; they have the teacher's answers alone (maps: online, or features)
     features             null, or {weight, groups, pre_relu, every}: mean squared error of real-valued features, with
                          the teacher run on the same batch; every: only at each n-th step
 init:
@@ -61,7 +63,7 @@ TRAIN: Dict[str, Any] = {
 PHASE = {"size": REQUIRED, "batch": REQUIRED, "steps": REQUIRED}
 DISTILLATION: Dict[str, Any] = {
     "teacher": REQUIRED, "weight": 1.0, "label_weight": 1.0, "temperature": 2.0, "maps": "cached", "size": None,
-    "cache": None, "features": None,
+    "cache": None, "features": None, "photos": None, "photos_share": 0.0, "photo_size": 128,
 }
 FEATURES = {"weight": 1.0, "groups": list(FEATURE_GROUPS), "pre_relu": True, "every": 1}
 INIT = {"imagenet": False, "checkpoint": None}
@@ -137,20 +139,30 @@ def _resolve_train(section: Mapping[str, Any]) -> Dict[str, Any]:
     return train
 
 
+def _resolve_distillation(section: Mapping[str, Any]) -> Dict[str, Any]:
+    result = fill(section, DISTILLATION, "distillation")
+    if result["features"] not in (None, False):
+        result["features"] = fill(result["features"], FEATURES, "distillation.features")
+        unknown = set(result["features"]["groups"]) - set(FEATURE_GROUPS)
+        if unknown:
+            raise ValueError(f"distillation.features.groups: unknown {sorted(unknown)}; known: {', '.join(FEATURE_GROUPS)}")
+    if not 0 <= result["photos_share"] < 1:
+        raise ValueError(f"distillation.photos_share must be in 0 to 1, without 1, got {result['photos_share']!r}")
+    if result["photos_share"] > 0:
+        if not result["photos"]:
+            raise ValueError("distillation.photos is missing (or give --photos)")
+        if result["weight"] > 0 and result["maps"] == "cached":
+            raise ValueError("distillation.photos_share: photos without labels need maps: online")
+    return result
+
+
 def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, Any]:
     """The configuration with all defaults of training filled in; ``steps_scale`` shortens or stretches it."""
     result = fill(config, SECTIONS, "configuration")
     result["init"] = fill(config.get("init") or {}, INIT, "init")
     result["train"] = _resolve_train(config["train"])
     if config.get("distillation"):
-        result["distillation"] = fill(config["distillation"], DISTILLATION, "distillation")
-        if result["distillation"]["features"] not in (None, False):
-            features = fill(result["distillation"]["features"], FEATURES, "distillation.features")
-            unknown = set(features["groups"]) - set(FEATURE_GROUPS)
-            if unknown:
-                raise ValueError(f"distillation.features.groups: unknown {sorted(unknown)}; known: "
-                                 f"{', '.join(FEATURE_GROUPS)}")
-            result["distillation"]["features"] = features
+        result["distillation"] = _resolve_distillation(config["distillation"])
     if steps_scale != 1.0:
         _scale_steps(result["train"], steps_scale)
         result["steps_scale"] *= steps_scale

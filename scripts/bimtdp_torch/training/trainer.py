@@ -64,8 +64,7 @@ class Trainer:
         self.optimizer = make_optimizer(parameter_groups(self.network, self.train))
         self.schedule = Schedule(self.train, self.network, self.optimizer)
         tasks = list({**self.network.tasks, **self.network.auxiliary})
-        self.batches = Batches(self.config["network"]["dataset"], tasks, Path(data), self.train, self.schedule,
-                               self.parallel)
+        self.batches = Batches(self.config, tasks, Path(data), self.schedule, self.parallel)
         self.validator = Validator(self.network, self.batches.validation, self.schedule.phases[-1].size, self.bf16,
                                    self.train["best"], self.log)
         self.average = WeightAverage(self.network, self.train["ema"]) if self.train["ema"] > 0 else None
