@@ -2,8 +2,8 @@
 """Two processes, accumulated pieces and bf16 train like one process on the whole batch in float32.
 
 Batch normalisation sees the whole batch in two processes (its sums are exchanged), so that equality must hold for a
-whole float network (in a binary one rounding turns some signs, and losses agree to about 1e-3 only). Accumulated
-pieces have statistics of their own; they are compared with statistics held fixed.
+whole float network; in a binary one rounding turns some signs, and signs turn others. Accumulated pieces have statistics
+of their own; they are compared with statistics held fixed.
 """
 
 import copy
