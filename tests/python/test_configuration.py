@@ -51,14 +51,14 @@ ROWS = sorted((REPOSITORY / "scripts" / "configs" / "nyud").glob("*.yaml"))
 PASCAL = sorted((REPOSITORY / "scripts" / "configs" / "pascal").glob("*.yaml"))
 
 
-def test_rows_of_one_backbone_see_the_same_photos():
+def test_rows_of_one_table_see_the_same_photos():
     seen = {}
     for path in ROWS:
         config = resolve(read_config(path))
-        phases = config["train"]["phases"]
-        seen.setdefault(config["network"]["backbone"], set()).add(
+        phases, table = config["train"]["phases"], "trials" if path.stem.startswith("trial_") else config["network"]["backbone"]
+        seen.setdefault(table, set()).add(
             (tuple((*p["size"], p["batch"], p["steps"]) for p in phases), config["train"]["seed"]))
-    assert set(seen) == {"hrnet_w18", "efficientnet_lite0"} and all(len(recipes) == 1 for recipes in seen.values())
+    assert set(seen) == {"hrnet_w18", "efficientnet_lite0", "trials"} and all(len(recipes) == 1 for recipes in seen.values())
 
 
 def test_the_table_has_exactly_the_configurations():
