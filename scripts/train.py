@@ -18,8 +18,6 @@ import sys
 from pathlib import Path
 from typing import Any, Dict
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch import fused  # noqa: E402
 from bimtdp_torch.configuration import read_config  # noqa: E402

@@ -60,7 +60,7 @@ def load_photos(source: Path, side: int) -> Photos:
     return Photos(torch.from_numpy(np.stack(pixels)), torch.tensor([names.index(f) for f in folders]), names)
 
 
-def random_crop(photo: Tensor, rng: torch.Generator, size: Tuple[int, int], colour: float) -> Tensor:
+def augmented_crop(photo: Tensor, rng: torch.Generator, size: Tuple[int, int], colour: float) -> Tensor:
     """A window of 0.55 to 1 of a photo's side, stretched to ``size``, mirrored half of the time; values in 0..1."""
     u, side = torch.rand(4, generator=rng).tolist(), photo.shape[-1]
     length = round(side * (0.55 + 0.45 * u[0]))
@@ -75,7 +75,7 @@ def unlabelled_batch(photos: Photos, seed: int, step: int, count: int, size: Tup
     """``part`` of a step's ``count`` photos as a batch with the entries of the labelled batch ``like``, labels unknown."""
     crops = []
     for position, index in list(enumerate(batch_indices(seed, step, count, len(photos.pixels))))[part]:
-        crops.append(random_crop(photos.pixels[index], generator(seed, 3, step, position), size, colour))
+        crops.append(augmented_crop(photos.pixels[index], generator(seed, 3, step, position), size, colour))
     image = normalise(torch.stack(crops)).contiguous(memory_format=torch.channels_last)
     labels = {task: unknown_target(task, target, len(crops)) for task, target in like.items() if task != "image"}
     return {"image": image, **labels}

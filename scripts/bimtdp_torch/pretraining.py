@@ -21,7 +21,7 @@ from .configuration import dump_config
 from .data import batch_indices, generator, normalise
 from .efficientnet_lite import EfficientNetLite, load_imagenet
 from .losses import resize_map
-from .photos import load_photos, random_crop
+from .photos import augmented_crop, load_photos
 from .training.flips import FlipMonitor
 from .training.logs import RunLog, Window, plot_losses
 from .training.precision import autocast, use_bf16
@@ -53,7 +53,7 @@ def random_crops(photos: Tensor, seed: int, step: int, batch: int, size: int,
                  colour: float) -> Tuple[Tensor, List[int]]:
     """Random crops of random photos, mirrored half of the time, (B, 3, size, size), and which photos they are of."""
     rng, indices = generator(seed, 2, step), batch_indices(seed, step, batch, len(photos))
-    return normalise(torch.stack([random_crop(photos[index], rng, (size, size), colour) for index in indices])), indices
+    return normalise(torch.stack([augmented_crop(photos[index], rng, (size, size), colour) for index in indices])), indices
 
 
 class FeatureStudent(nn.Module):

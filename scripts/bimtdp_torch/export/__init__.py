@@ -2,9 +2,9 @@
 """Converts PyTorch networks into model files of the C++ library. ``convert`` does it all; scripts/convert.py is its
 command line."""
 
-from .sources import Source, load_source, load_user_module
 from .errors import ConversionError, VerificationError
 from .pipeline import Options, Result, convert
+from .sources import Source, load_source, load_user_module
 
 __all__ = ["ConversionError", "Options", "Result", "Source", "VerificationError", "convert", "load_source",
            "load_user_module"]

@@ -15,15 +15,16 @@ from typing import Any, Dict, List, Optional, Tuple
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints import save_checkpoint
 from ..data import IMAGE_MEAN, IMAGE_STD
 from . import activations, binary_layers, float_layers, functions, shape_functions  # noqa: F401  (they register handlers)
-from .sources import Source, class_names
 from .errors import ConversionError, VerificationError
 from .fuse import fuse
 from .ir import Map, Node, Output
 from .lowering import MODULES, Lowering
 from .model_file import canonical_json, describe_nodes, describe_outputs, tensors_hash, write_safetensors
 from .self_test import normalise_photo, self_test_photo
+from .sources import Source, class_names
 from .trace import record, trace
 from .verify import build_verify_model, compare_with_pytorch, replay_self_test
 
@@ -148,7 +149,7 @@ class Conversion:
         """The network that the file holds, weights rounded as in it, as a checkpoint that evaluate.py reads."""
         if self.source.config is None:
             raise ConversionError("only a checkpoint of train.py can be written again with rounded weights")
-        torch.save({"config": dict(self.source.config), "model": self.network.state_dict()}, path)
+        save_checkpoint({"config": dict(self.source.config), "model": self.network.state_dict()}, path)
 
     def photo(self, seed: int) -> Tensor:
         """The normalised self-test input."""
