@@ -17,13 +17,12 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.analysis import cka, embedding, embedding_figure, gradcam_figure, similarity  # noqa: E402
 from bimtdp_torch.analysis.activations import GROUPS  # noqa: E402
 from bimtdp_torch.analysis.inputs import (InputError, Network, Photos, add_photo_options, load_networks,  # noqa: E402
                                           photos_of)
+from bimtdp_torch.machine import use_threads  # noqa: E402
 
 Sizes = List[Tuple[int, int]]
 
@@ -127,8 +126,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    use_threads(arguments)
     try:
         networks = load_networks(arguments.checkpoints)
         sizes = [tuple(arguments.size) if arguments.size else network.size for network in networks]

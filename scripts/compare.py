@@ -14,11 +14,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.analysis import comparison  # noqa: E402
 from bimtdp_torch.analysis.inputs import InputError, add_photo_options, photos_of, split_name  # noqa: E402
+from bimtdp_torch.machine import use_threads  # noqa: E402
 from bimtdp_torch.programs import ProgramError  # noqa: E402
 
 
@@ -28,8 +27,7 @@ def main() -> None:
     add_photo_options(parser, count=4)
     parser.add_argument("--output", type=Path, default=Path("compare"), help="path of the files without their suffix")
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    use_threads(arguments)
     try:
         entrants = comparison.load_entrants(arguments.networks, tuple(arguments.size) if arguments.size else None,
                                             arguments.at_once)

@@ -18,11 +18,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.datasets import data_family, dataset_of  # noqa: E402
 from bimtdp_torch.evaluation import format_metrics  # noqa: E402
+from bimtdp_torch.machine import add_thread_option, use_threads  # noqa: E402
 from bimtdp_torch.results import plan, record, table  # noqa: E402
 
 SCRIPTS = Path(__file__).resolve().parent
@@ -31,8 +30,7 @@ RESULTS, CONFIGS = SCRIPTS / "results", SCRIPTS / "configs"
 
 def collect(arguments: argparse.Namespace) -> None:
     """Writes one record."""
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    use_threads(arguments)
     checkpoint = arguments.checkpoint or arguments.run / "final.pt"
     made = record.make_record(arguments.run, checkpoint, arguments.data, timed=arguments.time,
                               compared=arguments.compare, limit=arguments.limit)
@@ -97,7 +95,7 @@ def parse_arguments() -> argparse.Namespace:
     one.add_argument("--compare", type=int, default=0, metavar="N",
                      help="also score PyTorch and the C++ library side by side on the first N test photos")
     one.add_argument("--limit", type=int, help="score only the first test photos (to try it out)")
-    one.add_argument("--threads", type=int, help="threads of PyTorch")
+    add_thread_option(one)
     one.set_defaults(work=collect)
     timed = commands.add_parser("time", help="time the models of runs that have records")
     timed.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR")

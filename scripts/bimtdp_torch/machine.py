@@ -8,10 +8,15 @@ import argparse
 import torch
 
 
+def add_thread_option(parser: argparse.ArgumentParser) -> None:
+    """--threads, for what runs on the CPU only."""
+    parser.add_argument("--threads", type=int, help="of PyTorch (a resumed training needs the same number)")
+
+
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
     """--device and --threads."""
     parser.add_argument("--device", default="auto", help="of PyTorch: auto (CUDA where there is one), cpu or cuda")
-    parser.add_argument("--threads", type=int, help="of PyTorch (a resumed training needs the same number)")
+    add_thread_option(parser)
 
 
 def _device(name: str) -> torch.device:
@@ -26,8 +31,13 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def use_machine(arguments: argparse.Namespace) -> torch.device:
-    """Sets the number of threads; returns the device. ValueError: it is not there."""
+def use_threads(arguments: argparse.Namespace) -> None:
+    """Sets the number of threads."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+
+
+def use_machine(arguments: argparse.Namespace) -> torch.device:
+    """Sets the number of threads; returns the device. ValueError: it is not there."""
+    use_threads(arguments)
     return _device(arguments.device)

@@ -15,6 +15,7 @@ from torch import nn
 from .. import data
 from ..checkpoints import load_checkpoint
 from ..datasets import class_names, dataset_of, load_frames, read_list, scored
+from ..machine import add_thread_option
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
 
@@ -187,7 +188,7 @@ def add_photo_options(parser: argparse.ArgumentParser, count: int) -> None:
                         help="input size of every network (default: its own: last training phase, or the model file's)")
     parser.add_argument("--at-once", type=int, default=4,
                         help="photos in a network at a time (4); W48 at 480x640 needs about 0.5 GB a photo")
-    parser.add_argument("--threads", type=int, help="threads of PyTorch")
+    add_thread_option(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
