@@ -134,9 +134,11 @@ def _cut(x: Tensor, crop: Crop) -> Tensor:
 
 
 def make_sample(frames: Frames, index: int, crop: Crop, size: Tuple[int, int], rng: Optional[torch.Generator] = None,
-                colour: float = 0.0) -> Dict[str, Tensor]:
-    """One augmented training sample at ``size``: image (normalised later), depth, label, normal, edge."""
-    image = F.interpolate(_cut(frames.image[index], crop), size, mode="bilinear", antialias=True)[0].float() / 255
+                colour: float = 0.0, image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
+    """One augmented training sample at ``size``: image (normalised later; perhaps at a size of its own), depth, label,
+    normal, edge."""
+    image = F.interpolate(_cut(frames.image[index], crop), image_size or size, mode="bilinear",
+                          antialias=True)[0].float() / 255
     if rng is not None:
         image = jitter_colour(image, rng, colour)
     depth = F.interpolate(_cut(frames.depth[index], crop), size, mode="nearest")[0] / crop.zoom
@@ -150,10 +152,11 @@ def make_sample(frames: Frames, index: int, crop: Crop, size: Tuple[int, int], r
 
 
 def make_batch(frames: Frames, seed: int, step: int, batch: int, size: Tuple[int, int], max_zoom: float,
-               colour: float, teacher: Optional["TeacherMaps"] = None,
-               part: slice = slice(None)) -> Dict[str, Tensor]:
+               colour: float, teacher: Optional["TeacherMaps"] = None, part: slice = slice(None),
+               image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
     """The batch of one step; with ``teacher`` also its maps in the same crops, as ``teacher_<task>`` at size / 4.
 
+    ``image_size``: where the image is to have another size than the labels.
     ``part`` selects samples: every sample has random numbers of its own, so the parts of several processes make
     up the batch that one process would have.
     """
@@ -162,7 +165,7 @@ def make_batch(frames: Frames, seed: int, step: int, batch: int, size: Tuple[int
     for position, index in list(enumerate(batch_indices(seed, step, batch, len(frames.ids))))[part]:
         rng = generator(seed, 2, step, position)
         crop = random_crop(rng, height, width, max_zoom)
-        sample = make_sample(frames, index, crop, size, rng, colour)
+        sample = make_sample(frames, index, crop, size, rng, colour, image_size)
         if teacher is not None:
             sample.update(teacher.sample(index, crop, (height, width), (size[0] // 4, size[1] // 4)))
         samples.append(sample)

@@ -39,14 +39,15 @@ def load_frames(dataset: str, root: Path, ids: Sequence[str], tasks: Optional[Se
 
 
 def make_batch(frames: AnyFrames, seed: int, step: int, batch: int, size: Tuple[int, int], max_zoom: float, colour: float,
-               teacher: Optional[TeacherMaps] = None, part: slice = slice(None)) -> Dict[str, Tensor]:
-    """The batch of one step. ``max_zoom`` and ``teacher`` (maps of whole photos) are NYUD's; PASCAL is turned and scaled
-    as MTI-Net does."""
+               teacher: Optional[TeacherMaps] = None, part: slice = slice(None),
+               image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
+    """The batch of one step, its image perhaps at another size than the labels. ``max_zoom`` and ``teacher`` (maps of
+    whole photos) are NYUD's; PASCAL is turned and scaled as MTI-Net does."""
     if isinstance(frames, Frames):
-        return data.make_batch(frames, seed, step, batch, size, max_zoom, colour, teacher, part)
+        return data.make_batch(frames, seed, step, batch, size, max_zoom, colour, teacher, part, image_size)
     if teacher is not None:
         raise ValueError("maps of a teacher that were computed beforehand cannot follow PASCAL's rotations")
-    return pascal.make_batch(frames, seed, step, batch, size, colour, part)
+    return pascal.make_batch(frames, seed, step, batch, size, colour, part, image_size)
 
 
 class Scored(NamedTuple):

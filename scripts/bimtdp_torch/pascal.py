@@ -179,21 +179,37 @@ def turn_normals(normals: Tensor, motion: Motion) -> Tensor:
     return torch.stack((math.cos(a) * x + math.sin(a) * y, math.cos(a) * y - math.sin(a) * x, z))
 
 
-def make_sample(frame: Dict[str, np.ndarray], motion: Motion, size: Tuple[int, int]) -> Dict[str, Tensor]:
-    """One training sample: image in 0..1 (mean colour outside the photo), labels sampled by nearest (unknown outside).
+def _sample(array: np.ndarray, grid: Tensor, mode: str) -> Tensor:
+    """(channels, H, W) values of an (h, w) or (h, w, channels) array at the places of a grid."""
+    x = torch.tensor(array).float()
+    x = x.unsqueeze(0) if x.dim() == 2 else x.permute(2, 0, 1)
+    return F.grid_sample(x.unsqueeze(0), grid, mode=mode, padding_mode="border", align_corners=False)[0]
+
+
+def _inside(grid: Tensor) -> Tensor:
+    """(H, W) bool: the place lies in the photo."""
+    return (grid.abs() <= 1).all(-1)[0]
+
+
+def make_image(photo: np.ndarray, motion: Motion, size: Tuple[int, int]) -> Tensor:
+    """(3, H, W) in 0..1, the mean colour outside the photo."""
+    grid = _sampling_grid(motion, photo.shape[:2], size)
+    return torch.where(_inside(grid), _sample(photo, grid, "bilinear") / 255, torch.tensor(IMAGE_MEAN).view(3, 1, 1))
+
+
+def make_sample(frame: Dict[str, np.ndarray], motion: Motion, size: Tuple[int, int],
+                image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
+    """One training sample: image (perhaps at a size of its own), labels sampled by nearest (unknown outside).
 
     A photo without a person teaches nothing about parts: its human_parts are unknown everywhere.
     """
     grid = _sampling_grid(motion, frame["image"].shape[:2], size)
-    inside = (grid.abs() <= 1).all(-1)[0]
+    inside = _inside(grid)
 
     def sample(array: np.ndarray, mode: str) -> Tensor:
-        x = torch.tensor(array).float()
-        x = x.unsqueeze(0) if x.dim() == 2 else x.permute(2, 0, 1)
-        return F.grid_sample(x.unsqueeze(0), grid, mode=mode, padding_mode="border", align_corners=False)[0]
+        return _sample(array, grid, mode)
 
-    mean = torch.tensor(IMAGE_MEAN).view(3, 1, 1)
-    result = {"image": torch.where(inside, sample(frame["image"], "bilinear") / 255, mean)}
+    result = {"image": make_image(frame["image"], motion, image_size or size)}
     for task in frame.keys() - {"image", "normals"}:
         labels = torch.where(inside, sample(frame[task], "nearest"), torch.tensor(float(UNKNOWN)))
         result[task] = labels[0].long() if task in ("semseg", "human_parts") else labels
@@ -206,12 +222,12 @@ def make_sample(frame: Dict[str, np.ndarray], motion: Motion, size: Tuple[int, i
 
 
 def make_batch(frames: PascalFrames, seed: int, step: int, batch: int, size: Tuple[int, int], colour: float = 0.0,
-               part: slice = slice(None)) -> Dict[str, Tensor]:
+               part: slice = slice(None), image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
     """The batch of one step (or some of its samples), a function of (seed, step) alone like NYUD's."""
     samples = []
     for position, index in list(enumerate(batch_indices(seed, step, batch, len(frames.ids))))[part]:
         rng = generator(seed, 2, step, position)
-        sample = make_sample(read_frame(frames, index), random_motion(rng), size)
+        sample = make_sample(read_frame(frames, index), random_motion(rng), size, image_size)
         sample["image"] = jitter_colour(sample["image"], rng, colour)
         samples.append(sample)
     result = {key: torch.stack([s[key] for s in samples]) for key in samples[0]}

@@ -12,6 +12,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 from conftest import REPOSITORY
 from PIL import Image
@@ -155,6 +156,27 @@ def test_photos_without_labels_have_the_teachers_answers_alone(data_folder, tmp_
         torch.testing.assert_close(both[task], labelled[task], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(2 * both["edge"], labelled["edge"], rtol=1e-4, atol=1e-5)  # divided by all pixels
     trainer.run(stop_after=2)
+
+
+def test_the_teacher_may_see_larger_photos(data_folder, tmp_path):
+    teacher = copy.deepcopy(CONFIG)
+    teacher["network"].update(name="mti_net")
+    Trainer(teacher, data_folder, tmp_path / "teacher").save(tmp_path / "teacher.pt", state=False)
+    student = copy.deepcopy(CONFIG)
+    student["distillation"] = {"teacher": str(tmp_path / "teacher.pt"), "maps": "online", "size": [96, 160],
+                               "photos": str(data_folder / "image"), "photos_share": 0.5}
+    trainer = Trainer(student, data_folder, tmp_path / "out")
+    height, width = trainer.schedule.phase(0).size
+    batch = trainer.batches.share(0)
+    assert batch["image"].shape[2:] == (height, width) and batch["teacher_image"].shape[2:] == (96, 160)
+    assert batch["depth"].shape[2:] == (height, width)
+    smaller = F.interpolate(batch["teacher_image"], (height, width), mode="bilinear", antialias=True)
+    torch.testing.assert_close(smaller, batch["image"])
+    larger, plain = (make_batch(trainer.batches.frames, trainer.seed, 0, 1, (height, width), 1.7, trainer.train["colour"],
+                                image_size=image_size) for image_size in ((96, 160), None))
+    assert torch.equal(batch["teacher_image"][:1], larger["image"]) and torch.equal(batch["depth"][:1], plain["depth"])
+    assert trainer.objective.teach(batch["teacher_image"], 0)["maps"]["depth"].shape[2:] == (24, 40)
+    trainer.run(stop_after=1)
 
 
 def test_batches_are_a_function_of_seed_and_step(data_folder):

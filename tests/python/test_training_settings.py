@@ -30,6 +30,8 @@ def test_settings_fill_defaults_and_stay_when_resolved_again():
     assert resolved["train"]["vib_weight"] == 1e-3 and resolved["train"]["amp"] == "off"
     assert resolved["train"]["task_weights"]["edge"] == 15.0 and resolved["train"]["task_weights"]["normals"] == 10.0
     assert resolve(resolved) == resolved
+    maps = resolve(config({"teacher": "t.pt", "task_weights": {"depth": 0.0}}, task_weights={"edge": 15.0}))
+    assert maps["distillation"]["task_weights"] == {**resolved["train"]["task_weights"], "depth": 0.0}
     features = resolve(config({"teacher": "t.pt", "features": {}}))["distillation"]["features"]
     assert features == {"weight": 1.0, "groups": ["backbone", "features", "distilled", "hidden"], "pre_relu": True,
                         "every": 1}
@@ -47,6 +49,8 @@ def test_settings_fill_defaults_and_stay_when_resolved_again():
     (config({"teacher": "t.pt", "photos_share": 0.5, "photos": "p"}), "without labels need maps: online"),
     (config({"teacher": "t.pt", "maps": "online", "photos_share": 1, "photos": "p"}), "photos_share must be in 0 to 1"),
     (config(phases=[{"size": [60, 32], "batch": 2, "steps": 3}]), "multiples of 32, got \\[60, 32\\]"),
+    (config({"teacher": "t.pt", "size": [96, 100]}), "distillation.size must be .* multiples of 32, got \\[96, 100\\]"),
+    (config({"teacher": "t.pt", "task_weights": {"dept": 0}}), "unknown option 'dept'; did you mean 'depth'"),
     (config(lr="fast"), "train.lr must be a number, got 'fast'"),
     ({"train": {}}, "configuration.network is missing"),
     ({**config(), "distilation": {}}, "unknown option 'distilation'; did you mean 'distillation'"),

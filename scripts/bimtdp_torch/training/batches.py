@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..data import TeacherMaps, split_validation
 from ..datasets import AnyFrames, load_frames, make_batch, read_list
 from ..photos import load_photos, unlabelled_batch
+from .distillation import online_size
 from .parallel import Parallel
 from .schedule import Schedule
 
@@ -33,6 +35,7 @@ class Batches:
             self.validation = load_frames(dataset, data, validation, tasks)
         self.teacher: Optional[TeacherMaps] = None
         options = config.get("distillation") or {"photos_share": 0.0}
+        self.teacher_size = online_size(config)
         self.share_of_photos = options["photos_share"]
         self.photos = load_photos(Path(options["photos"]), options["photo_size"]) if self.share_of_photos > 0 else None
         for phase in schedule.phases:
@@ -50,12 +53,16 @@ class Batches:
         phase, seed, colour = self.schedule.phase(step), int(self.train["seed"]), self.train["colour"]
         labelled, unlabelled = self._counts(phase.batch)
         batch = make_batch(self.frames, seed, step, labelled, phase.size, self.train["max_zoom"], colour, self.teacher,
-                           self.parallel.part(labelled, self.train["accumulate"]))
-        if not unlabelled:
-            return batch
-        more = unlabelled_batch(self.photos, seed, step, unlabelled, phase.size, colour,
-                                self.parallel.part(unlabelled, self.train["accumulate"]), batch)
-        return {key: torch.cat((value, more[key])) for key, value in batch.items()}
+                           self.parallel.part(labelled, self.train["accumulate"]), self.teacher_size)
+        if unlabelled:
+            more = unlabelled_batch(self.photos, seed, step, unlabelled, self.teacher_size or phase.size, colour,
+                                    self.parallel.part(unlabelled, self.train["accumulate"]), batch)
+            batch = {key: torch.cat((value, more[key])) for key, value in batch.items()}
+        if self.teacher_size:
+            batch["teacher_image"] = batch["image"]
+            smaller = F.interpolate(batch["image"], phase.size, mode="bilinear", antialias=True)
+            batch["image"] = smaller.contiguous(memory_format=torch.channels_last)
+        return batch
 
     def share(self, step: int) -> Dict[str, Tensor]:
         """This process's part of the batch of ``step``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -91,6 +91,13 @@ def feature_tensors(outputs: Mapping[str, Any], group: str) -> Pairs:
     if group in outputs:
         collect(group, outputs[group])
     return result
+
+
+def online_size(config: Mapping[str, Any]) -> Optional[Tuple[int, int]]:
+    """Size of the batch that an online teacher sees, where it is not the student's."""
+    options = config.get("distillation") or {}
+    online = options.get("features") or (options.get("weight", 0) > 0 and options.get("maps") == "online")
+    return tuple(options["size"]) if online and options["size"] else None
 
 
 class OnlineTeacher:

@@ -44,7 +44,7 @@ class Objective:
         else:
             targets = {task: batch[f"teacher_{task}"] for task in outputs["maps"] if f"teacher_{task}" in batch}
         return self.options["weight"] * distillation_loss(outputs["maps"], targets, self.options["temperature"],
-                                                          self.train["task_weights"])
+                                                          self.options["task_weights"])
 
     def __call__(self, outputs: Mapping[str, Any], batch: Mapping[str, Tensor], step: int,
                  taught: Optional[Mapping[str, Any]] = None, counts: Optional[ValidCounts] = None) -> Dict[str, Tensor]:

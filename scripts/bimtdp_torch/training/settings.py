@@ -28,8 +28,11 @@ train:
 distillation:
     teacher              checkpoint
     weight, temperature  of the output maps; label_weight weighs the supervised losses beside them
-    maps                 cached (computed once for whole frames at ``size``, kept in ``cache`` or the output folder)
-                         | online (on the augmented batch)
+    task_weights         of the output maps, where they are not those of ``train``
+    maps                 cached (computed once for whole frames, kept in ``cache`` or the output folder) | online (on
+                         the augmented batch)
+    size                 [H, W] of the photos that the teacher sees: best what it was trained at. null: cached: the last
+                         phase's; online and features: the student's
     photos, photos_share folder or tar of photos without labels, squeezed to squares of ``photo_size``, and their share
                          of every batch; they have the teacher's answers alone (maps: online, or features)
     features             null, or {weight, groups, pre_relu, every}: mean squared error of real-valued features, with
@@ -63,7 +66,7 @@ TRAIN: Dict[str, Any] = {
 PHASE = {"size": REQUIRED, "batch": REQUIRED, "steps": REQUIRED}
 DISTILLATION: Dict[str, Any] = {
     "teacher": REQUIRED, "weight": 1.0, "label_weight": 1.0, "temperature": 2.0, "maps": "cached", "size": None,
-    "cache": None, "features": None, "photos": None, "photos_share": 0.0, "photo_size": 128,
+    "cache": None, "task_weights": {}, "features": None, "photos": None, "photos_share": 0.0, "photo_size": 128,
 }
 FEATURES = {"weight": 1.0, "groups": list(FEATURE_GROUPS), "pre_relu": True, "every": 1}
 INIT = {"imagenet": False, "checkpoint": None}
@@ -113,15 +116,18 @@ def _scale_steps(train: Dict[str, Any], scale: float) -> None:
     train["validate_every"] = max(1, round(train["validate_every"] * scale))
 
 
+def _check_size(size: Any, where: str) -> None:
+    if not (isinstance(size, (list, tuple)) and len(size) == 2
+            and all(isinstance(s, int) and s >= 32 and s % 32 == 0 for s in size)):
+        raise ValueError(f"{where} must be [height, width], multiples of 32, got {size!r}")
+
+
 def _resolve_phases(phases: Any) -> List[Dict[str, Any]]:
     if not isinstance(phases, list) or not phases:
         raise ValueError("train.phases: expected a list of {size: [H, W], batch, steps}")
     result = [fill(phase, PHASE, f"train.phases[{n}]") for n, phase in enumerate(phases)]
     for n, phase in enumerate(result):
-        size = phase["size"]
-        if not (isinstance(size, (list, tuple)) and len(size) == 2
-                and all(isinstance(s, int) and s >= 32 and s % 32 == 0 for s in size)):
-            raise ValueError(f"train.phases[{n}].size must be [height, width], multiples of 32, got {size!r}")
+        _check_size(phase["size"], f"train.phases[{n}].size")
         if phase["steps"] < 1 or phase["batch"] < 1:
             raise ValueError(f"train.phases[{n}]: steps and batch must be at least 1")
     return result
@@ -130,7 +136,7 @@ def _resolve_phases(phases: Any) -> List[Dict[str, Any]]:
 def _resolve_train(section: Mapping[str, Any]) -> Dict[str, Any]:
     # YAML reads a bare "off" as False.
     train = fill({k: "off" if k == "amp" and v is False else v for k, v in section.items()}, TRAIN, "train")
-    train["task_weights"] = {**TASK_WEIGHTS, **train["task_weights"]}
+    train["task_weights"] = fill(train["task_weights"], TASK_WEIGHTS, "train.task_weights")
     train["ede"] = fill(train["ede"], TRAIN["ede"], "train.ede")
     train["phases"] = _resolve_phases(train["phases"])
     for key, low, high in (("two_step", 0, 1), ("ema", 0, 1), ("accumulate", 1, 10_000), ("log_every", 1, 10 ** 9)):
@@ -139,8 +145,11 @@ def _resolve_train(section: Mapping[str, Any]) -> Dict[str, Any]:
     return train
 
 
-def _resolve_distillation(section: Mapping[str, Any]) -> Dict[str, Any]:
+def _resolve_distillation(section: Mapping[str, Any], task_weights: Mapping[str, float]) -> Dict[str, Any]:
     result = fill(section, DISTILLATION, "distillation")
+    result["task_weights"] = fill(result["task_weights"], task_weights, "distillation.task_weights")
+    if result["size"] is not None:
+        _check_size(result["size"], "distillation.size")
     if result["features"] not in (None, False):
         result["features"] = fill(result["features"], FEATURES, "distillation.features")
         unknown = set(result["features"]["groups"]) - set(FEATURE_GROUPS)
@@ -162,7 +171,7 @@ def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, An
     result["init"] = fill(config.get("init") or {}, INIT, "init")
     result["train"] = _resolve_train(config["train"])
     if config.get("distillation"):
-        result["distillation"] = _resolve_distillation(config["distillation"])
+        result["distillation"] = _resolve_distillation(config["distillation"], result["train"]["task_weights"])
     if steps_scale != 1.0:
         _scale_steps(result["train"], steps_scale)
         result["steps_scale"] *= steps_scale

@@ -119,7 +119,7 @@ class Trainer:
         seed_step(self.seed, self.step, self.parallel.rank * count + index)
         with self.parallel.collect_only(self.model, index == count - 1):
             with autocast(self.device, self.bf16):
-                taught = self.objective.teach(piece["image"], self.step)
+                taught = self.objective.teach(piece.get("teacher_image", piece["image"]), self.step)
                 outputs = self.model(piece["image"])
             losses = self.objective(outputs, piece, self.step, taught, counts)
             (losses["total"] / count).backward()
