@@ -35,6 +35,7 @@ DEFAULTS: Dict[str, Any] = {  # of the section ``train``
     "seed": 0, "steps": REQUIRED, "size": REQUIRED, "batch": REQUIRED, "lr": REQUIRED, "warmup": 100, "clip_norm": 10.0,
     "photo_size": 128,  # side to which photos are squeezed when they are read
     "teacher": "efficientnet_lite0",  # or lite1, lite2
+    "teacher_size": None,  # side of the crops that the teacher sees, best near what it was trained at; null: size
     "class_weight": 0.3, "colour": 0.2, "amp": "auto", "log_every": 50, "save_every": 250,
 }
 
@@ -104,17 +105,24 @@ class BackbonePretrainer:
         self.log, self.window, self.flips = RunLog(self.output), Window(), FlipMonitor(self.parts.student)
         self.step, self.total = 0, int(self.train["steps"])
 
+    def student_view(self, crops: Tensor) -> Tensor:
+        """The teacher's crops at the student's size."""
+        size = (int(self.train["size"]),) * 2
+        if tuple(crops.shape[2:]) == size:
+            return crops
+        return F.interpolate(crops, size, mode="bilinear", antialias=True).contiguous(memory_format=torch.channels_last)
+
     def train_step(self) -> Dict[str, Tensor]:
         """One optimizer step; detached losses."""
         factor = learning_rate_factor(self.step, self.total, self.train["warmup"])
         self.optimizer.param_groups[0]["lr"] = self.train["lr"] * factor
-        image, indices = random_crops(self.photos, self.seed, self.step, int(self.train["batch"]),
-                                      int(self.train["size"]), self.train["colour"])
-        image = image.to(self.device, memory_format=torch.channels_last)
+        crops, indices = random_crops(self.photos, self.seed, self.step, int(self.train["batch"]),
+                                      int(self.train["teacher_size"] or self.train["size"]), self.train["colour"])
+        crops = crops.to(self.device, memory_format=torch.channels_last)
         with autocast(self.device, self.bf16):
             with torch.no_grad():
-                features = self.teacher.raw_features(image)
-            losses = self.parts.losses(image, features, self.labels[indices].to(self.device))
+                features = self.teacher.raw_features(crops)
+            losses = self.parts.losses(self.student_view(crops), features, self.labels[indices].to(self.device))
         total = sum(loss * (self.train["class_weight"] if name == "class" else 1.0) for name, loss in losses.items())
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()

@@ -246,6 +246,14 @@ def test_backbone_pretraining(tmp_path, monkeypatch):
     resumed.run()
     for key, value in resumed.parts.student.state_dict().items():
         assert torch.equal(state[f"backbone.{key}"], value), key
+    # The teacher may see more pixels than the student.
+    config["train"]["teacher_size"] = 64
+    larger = BackbonePretrainer(config, tmp_path / "photos", tmp_path / "larger")
+    seen = mock.Mock(side_effect=larger.teacher.raw_features)
+    monkeypatch.setattr(larger.teacher, "raw_features", seen)
+    larger.train_step()
+    crops = seen.call_args.args[0]
+    assert crops.shape == (2, 3, 64, 64) and larger.student_view(crops).shape == (2, 3, 32, 32)
 
 
 def test_calibration_corrects_depth_and_prior(data_folder, tmp_path):
