@@ -2,7 +2,8 @@
 // Where the values of a plan lie:
 //   in the arena, where values whose lifetimes do not meet share bytes and some ops overwrite their dying input; or,
 //   where all its readers belong to the step that makes it, in that step's band: a few rows of scratch memory of each thread; or,
-//   where it is a float output of the network, in the caller's memory.
+//   where it is a float output of the network, in the caller's memory; or,
+//   where a concat of its step is its only reader, inside the value that the concat makes.
 #pragma once
 
 #include <bimtdp/graph/graph.hpp>
@@ -29,9 +30,18 @@ class ValuePlacer {
         steps_(steps),
         stages_(stages.size()),
         step_of_(values.size(), steps.size()),
-        stage_of_(steps.size()) {
+        index_in_step_(values.size()),
+        stage_of_(steps.size()),
+        readers_(values.size()),
+        is_output_(values.size()) {
     for (std::size_t s = 0; s < steps.size(); ++s)
-      for (const NodeId id : steps[s].nodes) step_of_[id] = s;
+      for (std::size_t i = 0; i < steps[s].nodes.size(); ++i) {
+        step_of_[steps[s].nodes[i]] = s;
+        index_in_step_[steps[s].nodes[i]] = i;
+      }
+    for (NodeId id = 0; id < values.size(); ++id)
+      for (const NodeId input : graph.nodes()[id].inputs) readers_[input].push_back(id);
+    for (const Output& output : graph.outputs()) is_output_[output.node] = true;
     for (std::size_t stage = 0; stage < stages.size(); ++stage)
       for (const std::size_t step : stages[stage].steps) stage_of_[step] = stage;
   }
@@ -65,14 +75,9 @@ class ValuePlacer {
   /// Puts every value that only its own step reads into that step's band.
   /// Returns the bytes of the largest band.
   [[nodiscard]] std::size_t place_bands() {
-    std::vector<bool> in_band(values_.size(), true);
-    in_band[0] = false;
-    for (const Output& output : graph_.outputs()) in_band[output.node] = false;
-    for (NodeId id = 0; id < values_.size(); ++id)
-      for (const NodeId input : graph_.nodes()[id].inputs)
-        if (step_of_[input] != step_of_[id]) in_band[input] = false;
     std::size_t most = 0;
-    for (const PlannedStep& step : steps_) most = std::max(most, place_band(step, in_band));
+    for (const PlannedStep& step : steps_)
+      if (step.nodes.size() > 1) most = std::max(most, place_band(step));
     return most;
   }
 
@@ -100,19 +105,15 @@ class ValuePlacer {
  private:
   static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
 
-  std::size_t place_band(const PlannedStep& step, const std::vector<bool>& in_band) {
+  std::size_t place_band(const PlannedStep& step) {
     std::vector<Block> blocks;
     std::vector<NodeId> owner;
-    for (std::size_t i = 0; i < step.nodes.size() && step.nodes.size() > 1; ++i) {
-      const NodeId id = step.nodes[i];
-      if (!in_band[id] || values_[id].place == Place::inside) continue;
-      std::size_t first = i, last = i;
-      for (std::size_t j = 0; j < i; ++j)
-        if (values_[step.nodes[j]].place == Place::inside && values_[step.nodes[j]].inside == id) first = std::min(first, j);
-      for (std::size_t j = i + 1; j < step.nodes.size(); ++j) {
-        const std::vector<NodeId>& inputs = graph_.nodes()[step.nodes[j]].inputs;
-        if (std::find(inputs.begin(), inputs.end(), id) != inputs.end()) last = j;
-      }
+    for (const NodeId id : step.nodes) {
+      if (values_[id].place == Place::inside || !only_its_step_reads(id)) continue;
+      std::size_t first = index_in_step_[id], last = first;
+      for (const NodeId input : graph_.nodes()[id].inputs)
+        if (values_[input].place == Place::inside && values_[input].inside == id) first = std::min(first, index_in_step_[input]);
+      for (const NodeId reader : readers_[id]) last = std::max(last, index_in_step_[reader]);
       blocks.push_back({(Checked(values_[id].row_bytes) * values_[id].rows_per(step) * step.band).size(), first, last, 0});
       owner.push_back(id);
     }
@@ -126,15 +127,18 @@ class ValuePlacer {
     return bytes;
   }
 
+  [[nodiscard]] bool only_its_step_reads(NodeId id) const {
+    const auto here = [&](NodeId reader) { return step_of_[reader] == step_of_[id]; };
+    return !is_output_[id] && std::all_of(readers_[id].begin(), readers_[id].end(), here);
+  }
+
   /// Whether a node can write its pixels apart from each other, and nobody but one reader wants them.
   [[nodiscard]] bool may_go_inside(NodeId id) const {
     const auto* resize = std::get_if<ResizeNode>(&graph_.nodes()[id].op);
     if (resize == nullptr || resize->mode != ResizeMode::bilinear) return false;
-    std::ptrdiff_t readers = 0;
-    for (const Node& node : graph_.nodes()) readers += std::count(node.inputs.begin(), node.inputs.end(), id);
-    for (const Output& output : graph_.outputs()) readers += output.node == id;
-    return readers == 1;
+    return readers_[id].size() == 1 && !is_output_[id];
   }
+
   /// The input that a node may write its result over, element by element; none where it may not: `none`.
   [[nodiscard]] static std::size_t overwritable(const Node& node) {
     const NodeOp& op = node.op;
@@ -168,20 +172,19 @@ class ValuePlacer {
     if (index == none || values_[id].place != Place::arena) return none;
     const NodeId input = graph_.nodes()[id].inputs[index];
     if (values_[input].place != Place::arena || last[input] != stage_of(id)) return none;
-    std::size_t readers = 0;
-    for (NodeId other = input + 1; other < values_.size(); ++other) {
-      const std::vector<NodeId>& inputs = graph_.nodes()[other].inputs;
-      if (stage_of(other) == stage_of(id)) readers += static_cast<std::size_t>(std::count(inputs.begin(), inputs.end(), input));
-    }
-    return readers == 1 ? input : none;
+    const auto in_this_stage = [&](NodeId reader) { return stage_of(reader) == stage_of(id); };
+    return std::count_if(readers_[input].begin(), readers_[input].end(), in_this_stage) == 1 ? input : none;
   }
 
   const Graph& graph_;
   std::vector<PlannedValue>& values_;
   std::span<const PlannedStep> steps_;
-  std::size_t stages_;                 // their number
-  std::vector<std::size_t> step_of_;   // of a node; that of the input is the number of steps
-  std::vector<std::size_t> stage_of_;  // of a step
+  std::size_t stages_;                         // their number
+  std::vector<std::size_t> step_of_;           // of a node; that of the input is the number of steps
+  std::vector<std::size_t> index_in_step_;     // of a node among those of its step
+  std::vector<std::size_t> stage_of_;          // of a step
+  std::vector<std::vector<NodeId>> readers_;   // of a value; one that reads it twice stands there twice
+  std::vector<bool> is_output_;                // of a value
 };
 
 }  // namespace bimtdp::detail
