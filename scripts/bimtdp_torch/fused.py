@@ -28,7 +28,7 @@ def ops():
 def _flags() -> list:
     from torch.utils.cpp_extension import include_paths
     library = Path(torch.__file__).parent / "lib"
-    return (["-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-DNDEBUG",
+    return (["-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-DNDEBUG",
              f"-D_GLIBCXX_USE_CXX11_ABI={int(torch._C._GLIBCXX_USE_CXX11_ABI)}"]
             + [f"-I{path}" for path in include_paths()]
             + [f"-L{library}", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{library}"])

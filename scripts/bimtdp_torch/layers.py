@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from . import fused
 from .estimators import Sign
+from .pointwise import is_pointwise, pointwise_conv2d
 
 Pair = Union[int, Tuple[int, int]]
 
@@ -156,7 +157,10 @@ class BinaryConv2d(nn.Module):
         scale = self.weight_scale() if self.binarize else None
         if scale is not None and self.training:  # the same up to rounding, without a pass over the output
             weight = weight * scale.view(-1, 1, 1, 1)
-        y = F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
+        if self.training and is_pointwise(self):
+            y = pointwise_conv2d(x, weight)
+        else:
+            y = F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
         if scale is not None and not self.training:
             y = y * scale.view(1, -1, 1, 1).to(y.dtype)
         return y

@@ -22,6 +22,7 @@ from .data import batch_indices, generator, normalise
 from .efficientnet_lite import EfficientNetLite, load_imagenet
 from .losses import resize_map
 from .photos import augmented_crop, load_photos
+from .pointwise import speed_up_pointwise
 from .training.flips import FlipMonitor
 from .training.logs import RunLog, Window, plot_losses
 from .training.precision import autocast, use_bf16
@@ -101,6 +102,7 @@ class BackbonePretrainer:
         load_imagenet(self.teacher)
         self.teacher.eval().requires_grad_(False).to(**layout)
         self.parts = FeatureStudent(backbone, self.teacher, len(names)).to(**layout)
+        speed_up_pointwise(self.parts)
         self.optimizer = torch.optim.AdamW(self.parts.parameters(), lr=0.0, weight_decay=0.0)
         self.log, self.window, self.flips = RunLog(self.output), Window(), FlipMonitor(self.parts.student)
         self.step, self.total = 0, int(self.train["steps"])

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..checkpoints import load_checkpoint, read_checkpoint, save_checkpoint
 from ..data import Frames, TeacherMaps, normalise
 from ..losses import resize_map
+from ..pointwise import speed_up_pointwise
 from .precision import autocast
 
 Pairs = Dict[str, Tensor]  # name of the tensor -> (B, C, H, W)
@@ -22,7 +23,9 @@ Pairs = Dict[str, Tensor]  # name of the tensor -> (B, C, H, W)
 
 def load_teacher(path: str, device: torch.device) -> nn.Module:
     """The network of a checkpoint, in evaluation mode, without gradients."""
-    return load_checkpoint(Path(path)).network.requires_grad_(False).to(device=device, memory_format=torch.channels_last)
+    network = load_checkpoint(Path(path)).network.requires_grad_(False)
+    speed_up_pointwise(network)
+    return network.to(device=device, memory_format=torch.channels_last)
 
 
 # -- maps of whole frames, computed once ------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from ..config import build_network
 from ..configuration import changed_options
 from ..initialisation import initialise
 from ..losses import ValidCounts
+from ..pointwise import speed_up_pointwise
 from .averages import WeightAverage
 from .batch_norm import freeze, recalibrate
 from .batches import Batches
@@ -58,6 +59,7 @@ class Trainer:
         initialise(self.network, self.config["init"], self.output / "init.tsv" if self.parallel.main else None,
                    self._say)
         self.network.to(device=self.device, memory_format=torch.channels_last)
+        speed_up_pointwise(self.network)
         self.frozen = freeze(self.network, self.train["freeze"])
         self.objective = Objective(self.config, self.device)
         self.model = self.parallel.wrap(self.network, self.train["sync_batch_norm"], self.objective.pre_relu)
