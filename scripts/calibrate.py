@@ -16,7 +16,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.calibration import calibrate  # noqa: E402
-from bimtdp_torch.checkpoints import load_checkpoint, save_checkpoint  # noqa: E402
+from bimtdp_torch.checkpoints import is_model_file, load_checkpoint, save_checkpoint  # noqa: E402
 from bimtdp_torch.data import split_validation  # noqa: E402
 from bimtdp_torch.datasets import dataset_of, load_frames, read_list  # noqa: E402
 from bimtdp_torch.evaluation import format_metrics, score, torch_predictor  # noqa: E402
@@ -38,6 +38,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> None:
     """Calibrates, scores on the validation frames and writes the checkpoint."""
+    if is_model_file(arguments.checkpoint):
+        raise ValueError(f"{arguments.checkpoint}: a model file is calibrated already; give a checkpoint of train.py")
     config, network, step = load_checkpoint(arguments.checkpoint)
     device = use_machine(arguments)
     network = network.to(device, memory_format=torch.channels_last)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores a model on the tasks it has: evaluate.py MODEL|CHECKPOINT --data DIR [--json FILE].
 
-A checkpoint (.pt) runs in PyTorch, a converted model (.safetensors) in the C++ library. Photos are resized and maps
-are compared by the same code for both, so the figures must agree. DIR is what prepare_nyud.py made, or PASCAL_MT.
+A checkpoint (.pt) runs in PyTorch, a converted model (.safetensors) in the C++ library or, with --engine pytorch, in
+PyTorch, too. Photos are resized and maps are compared by the same code for both, so the figures must agree. DIR is what
+prepare_nyud.py made, or PASCAL_MT.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Dict, List, NamedTuple, Tuple
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.checkpoints import load_checkpoint  # noqa: E402
+from bimtdp_torch.checkpoints import is_model_file, load_checkpoint  # noqa: E402
 from bimtdp_torch.cpp_predictor import cpp_predictor, model_tasks, preferred_size  # noqa: E402
 from bimtdp_torch.data import split_validation  # noqa: E402
 from bimtdp_torch.datasets import dataset_of, dataset_of_tasks, load_frames, read_list  # noqa: E402
@@ -44,9 +45,12 @@ def open_model(path: Path, size: Tuple[int, int]) -> Subject:
 
 
 def open_checkpoint(path: Path, size: Tuple[int, int], device: torch.device) -> Subject:
-    """A checkpoint of train.py."""
+    """A checkpoint of train.py, or a model file's network."""
     config, network, _ = load_checkpoint(path)
-    size = tuple(size or config["train"]["phases"][-1]["size"])
+    phases = config["train"]["phases"]
+    if not size and not phases:
+        raise ValueError(f"{path}: names no size for its photos, give --size HEIGHT WIDTH")
+    size = tuple(size or phases[-1]["size"])
     return Subject(torch_predictor(network.to(device, memory_format=torch.channels_last)), size, dataset_of(config),
                    list(network.tasks), int(config["train"].get("validation_every", 20)))
 
@@ -68,6 +72,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="checkpoint of train.py or converted .safetensors model")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--engine", choices=("bimtdp", "pytorch"),
+                        help="what runs a model file (default: bimtdp, the C++ library)")
     parser.add_argument("--list", default="test", choices=("test", "train", "validation"),
                         help="validation: the part of the training list that train.py leaves out")
     parser.add_argument("--validation-every", type=int, help="default: the checkpoint's, or 20")
@@ -82,8 +88,11 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> None:
     """Scores, prints and writes."""
-    device, is_model = use_machine(arguments), arguments.model.suffix == ".safetensors"
-    subject = (open_model(arguments.model, arguments.size) if is_model
+    device = use_machine(arguments)
+    engine = arguments.engine or ("bimtdp" if is_model_file(arguments.model) else "pytorch")
+    if engine == "bimtdp" and not is_model_file(arguments.model):
+        raise ValueError("--engine bimtdp: the C++ library runs converted .safetensors models")
+    subject = (open_model(arguments.model, arguments.size) if engine == "bimtdp"
                else open_checkpoint(arguments.model, arguments.size, device))
     started = time.time()
     count, metrics = evaluate(subject, arguments)
@@ -92,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
           f"{time.time() - started:.0f} s: {format_metrics(metrics)}")
     if arguments.json:
         arguments.json.write_text(json.dumps({
-            "model": arguments.model.name, "engine": "bimtdp" if is_model else "pytorch", "size": [height, width],
+            "model": arguments.model.name, "engine": engine, "size": [height, width],
             "frames": count, "list": arguments.list, "metrics": metrics}, indent=1) + "\n")
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoint files: read safely, loaded into networks, written whole."""
+"""Checkpoint files: read safely, loaded into networks, written whole. A model file takes the place of a checkpoint
+wherever a network alone is needed (export/restore.py)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ class CheckpointError(ValueError):
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint of train.py."""
+    """A checkpoint of train.py, or a model file's network."""
 
     config: Dict[str, Any]  # resolved
     network: nn.Module      # in evaluation mode
@@ -63,8 +64,35 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
     network.load_state_dict(state, strict=False)
 
 
+def is_model_file(path: Any) -> bool:
+    """Whether a path (or None) is that of a converted model."""
+    return path is not None and Path(path).suffix == ".safetensors"
+
+
+def _load_model_file(path: Path) -> Checkpoint:
+    """The configuration says no more than the file: name, network and the preferred size."""
+    from .export.restore import restore  # which reads checkpoints itself
+    description, network_config, network, _ = restore(path)
+    size = [description["preprocessing"][side] for side in ("height", "width")]
+    config = {"name": description["name"], "network": network_config,
+              "train": {"phases": [{"size": size}] if all(size) else []}}
+    return Checkpoint(config, network, int(description["provenance"].get("training_steps", 0)))
+
+
+def read_state_dict(path: Path) -> Dict[str, Tensor]:
+    """The state_dict of a checkpoint, or what a model file has of one."""
+    if not is_model_file(path):
+        return find_state_dict(read_checkpoint(path), path)
+    from .export.restore import restore
+    restored = restore(path)
+    state = restored.network.state_dict()
+    return {key: state[key] for key in restored.keys}
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint of train.py with its network; ``CheckpointError`` for another file."""
+    """A checkpoint of train.py or a model file, with its network; ``ValueError`` for another file."""
+    if is_model_file(path):
+        return _load_model_file(path)
     content = read_checkpoint(path)
     config = content.get("config") if isinstance(content, Mapping) else None
     if not isinstance(config, Mapping) or not isinstance(config.get("network"), Mapping):

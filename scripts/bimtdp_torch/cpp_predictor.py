@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,31 +10,23 @@ from typing import Dict, Iterator, List, Tuple
 
 import numpy as np
 from PIL import Image
-from safetensors import safe_open
 
 from .evaluation import Predictor
+from .export.model_file import read_description
 from .programs import build_program
 
 _CHUNK = 50  # photos per call: bounds the space that the maps take
 
 
-def _description(model: Path) -> dict:
-    with safe_open(str(model), "numpy") as file:
-        metadata = file.metadata() or {}
-    if "bimtdp" not in metadata:
-        raise RuntimeError(f"{model}: a safetensors file, but no bimtdp model")
-    return json.loads(metadata["bimtdp"])
-
-
 def preferred_size(model: Path) -> Tuple[int, int]:
     """(height, width) that a converted model names for its photos."""
-    preprocessing = _description(model)["preprocessing"]
+    preprocessing = read_description(model)["preprocessing"]
     return int(preprocessing["height"]), int(preprocessing["width"])
 
 
 def model_tasks(model: Path) -> List[str]:
     """The tasks that a converted model predicts."""
-    return [output["task"] for output in _description(model)["outputs"]]
+    return [output["task"] for output in read_description(model)["outputs"]]
 
 
 def _read_maps(prefix: Path) -> Dict[str, np.ndarray]:

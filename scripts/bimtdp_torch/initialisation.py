@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a network from the weights of another: whatever fits by name and shape, with the names of other variants.
 
-A float checkpoint of public MTI-Net, a run of train.py or a bare backbone (torchvision's ResNets, HRNet) initialises
-every network of the family as far as they share parts. What is binary takes the float weights as latent weights.
+A float checkpoint of public MTI-Net, a run of train.py, a model file or a bare backbone (torchvision's ResNets, HRNet)
+initialises every network of the family as far as they share parts. What is binary takes the float weights as latent weights.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from torch import Tensor, nn
 
-from .checkpoints import find_state_dict, read_checkpoint
+from .checkpoints import read_state_dict
 from .efficientnet_lite import load_imagenet
 
 # (pattern of a name of the network, names under which another variant has the same tensor)
@@ -109,7 +109,7 @@ def initialise(network: nn.Module, init: Mapping[str, Any], report_file: Optiona
             log("initialised: fresh weights")
         return
     path = Path(init["checkpoint"])
-    found = initialise_from(network, find_state_dict(read_checkpoint(path), path))
+    found = initialise_from(network, read_state_dict(path))
     if not found.used:
         raise ValueError(f"init.checkpoint: no tensor of {path} fits the network")
     log(f"initialised from {path.name}: {found}")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -77,13 +77,22 @@ def _no_conv(channels: int) -> Dict[str, np.ndarray]:
     return {"weight": np.zeros((channels, 3, 3, (channels + 7) // 8), np.uint8)}
 
 
-def _convs(lowering: Lowering, layer: BinaryAttention, units: nn.ModuleDict, which: str, channels: int) -> List[dict]:
-    """Gates or messages in the order of the model file: per source, or target-major without the target itself."""
-    if layer.message_weights == "per_source":
+def attention_units(layer: BinaryAttention, which: str) -> List[Tuple[str, Optional[nn.Sequential]]]:
+    """The attention's gates or messages ("gates", "messages") by key, in the order of the model file: a gate a target, or
+    per source, or target-major without the target itself; None for a message that no target reads."""
+    units = getattr(layer, which)
+    if which == "gates" and layer.gate_source == "target":
+        keys = list(layer.tasks)
+    elif layer.message_weights == "per_source":
         keys = list(layer.auxiliary)
     else:
         keys = [f"{t}_from_{s}" for t in layer.tasks for s in layer.auxiliary if s != t]
-    return [_conv_fields(lowering, units[k], f"{which}.{k}") if k in units else _no_conv(channels) for k in keys]
+    return [(key, units[key] if key in units else None) for key in keys]
+
+
+def _convs(lowering: Lowering, layer: BinaryAttention, which: str, channels: int) -> List[dict]:
+    return [_no_conv(channels) if unit is None else _conv_fields(lowering, unit, f"{which}.{key}")
+            for key, unit in attention_units(layer, which)]
 
 
 def _binarize_source(lowering: Lowering, layer: BinaryAttention, task: str, feature: Any) -> Node:
@@ -118,12 +127,10 @@ def binary_attention(lowering: Lowering, layer: BinaryAttention, features: Dict[
     if layer.identity == "real":
         nodes += [lowering.floats(features[task]) for task in layer.tasks]
     signed = isinstance(layer.outer_sign, Sign)
-    gates = ([_conv_fields(lowering, layer.gates[t], f"gates.{t}") for t in layer.tasks]
-             if layer.gate_source == "target" else _convs(lowering, layer, layer.gates, "gates", channels))
     fields = {"targets": [layer.auxiliary.index(t) for t in layer.tasks], "gate_source": layer.gate_source,
               "message_weights": layer.message_weights, "identity": layer.identity, "outer_sign": signed,
-              "kernel": [3, 3], "padding": [1, 1, 1, 1], "gates": gates,
-              "messages": _convs(lowering, layer, layer.messages, "messages", channels)}
+              "kernel": [3, 3], "padding": [1, 1, 1, 1], "gates": _convs(lowering, layer, "gates", channels),
+              "messages": _convs(lowering, layer, "messages", channels)}
     results = lowering.value
     joined = lowering.emit("binary_attention", nodes, fields, value=torch.cat([results[t] for t in layer.tasks], 1),
                            presign=_sums(layer, {t: features[t].node.value for t in layer.auxiliary}) if signed else None,

@@ -8,3 +8,7 @@ class ConversionError(ValueError):
 
 class VerificationError(Exception):
     """The converted network does not agree with PyTorch, or could not be compared."""
+
+
+class ModelFileError(ValueError):
+    """A file that is no model file, or not of a kind that can be used; the message names the file and the reason."""

@@ -22,6 +22,7 @@ class Node:
     bits: bool = False
     presign: Optional[Tensor] = None  # floats whose sign the bits are
     pixel: bool = False  # one pixel whatever the input's size
+    layer: str = ""  # path of the module that it stands for; names are unique, so they may differ
 
     @property
     def channels(self) -> int:

@@ -90,7 +90,8 @@ class Lowering:
             raise self.refuse(f"computes in {value.dtype}; only float32 networks can be compared exactly")
         base = self.scope if self.step.op == "call_module" else ".".join(
             part for part in (self.scope, op if self.step.op != "placeholder" else "input") if part)
-        node = Node(op, self.unique(base + suffix), list(inputs), dict(fields or {}), value, bits, presign, pixel)
+        node = Node(op, self.unique(base + suffix), list(inputs), dict(fields or {}), value, bits, presign, pixel,
+                    base + suffix)
         self.nodes.append(node)
         return node
 

@@ -14,7 +14,9 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 import xxhash
+from safetensors import SafetensorError, safe_open
 
+from .errors import ModelFileError
 from .ir import Node, Output
 
 _DTYPES = {"<f4": "F32", "<f2": "F16", "|u1": "U8"}
@@ -53,6 +55,29 @@ def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: M
 def tensors_hash(tensors: Mapping[str, np.ndarray]) -> str:
     """XXH3-128 of the data section."""
     return xxhash.xxh3_128_hexdigest(_layout(tensors)[1])
+
+
+def read_description(path: Path) -> Dict[str, Any]:
+    """The JSON of a model file."""
+    return _read(path, False)[0]
+
+
+def read_model_file(path: Path) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
+    """The JSON of a model file and its tensors by name, half precision as float32."""
+    return _read(path, True)
+
+
+def _read(path: Path, tensors: bool) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
+    try:
+        with safe_open(str(path), "numpy") as file:
+            text = (file.metadata() or {}).get("bimtdp")
+            arrays = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}
+    except SafetensorError as error:
+        raise ModelFileError(f"{path}: no safetensors file: {error}") from error
+    if text is None:
+        raise ModelFileError(f"{path}: a safetensors file, but no bimtdp model")
+    return json.loads(text), {name: array.astype(np.float32) if array.dtype == np.float16 else array
+                              for name, array in arrays.items()}
 
 
 def _named_fields(value: Any, name: str, half: bool, tensors: Dict[str, np.ndarray]) -> Any:

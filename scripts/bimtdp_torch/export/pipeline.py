@@ -92,16 +92,24 @@ def round_weights_to_half(network: nn.Module) -> None:
             layer.weight = nn.Parameter(rounded, requires_grad=False)
 
 
-def build_graph(network: nn.Module, image: Tensor, source: Source) -> Tuple[List[Node], List[Output]]:
-    """Fused nodes and outputs of a network in evaluation mode; every node has its value for ``image``."""
+def lower(network: nn.Module, image: Tensor) -> Tuple[List[Node], Dict[str, Map]]:
+    """Nodes of a network in evaluation mode, one for every step, and its results by task; nodes have their values for
+    ``image``."""
     traced = trace(network, tuple(MODULES))
     lowering = Lowering(traced, record(network, traced, image))
     with torch.no_grad():
         maps = lowering.run()
-    outputs = []
     for task, result in maps.items():
         if not isinstance(result, Map):
             raise ConversionError(f"output '{task}' is not a tensor that depends on the input")
+    return lowering.nodes, maps
+
+
+def build_graph(network: nn.Module, image: Tensor, source: Source) -> Tuple[List[Node], List[Output]]:
+    """Fused nodes and outputs of a network in evaluation mode; every node has its value for ``image``."""
+    nodes, maps = lower(network, image)
+    outputs = []
+    for task, result in maps.items():
         if not torch.isfinite(result.node.value).all():
             raise ConversionError(f"output '{task}' holds NaN or infinity on the self-test image")
         name = re.sub(r"[^A-Za-z0-9_.]", "_", task)[:128]
@@ -111,7 +119,7 @@ def build_graph(network: nn.Module, image: Tensor, source: Source) -> Tuple[List
         if kind == "classes" and len(names) != node.channels:
             raise ConversionError(f"output '{task}': {len(names)} class names for {node.channels} channels")
         outputs.append(Output(name, node, kind, names if kind == "classes" else []))
-    return fuse(lowering.nodes, outputs), outputs
+    return fuse(nodes, outputs), outputs
 
 
 def _model_json(source: Source, options: Options, nodes: List[dict], outputs: List[dict], digest: str, test: dict) -> str:

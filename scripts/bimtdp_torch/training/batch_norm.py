@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frozen modules and exact statistics of batch normalisation."""
+"""Frozen modules, and statistics of batch normalisation: exact ones, and those of a network that came without."""
 
 from __future__ import annotations
 
-from typing import Iterable, List, Sequence
+from typing import Dict, Iterable, List, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -37,3 +37,47 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor], frozen: Sequence[
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum
     network.eval()
+
+
+class _InputMoments:
+    """Adds up the values and squares of what a layer reads, a channel."""
+
+    def __init__(self, layer: nn.Module):
+        self.count, self.sums = 0, torch.zeros(2, layer.num_features, dtype=torch.float64)
+        self.handle = layer.register_forward_pre_hook(self._add)
+
+    def _add(self, layer: nn.Module, inputs: Tuple[Tensor, ...]) -> None:
+        values = inputs[0].double().cpu()
+        self.count += values.numel() // values.shape[1]
+        self.sums += torch.stack((values.sum((0, 2, 3)), values.square().sum((0, 2, 3))))
+
+    def finish(self) -> Tuple[Tensor, Tensor]:
+        """(mean, variance)."""
+        self.handle.remove()
+        mean, square = self.sums / self.count
+        return mean, (square - mean.square()).clamp(min=0)
+
+
+@torch.no_grad()
+def measure_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Gives every batch normalisation the statistics of what it reads, and the weight and bias with which the network in
+    evaluation mode computes the same as before (up to rounding).
+
+    For a network whose statistics are those of nothing, as of a model file: in training it would compute something else.
+    """
+    moments: Dict[nn.Module, _InputMoments] = {m: _InputMoments(m) for m in network.modules()
+                                              if isinstance(m, nn.BatchNorm2d)}
+    network.eval()
+    for image in batches:
+        getattr(network, "maps", network)(image)
+    for layer, own in moments.items():
+        if own.count == 0:
+            own.handle.remove()
+            continue
+        mean, variance = own.finish()
+        factor = layer.weight.double().cpu() / (layer.running_var.double().cpu() + layer.eps).sqrt()
+        addend = layer.bias.double().cpu() - layer.running_mean.double().cpu() * factor
+        layer.weight.copy_(factor * (variance + layer.eps).sqrt())
+        layer.bias.copy_(addend + factor * mean)
+        layer.running_mean.copy_(mean)
+        layer.running_var.copy_(variance)

@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..checkpoints import read_checkpoint, save_checkpoint
+from ..checkpoints import is_model_file, read_checkpoint, save_checkpoint
 from ..config import build_network
 from ..configuration import changed_options
 from ..initialisation import initialise
 from ..losses import ValidCounts
 from ..pointwise import speed_up_pointwise
 from .averages import WeightAverage
-from .batch_norm import freeze, recalibrate
+from .batch_norm import freeze, measure_statistics, recalibrate
 from .batches import Batches
 from .distillation import cached_teacher_maps
 from .flips import FlipMonitor
@@ -67,6 +67,8 @@ class Trainer:
         self.schedule = Schedule(self.train, self.network, self.optimizer)
         tasks = list({**self.network.tasks, **self.network.auxiliary})
         self.batches = Batches(self.config, tasks, Path(data), self.schedule, self.parallel)
+        if is_model_file(self.config["init"]["checkpoint"]) and not (self.output / "last.pt").exists():
+            measure_statistics(self.network, self.batches.statistics())
         self.validator = Validator(self.network, self.batches.validation, self.schedule.phases[-1].size, self.bf16,
                                    self.train["best"], self.log)
         self.average = WeightAverage(self.network, self.train["ema"]) if self.train["ema"] > 0 else None
