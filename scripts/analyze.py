@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Looks into trained networks: analyze.py cka|tsne|gradcam [NAME=]CHECKPOINT [[NAME=]CHECKPOINT2] --data|--photos ..
+"""Looks into trained networks: analyze.py cka|tsne|gradcam [NAME=]NETWORK [[NAME=]NETWORK2] --data|--photos ..
 
 cka      similarity of all layers, within each network and between two (linear CKA)
 tsne     features behind the distillation in the plane, a point a pixel, coloured by class
 gradcam  where each task's answer comes from, over the photo
 
-Checkpoints are those of train.py. Every command writes OUTPUT.png, .svg, .csv (the numbers) and .json (the settings and
-a summary).
+Networks are checkpoints of train.py or model files; both run in PyTorch. Every command writes OUTPUT.png, .svg, .csv (the
+numbers) and .json (the settings and a summary).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def run_gradcam(arguments: argparse.Namespace, networks: List[Network], sizes: S
 def add_command(commands: Any, name: str, run: Any, count: int, text: str) -> argparse.ArgumentParser:
     """A subcommand with the options that all of them have; ``count``: photos by default."""
     parser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("checkpoints", nargs="+", metavar="[NAME=]CHECKPOINT", help="one or two of them")
+    parser.add_argument("networks", nargs="+", metavar="[NAME=]NETWORK", help="one or two of them")
     add_photo_options(parser, count)
     parser.add_argument("--output", type=Path, default=Path(name), help="path of the files without their suffix")
     parser.set_defaults(run=run)
@@ -119,8 +119,8 @@ def parse() -> argparse.Namespace:
     three.add_argument("--class", dest="target", metavar="NAME", help="of the segmentation (default: the largest)")
     three.add_argument("--scale", type=int, default=1, help="of the features, 0 is the finest (default: 1)")
     arguments = parser.parse_args()
-    if len(arguments.checkpoints) > 2:
-        parser.error(f"one or two checkpoints, got {len(arguments.checkpoints)}")
+    if len(arguments.networks) > 2:
+        parser.error(f"one or two networks, got {len(arguments.networks)}")
     return arguments
 
 
@@ -128,7 +128,7 @@ def main() -> None:
     arguments = parse()
     use_threads(arguments)
     try:
-        networks = load_networks(arguments.checkpoints)
+        networks = load_networks(arguments.networks)
         sizes = [tuple(arguments.size) if arguments.size else network.size for network in networks]
         paths = arguments.run(arguments, networks, sizes, photos_of(arguments, networks[0].dataset, sizes[0]))
     except InputError as error:

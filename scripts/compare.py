@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.analysis import comparison  # noqa: E402
-from bimtdp_torch.analysis.inputs import InputError, add_photo_options, photos_of, split_name  # noqa: E402
+from bimtdp_torch.analysis.inputs import add_photo_options, photos_of, split_name  # noqa: E402
 from bimtdp_torch.machine import use_threads  # noqa: E402
 from bimtdp_torch.programs import ProgramError  # noqa: E402
 
@@ -33,7 +33,7 @@ def main() -> None:
                                             arguments.at_once)
         photos = photos_of(arguments, entrants[0].dataset, entrants[0].size)
         sheet, figures = comparison.build(entrants, photos, arguments.quiet)
-    except (InputError, ProgramError, RuntimeError) as error:
+    except (ValueError, ProgramError, RuntimeError) as error:
         parser.exit(1, f"compare.py: {error}\n")
     settings = {"networks": {e.name: {"file": split_name(a)[1].name, "size": e.size}
                              for e, a in zip(entrants, arguments.networks)}, "photos": photos.names}

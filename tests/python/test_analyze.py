@@ -140,7 +140,7 @@ def test_errors_say_what_and_where(checkpoints, data_folder, tmp_path, capsys):
         assert message in str(stop.value.code) + capsys.readouterr().err, command
     with pytest.raises(SystemExit):
         run("analyze", "cka", good, good, good, "--data", data_folder)
-    assert "one or two checkpoints" in capsys.readouterr().err
+    assert "one or two networks" in capsys.readouterr().err
     assert split_name("a=b/c.pt") == ("a", Path("b/c.pt"))
     (empty / "lr=1.pt").write_bytes(b"")
     assert split_name(str(empty / "lr=1.pt")) == (None, empty / "lr=1.pt")

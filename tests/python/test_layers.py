@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sign estimators, binary convolution and the small layers, against their definitions."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from bimtdp_torch import estimators, fused, layers
+from bimtdp_torch.pointwise import speed_up_pointwise
 
 
 def test_sign_has_two_states():
@@ -132,3 +136,28 @@ def test_fused_resize_backward(size, target, monkeypatch):
     grad = torch.randn(2, 5, *target).contiguous(memory_format=torch.channels_last)
     F.interpolate(x, size=target, mode="bilinear", align_corners=False).backward(grad)
     torch.testing.assert_close(fused.ops().resize_backward(grad, *size), x.grad)
+
+
+@pytest.mark.parametrize("shape,outputs", [((3, 6, 8, 5), 9), ((3, 6, 8, 5), 2), ((2, 6, 3, 5), 9), ((20, 6, 8, 5), 9)])
+def test_pointwise_convolutions_by_rows(shape, outputs):
+    """Rows as images where that pays (the first shape), else PyTorch's own way; gradients, layout and keys, too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        plain = nn.Conv2d(shape[1], outputs, 1)
+        quick = nn.Sequential(copy.deepcopy(plain), nn.Conv2d(outputs, 3, 3))
+        speed_up_pointwise(quick)
+        assert type(quick[0]) is not nn.Conv2d and type(quick[1]) is nn.Conv2d
+        x = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        grad = torch.randn(shape[0], outputs, *shape[2:])
+        y = quick[0](a)
+        assert y.is_contiguous(memory_format=torch.channels_last)
+        y.backward(grad)
+        expected = plain(b)
+        expected.backward(grad)
+        for got, want in ((y, expected), (a.grad, b.grad), (quick[0].weight.grad, plain.weight.grad),
+                          (quick[0].bias.grad, plain.bias.grad)):
+            torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
+    finally:
+        torch.set_num_threads(threads)

@@ -69,7 +69,8 @@ def _set_signs(layer: BinaryConv2d, field: str, array: np.ndarray) -> List[str]:
         bits = np.unpackbits(array, axis=-1, count=layer.weight.shape[1], bitorder="little").transpose(0, 3, 1, 2)
         _set(layer.weight, np.where(bits, 1.0, -1.0).astype(np.float32) * layer.weight.abs().mean().item())
         return ["weight"]
-    _set_scale(layer, torch.from_numpy(array))
+    if not layer.standardise:  # standardised filters have a scale of their own
+        _set_scale(layer, torch.from_numpy(array))
     return []
 
 
@@ -79,8 +80,9 @@ def _set_scale(layer: BinaryConv2d, alpha: Tensor) -> None:
     for _ in range(_DRAWS):
         spread = 1 + _SPREAD * (torch.rand(layer.weight.shape, generator=random) - 0.5)
         layer.weight[wrong] = (signs * alpha.view(-1, 1, 1, 1) * spread)[wrong]
-        rest = torch.where(wrong, alpha - layer.weight_scale(), 0) * layer.weight[0].numel()
-        layer.weight[:, 0, 0, 0] += signs[:, 0, 0, 0] * rest
+        if not layer.power_of_two:  # which rounds the mean itself
+            rest = torch.where(wrong, alpha - layer.weight_scale(), 0) * layer.weight[0].numel()
+            layer.weight[:, 0, 0, 0] += signs[:, 0, 0, 0] * rest
         wrong = layer.weight_scale() != alpha
         if not wrong.any():
             return
@@ -210,8 +212,8 @@ def _fill(network: nn.Module, graph: _Graph, tensors: Dict[str, np.ndarray]) -> 
 def restore(path: Path) -> Restored:
     """The network of a model file that convert.py made of a network of the family.
 
-    ``ModelFileError``: another file, or one that cannot be restored exactly (IR-Net's filters, which are standardised
-    before their sign, come out otherwise where all signs of a filter are the same).
+    ``ModelFileError``: another file, or one that cannot be restored exactly (as some of IR-Net's small filters, whose scale
+    is that of what they are after standardising).
     """
     description, tensors = read_model_file(path)
     config = _network_config(description, path)

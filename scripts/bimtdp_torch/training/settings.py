@@ -26,7 +26,7 @@ train:
     save_every, log_every                        steps between states, and between rows of losses.csv
     recalibration_batches, recalibration_zoom    final exact statistics of batch normalisation
 distillation:
-    teacher              checkpoint
+    teacher              checkpoint or model file
     weight, temperature  of the output maps; label_weight weighs the supervised losses beside them
     task_weights         of the output maps, where they are not those of ``train``
     maps                 cached (computed once for whole frames, kept in ``cache`` or the output folder) | online (on
@@ -39,7 +39,7 @@ distillation:
                          the teacher run on the same batch; every: only at each n-th step
 init:
     imagenet             ImageNet weights for an EfficientNet-Lite backbone
-    checkpoint           whatever fits of this checkpoint (ours, or of the public MTI-Net)
+    checkpoint           whatever fits of this checkpoint (ours, or of the public MTI-Net) or model file
 """
 
 from __future__ import annotations
