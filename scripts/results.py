@@ -4,11 +4,12 @@
 
     results.py collect RUN_DIR --data DIR             scores RUN_DIR/final.pt on the test list, counts, converts, and
                                                       writes scripts/results/nyud/ROW.json
-    results.py time RUN_DIR ...                       times the models of runs in the C++ library, adds it to the records
+    results.py time [NAME ...]                        times the networks of records (default: all) in the C++ library
     results.py todo                                   prints the commands for rows that have no record yet
     results.py table [--insert README.md]             prints the table; writes table.csv beside the records
 
-The table needs the records only. Times are of one thread of this machine, the least of 20 runs: keep it quiet.
+The table needs the records only, and so do times: they are of networks with random weights, on which they do not depend,
+on one thread of this machine, the least of 20 runs. Keep it quiet, and time all rows of a table on one machine.
 """
 
 from __future__ import annotations
@@ -46,19 +47,19 @@ def collect(arguments: argparse.Namespace) -> None:
 
 
 def add_times(arguments: argparse.Namespace) -> None:
-    """Times models and writes their records again."""
-    for run in arguments.runs:
-        name = run.resolve().name
-        path = (arguments.results or RESULTS / arguments.dataset) / f"{name}.json"
-        made = record.read_records(path.parent).get(name)
-        if made is None:
-            raise ValueError(f"{path}: missing; collect the run first")
+    """Times networks and writes their records again."""
+    folder = arguments.results or RESULTS / arguments.dataset
+    records = record.read_records(folder)
+    for name in arguments.names or records:
+        if name not in records:
+            raise ValueError(f"{folder / f'{name}.json'}: missing; collect the run first")
+        made = records[name]
         with tempfile.TemporaryDirectory() as temporary:
             model = Path(temporary) / "model.safetensors"
-            record.model_file(run / made["evaluation"]["checkpoint"], model)
+            record.fresh_model_file(made["config"], model)
             made["time"] = record.time_model(model)
-        record.write_record(made, path)
-        print(f"{name}: {made['time']['milliseconds']:.1f} ms")
+        record.write_record(made, folder / f"{name}.json")
+        print(f"{name}: {made['time']['milliseconds']:.1f} ms", flush=True)
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -91,14 +92,14 @@ def parse_arguments() -> argparse.Namespace:
     one.add_argument("--data", type=Path, required=True, help="folder of the data set")
     one.add_argument("--checkpoint", type=Path, help="default: RUN_DIR/final.pt")
     one.add_argument("--name", help="name of the record (default: the run's folder)")
-    one.add_argument("--time", action="store_true", help="also what the command time does")
+    one.add_argument("--time", action="store_true", help="also time the model in the C++ library")
     one.add_argument("--compare", type=int, default=0, metavar="N",
                      help="also score PyTorch and the C++ library side by side on the first N test photos")
     one.add_argument("--limit", type=int, help="score only the first test photos (to try it out)")
     add_thread_option(one)
     one.set_defaults(work=collect)
-    timed = commands.add_parser("time", help="time the models of runs that have records")
-    timed.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR")
+    timed = commands.add_parser("time", help="time the networks of records")
+    timed.add_argument("names", nargs="*", metavar="NAME", help="of records (default: all)")
     timed.set_defaults(work=add_times)
     rest = commands.add_parser("todo", help="print the commands for rows without a record")
     rest.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")

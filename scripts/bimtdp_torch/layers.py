@@ -157,7 +157,7 @@ class BinaryConv2d(nn.Module):
         scale = self.weight_scale() if self.binarize else None
         if scale is not None and self.training:  # the same up to rounding, without a pass over the output
             weight = weight * scale.view(-1, 1, 1, 1)
-        if self.training and is_pointwise(self):
+        if is_pointwise(self):
             y = pointwise_conv2d(x, weight)
         else:
             y = F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)

@@ -32,7 +32,7 @@ rows:
 def fake(tasks, metrics, **changes):
     return {"row": "x", "seed": 1, "steps": 10, "photos": 80, "tasks": tasks, "metrics": metrics,
             "counts": {"parameters": 2_000_000, "binary_parameters": 0, "macs": 3_000_000_000, "bops": 64_000_000_000},
-            "file": {"bytes": 1_500_000}, "time": {"milliseconds": 20.0}, **changes}
+            "file": {"bytes": 1_500_000}, "time": {"milliseconds": 20.0, "cpu": "A CPU", "tier": "avx2"}, **changes}
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_table(folder):
     assert cells(text, "joint") == ["joint (2 seeds)", "44.00 ± 1.41", "0.5000 ± 0.0707", "-", "+5.0", "2.00", "1.50", "3.00",
                                     "64.0", "20.0"]
     assert cells(text, "edges")[3:5] == ["60.00", "-"]  # the reference has no edges
-    assert "untrained" not in text
+    assert "untrained" not in text and text.startswith("**Nets** (time: A CPU, avx2)\n")
 
 
 def test_csv_and_notes(folder):
@@ -158,7 +158,7 @@ def test_collect_and_table_commands(data_folder, tmp_path, monkeypatch, capsys):
     assert set(made["metrics"]) == {"miou", "pixel_accuracy"} and made["metrics"]["pixel_accuracy"] > 1
     assert 2 * made["counts"]["parameters"] < made["file"]["bytes"] < 2.2 * made["counts"]["parameters"]  # half precision
     if programs:
-        assert command("time", run, "--results", tmp_path) == 0 and "one_semseg:" in capsys.readouterr().out
+        assert command("time", "one_semseg", "--results", tmp_path) == 0 and "one_semseg:" in capsys.readouterr().out
         assert json.loads((tmp_path / "one_semseg.json").read_text()).keys() == made.keys()
         assert made["time"]["threads"] == 1 and made["time"]["milliseconds"] > 0
         record.model_file(run / "final.pt", tmp_path / "m.safetensors")

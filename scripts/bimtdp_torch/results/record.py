@@ -26,13 +26,15 @@ import numpy as np
 import torch
 
 from ..checkpoints import load_checkpoint
+from ..config import build_network
 from ..counting import count
 from ..cpp_predictor import cpp_predictor
 from ..datasets import dataset_of, load_frames, read_list
 from ..evaluation import score, torch_predictor
-from ..export import Options, convert
+from ..export import Options, Source, convert
 from ..export.pipeline import round_weights_to_half
 from ..export.sources import load_source
+from ..predictor import SIDE_MULTIPLE
 from ..programs import REPOSITORY, build_program
 
 COUNT_SIZE = (480, 640)  # the size of the published figures
@@ -84,6 +86,13 @@ def model_file(checkpoint: Path, output: Path, floats: str = "f16") -> int:
     """Bytes of the checkpoint's model file (not verified: convert.py does that for a model that is to be used)."""
     convert(load_source(checkpoint), output, Options(floats=floats, verify=False, quiet=True))
     return output.stat().st_size
+
+
+def fresh_model_file(config: Mapping[str, Any], output: Path) -> None:
+    """A model file of a configuration's network with random weights."""
+    torch.manual_seed(0)
+    convert(Source(build_network(config["network"]).eval(), config["name"], SIDE_MULTIPLE), output,
+            Options(floats="f16", verify=False, quiet=True))
 
 
 def time_model(model: Path, size: Tuple[int, int] = COUNT_SIZE, runs: int = 20) -> Dict[str, Any]:

@@ -145,9 +145,16 @@ def unused_records(layout: Sequence[Mapping[str, Any]], records: Mapping[str, An
     return [name for name in records if _SEED.sub("", name) not in named]
 
 
+def timed_on(rows: Sequence[Row]) -> str:
+    """Which machine the times of a table are of; several are named, for their times do not compare."""
+    times = [record.get("time") for row in rows for record in row.records]
+    machines = dict.fromkeys(f"{time['cpu']}, {time['tier']}" for time in times if time)
+    return f" (time: {' and '.join(machines)})" if machines else ""
+
+
 def full_markdown(made: Sequence[Tuple[str, List[Row], Optional[Row]]]) -> str:
     """All tables with their titles."""
-    return "\n\n".join(f"**{title}**\n\n{markdown(rows, reference)}" for title, rows, reference in made)
+    return "\n\n".join(f"**{title}**{timed_on(rows)}\n\n{markdown(rows, reference)}" for title, rows, reference in made)
 
 
 def _minutes(records: Sequence[Mapping[str, Any]]) -> str:
