@@ -4,8 +4,8 @@
 A network of the file's configuration is lowered as in a conversion, so that it is known which layer each tensor of the
 file came from; the layers get what is in the file, and lowering them again must give the file's tensors to the last bit.
 
-What the file does not hold stays as in a fresh network: the branches that only training needs, the size of the latent
-weights of signs (each layer's is that of fresh ones), and the statistics of batch normalisation, which the file has as
+What the file does not hold is as in a fresh network of a fixed seed: the branches that only training needs, the sizes of
+the latent weights behind the signs (small ones among them, which a further training can turn), and the statistics of batch normalisation, which the file has as
 a factor and an addend: ``training.batch_norm.measure_statistics`` gives a network new ones without changing what it
 computes.
 """
@@ -67,7 +67,10 @@ def _set_signs(layer: BinaryConv2d, field: str, array: np.ndarray) -> List[str]:
     """``weight`` sets the signs, ``alpha`` the magnitudes, whose mean a filter has to come out as alpha."""
     if field == "weight":
         bits = np.unpackbits(array, axis=-1, count=layer.weight.shape[1], bitorder="little").transpose(0, 3, 1, 2)
-        _set(layer.weight, np.where(bits, 1.0, -1.0).astype(np.float32) * layer.weight.abs().mean().item())
+        sizes = layer.weight.abs()
+        if layer.standardise:  # their sign is that of what is left after the mean: equal sizes keep it
+            sizes = sizes.mean().expand_as(sizes)
+        _set(layer.weight, np.where(bits, 1.0, -1.0).astype(np.float32) * sizes.numpy())
         return ["weight"]
     if not layer.standardise:  # standardised filters have a scale of their own
         _set_scale(layer, torch.from_numpy(array))
@@ -218,7 +221,9 @@ def restore(path: Path) -> Restored:
     description, tensors = read_model_file(path)
     config = _network_config(description, path)
     try:
-        network = build_network(config).eval()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = build_network(config).eval()
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                 layer.bias.zero_()
