@@ -82,17 +82,20 @@ def training_of(run: Path, photos: int) -> Dict[str, Any]:
             "photos_per_second": rate, "minutes": photos / rate / 60 if rate else None}
 
 
+def _write_model(source: Source, output: Path, floats: str = "f16") -> int:
+    convert(source, output, Options(floats=floats, verify=False, quiet=True))
+    return output.stat().st_size
+
+
 def model_file(checkpoint: Path, output: Path, floats: str = "f16") -> int:
     """Bytes of the checkpoint's model file (not verified: convert.py does that for a model that is to be used)."""
-    convert(load_source(checkpoint), output, Options(floats=floats, verify=False, quiet=True))
-    return output.stat().st_size
+    return _write_model(load_source(checkpoint), output, floats)
 
 
 def fresh_model_file(config: Mapping[str, Any], output: Path) -> None:
     """A model file of a configuration's network with random weights."""
     torch.manual_seed(0)
-    convert(Source(build_network(config["network"]).eval(), config["name"], SIDE_MULTIPLE), output,
-            Options(floats="f16", verify=False, quiet=True))
+    _write_model(Source(build_network(config["network"]).eval(), config["name"], SIDE_MULTIPLE), output)
 
 
 def time_model(model: Path, size: Tuple[int, int] = COUNT_SIZE, runs: int = 20) -> Dict[str, Any]:
