@@ -4,8 +4,9 @@
 
 The backbone (binary or float) of the configuration's network learns to predict the features of an ImageNet
 EfficientNet-Lite; labels are not needed (photos in one folder a class add a small classification loss). OUTPUT gets
-losses.csv, tensorboard/, last.pt and final.pt, which train.py --init takes. Run it again after a kill and it resumes;
-SIGINT and SIGTERM end it after the step in progress, with exit code 130 or 143.
+losses.csv, tensorboard/, last.pt and final.pt, which train.py --init takes; so does backbone.safetensors, the same
+weights in half precision. Run it again after a kill and it resumes; SIGINT and SIGTERM end it after the step in progress,
+with exit code 130 or 143.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, NamedTuple
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .config import build_network
@@ -29,6 +31,8 @@ class Checkpoint(NamedTuple):
 
 def read_checkpoint(path: Path) -> Any:
     """The content of a checkpoint; only tensors and plain containers are unpickled. OSError: it cannot be opened."""
+    if Path(path).suffix == ".safetensors":
+        return _read_safetensors(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
@@ -37,6 +41,13 @@ def read_checkpoint(path: Path) -> Any:
         forbidden = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
         reason = f"it holds a {forbidden[1]}" if forbidden else type(error).__name__
         raise CheckpointError(f"{path}: no checkpoint that can be read safely (weights_only=True): {reason}") from error
+
+
+def _read_safetensors(path: Path) -> Dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: no safetensors file: {error}") from error
 
 
 def find_state_dict(content: Any, path: Path) -> Dict[str, Tensor]:
@@ -65,8 +76,15 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
 
 
 def is_model_file(path: Any) -> bool:
-    """Whether a path (or None) is that of a converted model."""
-    return path is not None and Path(path).suffix == ".safetensors"
+    """Whether a path (or None) is that of a converted model. A safetensors file of tensors alone is a checkpoint; one that
+    cannot be read counts as a model, so that opening it tells why."""
+    if path is None or Path(path).suffix != ".safetensors":
+        return False
+    try:
+        with safe_open(path, "pt") as file:
+            return "bimtdp" in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return True
 
 
 def _load_model_file(path: Path) -> Checkpoint:
@@ -111,3 +129,8 @@ def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     torch.save(dict(content), temporary)
     os.replace(temporary, path)
+
+
+def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
+    """A state_dict alone, small enough to pass on: a safetensors file, tensors of two and more dimensions in half precision."""
+    save_file({key: (value.half() if value.ndim > 1 else value).contiguous() for key, value in state.items()}, path)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import read_checkpoint, save_checkpoint
+from .checkpoints import read_checkpoint, save_checkpoint, save_weights
 from .config import build_network
 from .configuration import dump_config
 from .data import batch_indices, generator, normalise
@@ -134,10 +134,12 @@ class BackbonePretrainer:
         losses["total"] = total
         return {**{key: value.detach() for key, value in losses.items()}, "gradient_norm": norm}
 
-    def save(self, name: str, state: bool) -> None:
+    def backbone(self) -> Dict[str, Tensor]:
         """The backbone with the names that it has in a network, so that ``init.checkpoint`` takes it."""
-        backbone = {f"backbone.{k}": v for k, v in self.parts.student.state_dict().items()}
-        checkpoint = {"config": self.config, "model": backbone, "step": self.step}
+        return {f"backbone.{k}": v for k, v in self.parts.student.state_dict().items()}
+
+    def save(self, name: str, state: bool) -> None:
+        checkpoint = {"config": self.config, "model": self.backbone(), "step": self.step}
         if state:
             checkpoint.update(parts=self.parts.state_dict(), optimizer=self.optimizer.state_dict(),
                               window=self.window.state(), flips=self.flips.state())
@@ -166,6 +168,7 @@ class BackbonePretrainer:
             finally:
                 self.log.close()
             self.save("final.pt", False)
+            save_weights(self.backbone(), self.output / "backbone.safetensors")
             plot_losses(self.output)
 
     def _loop(self, stop: StopSignal) -> None:

@@ -17,9 +17,11 @@ import yaml
 from conftest import REPOSITORY
 from PIL import Image
 
-from bimtdp_torch.checkpoints import load_checkpoint
+from bimtdp_torch.checkpoints import CheckpointError, is_model_file, load_checkpoint, read_checkpoint, read_state_dict
+from bimtdp_torch.config import build_network
 from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, make_batch, make_sample, read_list,
                                split_validation)
+from bimtdp_torch.initialisation import initialise
 from bimtdp_torch.losses import valid_pixels
 from bimtdp_torch.pretraining import BackbonePretrainer
 from bimtdp_torch.training import Stopped, Trainer, validation
@@ -228,6 +230,18 @@ def test_backbone_pretraining(tmp_path, monkeypatch):
     BackbonePretrainer(config, tmp_path / "photos", tmp_path / "out").run()
     state = torch.load(tmp_path / "out" / "final.pt", weights_only=True)["model"]
     assert all(key.startswith("backbone.") for key in state) and "backbone.conv1.weight" in state
+    small = tmp_path / "out" / "backbone.safetensors"  # the same, rounded
+    assert not is_model_file(small)
+    for key, value in read_state_dict(small).items():
+        torch.testing.assert_close(value.to(state[key].dtype), state[key], rtol=1e-3, atol=1e-7)
+    network = build_network(config["network"])
+    initialise(network, {"imagenet": False, "checkpoint": small}, log=lambda text: None)
+    assert torch.equal(network.backbone.conv1.weight, state["backbone.conv1.weight"].half().float())
+    with pytest.raises(CheckpointError, match="carries no configuration"):
+        load_checkpoint(small)
+    small.write_bytes(small.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="no safetensors file"):
+        read_checkpoint(small)
     rows = CsvFile(tmp_path / "out" / "losses.csv").read()
     assert len(rows) == 4 and float(rows[3]["flip_rate"]) > 0
     for row in rows:

@@ -11,9 +11,9 @@ from ..configuration import read_config
 
 
 def needed_runs(config: Mapping[str, Any]) -> List[str]:
-    """Names of the runs whose checkpoints a configuration names: runs/NAME/final.pt -> NAME."""
+    """Names of the runs whose checkpoints a configuration names: runs/NAME/final.pt -> NAME. Other files come with us."""
     files = ((config.get("init") or {}).get("checkpoint"), (config.get("distillation") or {}).get("teacher"))
-    return [Path(file).parent.name for file in files if file]
+    return [Path(file).parent.name for file in files if file and Path(file).suffix == ".pt"]
 
 
 def find_config(name: str, folders: Iterable[Path]) -> Path:
