@@ -3,6 +3,12 @@
 #pragma once
 
 #include <bimtdp/kernels/select.hpp>
+#include <bimtdp/simd/lanes_avx2.hpp>
+#include <bimtdp/simd/lanes_avx512.hpp>
+#include <bimtdp/simd/lanes_baseline.hpp>
+#include <bimtdp/simd/lanes_neon.hpp>
+#include <bimtdp/simd/lanes_sse42.hpp>
+#include <bimtdp/simd/target.hpp>
 
 #include <benchmark/benchmark.h>
 

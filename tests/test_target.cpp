@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Regions round as they promise: the fma of every lane set, the emulated one included, equals std::fma bit for bit on hard
 // cases, and a product and a sum are never fused by the compiler.
-#include <bimtdp/kernels/select.hpp>
+#include <bimtdp/simd/isa.hpp>
+#include <bimtdp/simd/lanes_avx2.hpp>
+#include <bimtdp/simd/lanes_avx512.hpp>
+#include <bimtdp/simd/lanes_baseline.hpp>
+#include <bimtdp/simd/lanes_neon.hpp>
+#include <bimtdp/simd/target.hpp>
 
 #include "catch.hpp"
 

@@ -6,8 +6,10 @@ import torch
 import yaml
 from conftest import REPOSITORY
 
+from bimtdp_torch.checkpoints import read_state_dict
 from bimtdp_torch.config import build_network
 from bimtdp_torch.configuration import dump_config, read_config
+from bimtdp_torch.initialisation import initialise_from
 from bimtdp_torch.results.table import read_layout
 from bimtdp_torch.training.settings import resolve
 
@@ -73,3 +75,11 @@ def test_every_row_builds(path):
     with torch.device("meta"):
         network = build_network(resolve(read_config(path))["network"])
     assert set(network.tasks) <= {"semseg", "human_parts", "sal", "normals", "edge", "depth"}
+
+
+@pytest.mark.parametrize("row", ["bi_mtdp_w18", "mti_net_w18"])
+def test_backbones_that_come_with_the_scripts_fit(row):
+    config = resolve(read_config(REPOSITORY / "scripts" / "configs" / "nyud" / f"{row}.yaml"))
+    network = build_network(config["network"])
+    found = initialise_from(network, read_state_dict(REPOSITORY / config["init"]["checkpoint"]))
+    assert set(found.used) == {key for key in network.state_dict() if key.startswith("backbone.")} and not found.ignored
