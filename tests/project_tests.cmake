@@ -21,19 +21,19 @@ if(NOT BIMTDP_SANITIZE)
       "${BIMTDP_ARM_EMULATOR}" "${CMAKE_CURRENT_BINARY_DIR}/neon")
   endif()
 
-  # A project of its own uses the library, from the source tree and after an install.
+  # A project of its own uses the library: from the source tree in Release, after an install in Debug.
   set(generator --build-generator "${CMAKE_GENERATOR}")
-  set(consumer_options "-DCMAKE_BUILD_TYPE=Release" "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}" "-DBIMTDP_OPENMP=${BIMTDP_OPENMP}")
+  set(consumer_options "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}" "-DBIMTDP_OPENMP=${BIMTDP_OPENMP}")
   add_test(NAME consumer/add_subdirectory COMMAND "${CMAKE_CTEST_COMMAND}"
     --build-and-test "${CMAKE_CURRENT_SOURCE_DIR}/consumer" "${CMAKE_CURRENT_BINARY_DIR}/consumer_subdirectory" ${generator}
-    --build-options ${consumer_options} "-DBIMTDP_SOURCE_DIR=${PROJECT_SOURCE_DIR}" --test-command consumer)
+    --build-options ${consumer_options} "-DCMAKE_BUILD_TYPE=Release" "-DBIMTDP_SOURCE_DIR=${PROJECT_SOURCE_DIR}" --test-command consumer)
   if(BIMTDP_INSTALL)
     set(prefix "${CMAKE_CURRENT_BINARY_DIR}/installed")
     add_test(NAME install COMMAND "${CMAKE_COMMAND}" --install "${PROJECT_BINARY_DIR}" --prefix "${prefix}")
     set_tests_properties(install PROPERTIES FIXTURES_SETUP installed)
     add_test(NAME consumer/find_package COMMAND "${CMAKE_CTEST_COMMAND}"
       --build-and-test "${CMAKE_CURRENT_SOURCE_DIR}/consumer" "${CMAKE_CURRENT_BINARY_DIR}/consumer_package" ${generator}
-      --build-options ${consumer_options} "-DCMAKE_PREFIX_PATH=${prefix}" "-DBIMTDP_EXPECTED_VERSION=${PROJECT_VERSION}"
+      --build-options ${consumer_options} "-DCMAKE_BUILD_TYPE=Debug" "-DCMAKE_PREFIX_PATH=${prefix}" "-DBIMTDP_EXPECTED_VERSION=${PROJECT_VERSION}"
       --test-command consumer)
     set_tests_properties(consumer/find_package PROPERTIES FIXTURES_REQUIRED installed)
   endif()
