@@ -144,7 +144,7 @@ def test_refusals(tmp_path):
         restore(tmp_path / "own.safetensors")
     write_safetensors(tmp_path / "other.safetensors", {"a": np.zeros(3, np.float32)})
     with pytest.raises(ModelFileError, match="other.safetensors: a safetensors file, but no bimtdp model"):
-        load_checkpoint(tmp_path / "other.safetensors")
+        restore(tmp_path / "other.safetensors")
     (tmp_path / "noise.safetensors").write_bytes(b"noise" * 10)
     with pytest.raises(ModelFileError, match="noise.safetensors: no safetensors file"):
         load_checkpoint(tmp_path / "noise.safetensors")
