@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, Mapping, NamedTuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -124,13 +124,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(dict(config), network.eval(), int(content.get("step", 0)))
 
 
-def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:
+def _save(write: Callable[[Dict[str, Any], Path], None], content: Dict[str, Any], path: Path) -> None:
     """Writes beside ``path`` and renames, so that a kill leaves the old file or the new one."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    torch.save(dict(content), temporary)
+    write(content, temporary)
     os.replace(temporary, path)
+
+
+def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:
+    """Writes a checkpoint whole or not at all."""
+    _save(torch.save, dict(content), path)
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
     """A state_dict alone, small enough to pass on: a safetensors file, tensors of two and more dimensions in half precision."""
-    save_file({key: (value.half() if value.ndim > 1 else value).contiguous() for key, value in state.items()}, path)
+    _save(save_file, {key: (value.half() if value.ndim > 1 else value).contiguous() for key, value in state.items()}, path)

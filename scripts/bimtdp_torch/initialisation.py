@@ -2,7 +2,8 @@
 """Starts a network from the weights of another: whatever fits by name and shape, with the names of other variants.
 
 A float checkpoint of public MTI-Net, a run of train.py, a model file or a bare backbone (torchvision's ResNets, HRNet),
-each a pickle or a safetensors file, initialises every network of the family as far as they share parts. What is binary takes the float weights as latent weights.
+each a pickle or a safetensors file, initialises every network of the family as far as they share parts. What is binary
+takes the float weights as latent weights.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from ..configuration import read_config
 
 
 def needed_runs(config: Mapping[str, Any]) -> List[str]:
-    """Names of the runs whose checkpoints a configuration names: runs/NAME/final.pt -> NAME. Other files come with us."""
+    """Names of the runs whose checkpoints a configuration names: runs/NAME/final.pt -> NAME. A safetensors file
+    is no run."""
     files = ((config.get("init") or {}).get("checkpoint"), (config.get("distillation") or {}).get("teacher"))
     return [Path(file).parent.name for file in files if file and Path(file).suffix == ".pt"]
 
