@@ -23,6 +23,7 @@ from bimtdp_torch.analysis.activations import GROUPS  # noqa: E402
 from bimtdp_torch.analysis.inputs import (InputError, Network, Photos, add_photo_options, load_networks,  # noqa: E402
                                           photos_of)
 from bimtdp_torch.machine import use_threads  # noqa: E402
+from bimtdp_torch.predictor import check_size  # noqa: E402
 
 Sizes = List[Tuple[int, int]]
 
@@ -129,9 +130,9 @@ def main() -> None:
     use_threads(arguments)
     try:
         networks = load_networks(arguments.networks)
-        sizes = [tuple(arguments.size) if arguments.size else network.size for network in networks]
+        sizes = [check_size(arguments.size or network.size, "--size") for network in networks]
         paths = arguments.run(arguments, networks, sizes, photos_of(arguments, networks[0].dataset, sizes[0]))
-    except InputError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"analyze.py: {error}")
     for path in paths:
         print(path)

@@ -21,6 +21,7 @@ from bimtdp_torch.data import split_validation  # noqa: E402
 from bimtdp_torch.datasets import dataset_of, load_frames, read_list  # noqa: E402
 from bimtdp_torch.evaluation import format_metrics, score, torch_predictor  # noqa: E402
 from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
+from bimtdp_torch.predictor import check_size  # noqa: E402
 from bimtdp_torch.training import freeze, use_bf16  # noqa: E402
 
 
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     device = use_machine(arguments)
     network = network.to(device, memory_format=torch.channels_last)
     train = config["train"]
-    size = tuple(arguments.size or train["phases"][-1]["size"])
+    size = check_size(arguments.size or train["phases"][-1]["size"], "--size")
     dataset, tasks = dataset_of(config), list({**network.tasks, **network.auxiliary})
     parts = split_validation(read_list(dataset, arguments.data, "train"), int(train.get("validation_every", 20)))
     if not parts[1]:

@@ -33,7 +33,7 @@ def main() -> None:
                                             arguments.at_once)
         photos = photos_of(arguments, entrants[0].dataset, entrants[0].size)
         sheet, figures = comparison.build(entrants, photos, arguments.quiet)
-    except (ValueError, ProgramError, RuntimeError) as error:
+    except (OSError, ValueError, ProgramError, RuntimeError) as error:
         parser.exit(1, f"compare.py: {error}\n")
     settings = {"networks": {e.name: {"file": split_name(a)[1].name, "size": e.size}
                              for e, a in zip(entrants, arguments.networks)}, "photos": photos.names}

@@ -25,6 +25,7 @@ from bimtdp_torch.data import split_validation  # noqa: E402
 from bimtdp_torch.datasets import dataset_of, dataset_of_tasks, load_frames, read_list  # noqa: E402
 from bimtdp_torch.evaluation import Predictor, format_metrics, score, torch_predictor  # noqa: E402
 from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
+from bimtdp_torch.predictor import check_size  # noqa: E402
 from bimtdp_torch.programs import ProgramError  # noqa: E402
 
 
@@ -50,7 +51,7 @@ def open_checkpoint(path: Path, size: Tuple[int, int], device: torch.device) -> 
     phases = config["train"]["phases"]
     if not size and not phases:
         raise ValueError(f"{path}: names no size for its photos, give --size HEIGHT WIDTH")
-    size = tuple(size or phases[-1]["size"])
+    size = check_size(size or phases[-1]["size"], "--size")
     return Subject(torch_predictor(network.to(device, memory_format=torch.channels_last)), size, dataset_of(config),
                    list(network.tasks), int(config["train"].get("validation_every", 20)))
 

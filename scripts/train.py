@@ -49,8 +49,12 @@ def read(arguments: argparse.Namespace) -> Dict[str, Any]:
     """The resolved configuration with the command line's replacements."""
     config = read_config(arguments.config)
     given = {"teacher": arguments.teacher, "photos": arguments.photos, "cache": arguments.teacher_cache}
-    if arguments.teacher or config.get("distillation"):
-        config["distillation"] = {**(config.get("distillation") or {}), **{k: str(v) for k, v in given.items() if v}}
+    given = {key: str(path) for key, path in given.items() if path}
+    distillation = config.get("distillation") or ({} if arguments.teacher else None)
+    if isinstance(distillation, dict):
+        config["distillation"] = {**distillation, **given}
+    elif given:
+        raise ValueError(f"{arguments.config} has no distillation, so --photos and --teacher-cache have no effect")
     if arguments.init:
         config["init"] = {**(config.get("init") or {}), "checkpoint": str(arguments.init)}
     if arguments.seed is not None and "train" in config:

@@ -95,6 +95,16 @@ TEST_CASE("a set tail bit is found") {
 #endif
 }
 
+TEST_CASE("shapes that no memory can hold") {
+  constexpr std::size_t half = std::size_t{1} << 63, third = std::size_t{1} << 32, most = ~std::size_t{0};
+  CHECK_THROWS_AS(Tensor<float>({half, 2, 3}), Error);
+  CHECK_THROWS_AS(Tensor<float>({third, third + 1, 1}), Error);
+  CHECK_THROWS_AS(Tensor<float>({half >> 1, 1, 1}), Error);
+  CHECK_THROWS_AS(BitTensor<std::uint32_t>({half, 2, 3}), Error);
+  CHECK_THROWS_AS(BitTensor<std::uint64_t>({1, 1 << 20, most}), Error);
+  CHECK(words_for<std::uint64_t>(most) == std::size_t{1} << 58);
+}
+
 TEST_CASE("empty maps") {
   const BitTensor<std::uint32_t> none({0, 4, 5}), channelless({2, 2, 0});
   CHECK(none.view().tail_is_zero());

@@ -181,6 +181,7 @@ TEST_CASE("binary nodes are checked") {
   CHECK(attention([](A&) {}).empty());
   CHECK(holds(attention([](A& a) { a.targets = {2}; }), {"targets", "got source 2"}));
   CHECK(holds(attention([](A& a) { a.targets = {}; }), {"targets", "got 0"}));
+  CHECK(holds(attention([](A& a) { a.targets = {0, 1, 0}; }), {"targets", "got 3", "at most 2 sources"}));
   CHECK(holds(attention([](A& a) { a.gate_source = GateSource::source; }), {"number of gates", "got 1", "expected 2"}));
   CHECK(
       holds(attention([](A& a) { a.message_weights = MessageWeights::pairwise; }), {"number of messages", "got 2", "expected 1"}));
@@ -247,6 +248,22 @@ TEST_CASE("tied weights are allowed, but not without bound") {
   };
   CHECK(chain(2).empty());
   CHECK(holds(chain(1000), {"shared by too many nodes"}));
+}
+
+TEST_CASE("narrow groups count with the lanes that they leave idle") {
+  const auto chain = [](std::size_t groups, std::size_t uses) {
+    return error_of([&] {
+      GraphBuilder g;
+      NodeId last = g.input(1 << 17);
+      const WeightName shared = g.floats({1 << 17, 1, 1, (1 << 17) / groups}, ones((std::size_t{1} << 34) / groups));
+      for (std::size_t i = 0; i < uses; ++i) last = g.add("n", Conv2dNode{.groups = groups, .weight = shared}, {last});
+      g.output({.task = "a", .node = last});
+      (void)g.build();
+    });
+  };
+  CHECK(chain(1 << 17, 4).empty());  // depthwise: no idle lanes
+  CHECK(chain(1 << 16, 4).size() > 0);
+  CHECK(chain(1 << 13, 4).empty());
 }
 
 TEST_CASE("weights are checked when they are added") {

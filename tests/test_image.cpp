@@ -5,6 +5,8 @@
 #include <bimtdp/image/postprocess.hpp>
 #include <bimtdp/image/preprocess.hpp>
 #include <bimtdp/image/resize.hpp>
+#include <bimtdp/io/digest.hpp>
+#include <bimtdp/io/self_test.hpp>
 
 #include "catch.hpp"
 #include "graphs.hpp"
@@ -54,6 +56,13 @@ TEST_CASE("resizing photos") {
   CHECK(twice(0, 2, 0) == 60);
   CHECK_THROWS_AS((void)resize_photo(photo, 0, 3), Error);
   CHECK_THROWS_AS((void)resize_photo(Image(), 2, 3), Error);
+}
+
+TEST_CASE("photos and normals have the same bits whatever the compiler may fuse") {
+  const Image photo = resize_photo(self_test_photo(120, 160, 2), 96, 131);
+  const Tensor<float> normals = unit_normals(Normalizer({0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}).run(photo));
+  CHECK(digest(std::as_bytes(photo.span())) == "b02465a8cfc4f886c29856fd87634734");
+  CHECK(digest(std::as_bytes(normals.span())) == "2a110d5e012421db441198cbd9c3d301");
 }
 
 TEST_CASE("crops and sizes") {

@@ -260,8 +260,11 @@ TEST_CASE("limits") {
   const Program program(test::small_network(), kernels::reference_table());
   const Plan plan(program, 64, 64);
   CHECK(plan.macs() > 32 * 32 * 18 * 27);
-  CHECK_NOTHROW(Plan(program, 64, 64, {.limits = {.max_bytes = plan.arena_bytes(), .max_macs = plan.macs()}}));
-  CHECK(holds(error_of([&] { Plan(program, 64, 64, {.limits = {.max_bytes = plan.arena_bytes() - 1}}); }), {"too much memory"}));
+  std::size_t maps = 0;
+  for (const Output& output : program.graph().outputs()) maps += 4 * plan.values()[output.node].shape.elements();
+  CHECK(plan.bytes() == plan.arena_bytes() + maps);
+  CHECK_NOTHROW(Plan(program, 64, 64, {.limits = {.max_bytes = plan.bytes(), .max_macs = plan.macs()}}));
+  CHECK(holds(error_of([&] { Plan(program, 64, 64, {.limits = {.max_bytes = plan.bytes() - 1}}); }), {"too much memory"}));
   CHECK(holds(error_of([&] { Plan(program, 64, 64, {.limits = {.max_macs = plan.macs() - 1}}); }), {"too much work"}));
   CHECK(holds(error_of([&] { Plan(program, 1 << 20, 2048); }), {"too"}));
   CHECK(holds(error_of([&] { Plan(program, 64, 64, {.threads = 0}); }), {"threads", "got 0"}));

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <new>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -185,11 +186,57 @@ TEST_CASE("no allocation after the first run of a size") {
   const Image photo = test::noise_photo(32, 24);
   runner.run(large);
   runner.run(small);
-  runner.run(large);  // the maps have the large size again
   const std::size_t before = allocations;
   runner.run(large);
+  runner.run(small);
   runner.run(photo);
   CHECK(allocations == before);
+}
+
+TEST_CASE("values can be read after a run, and not after anything else") {
+  static_assert(!std::is_copy_constructible_v<Runner> && std::is_move_constructible_v<Runner>);
+  const Model model(test::small_network());
+  const NodeId output = model.outputs()[0].node;
+  Runner runner(model);
+  CHECK(test::holds(test::error_of([&] { (void)runner.value(output); }), {"no run"}));
+  const auto map = runner.run(noise({16, 16, 3})).begin()->map.span();
+  const TensorView<float> value = runner.value(output).floats();
+  CHECK(std::equal(map.begin(), map.end(), value.data));
+  (void)runner.plan_for(64, 64);  // whose maps would be larger than the memory behind them
+  CHECK(test::holds(test::error_of([&] { (void)runner.value(output); }), {"no run"}));
+  runner.run(noise({16, 16, 3}));
+  CHECK_THROWS_AS(runner.run(noise({17, 16, 3})), Error);
+  CHECK_THROWS_AS((void)runner.value(output), Error);
+  Runner moved = std::move(runner);
+  moved.run(noise({16, 16, 3}));
+  CHECK_NOTHROW((void)moved.value(output));
+}
+
+TEST_CASE("an epilogue that overflows is an error that names its node") {
+  GraphBuilder g;
+  const NodeId bits = g.add("sign", BinarizeNode{}, {g.input(2)});
+  const std::vector<float> alpha{3e38F}, signs{1.0F, 1.0F};
+  g.output({.task = "bits", .node = g.add("body", BinaryConv2dNode{.weight = g.signs({1, 1, 1, 2}, signs),
+                                                                  .output = DotOutput::bits, .alpha = g.floats({1}, alpha)}, {bits})});
+  const Model model(g.build());
+  CHECK(test::holds(test::error_of([&] { Runner runner(model); }), {"(binary_conv2d body)", "inf"}));
+}
+
+TEST_CASE("a map can be taken out of predictions that nobody keeps") {
+  const Model model(test::small_network());
+  const std::string task = model.outputs()[0].task;
+  const auto& map = model.run(noise({16, 16, 3}))[task];
+  const Predictions kept = model.run(noise({16, 16, 3}));
+  CHECK(std::equal(map.span().begin(), map.span().end(), kept[task].span().begin(), kept[task].span().end()));
+  CHECK_THROWS_AS((void)model.run(noise({16, 16, 3}))["none"], Error);
+}
+
+TEST_CASE("the maps count for the limit") {
+  GraphBuilder g;
+  const NodeId input = g.input(1);
+  g.output({.task = "large", .node = g.add("large", ResizeNode{.mode = ResizeMode::nearest, .factor = 256}, {input})});
+  Runner runner(Model(g.build()), {.limits = {.max_bytes = 1 << 20}});
+  CHECK(test::holds(test::error_of([&] { runner.run(noise({4, 4, 1})); }), {"too much memory"}));
 }
 
 TEST_CASE("sizes that are no multiple of the stride are refused") {

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .datasets import AnyFrames, scored
+from .datasets import AnyFrames, class_names, scored
 from .evaluation import resize_photos, to_label_size, torch_predictor
 from .data import Frames, normalise
 from .training.batch_norm import recalibrate
@@ -51,8 +51,9 @@ def log_prior(frames: AnyFrames, classes: int) -> Tensor:
     """Logarithm of each class's share of the labelled pixels (at least one pixel each)."""
     labels = ([frames.label] if isinstance(frames, Frames) else
               (torch.from_numpy(scored(frames, index).truth["semseg"]) for index in range(len(frames.ids))))
-    counts = sum(torch.bincount(label.flatten().long(), minlength=256)[:classes] for label in labels)
-    counts = counts.double().clamp(min=1)
+    counts = sum(torch.bincount(label.flatten().long(), minlength=256) for label in labels).double()
+    counts[len(class_names("nyud" if isinstance(frames, Frames) else "pascal")):] = 0  # unknown pixels
+    counts = counts[:classes].clamp(min=1)
     return (counts / counts.sum()).log().float()
 
 

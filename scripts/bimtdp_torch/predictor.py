@@ -14,6 +14,14 @@ Maps = Dict[str, Tensor]
 SIDE_MULTIPLE = 32  # the coarsest scale's stride
 
 
+def check_size(size: Sequence[Any], where: str) -> Tuple[int, int]:
+    """(height, width) of a network's input. ValueError, which names ``where`` it was given, unless networks take it."""
+    if not (isinstance(size, (list, tuple)) and len(size) == 2
+            and all(isinstance(side, int) and side > 0 and side % SIDE_MULTIPLE == 0 for side in size)):
+        raise ValueError(f"{where} must be height and width, multiples of {SIDE_MULTIPLE}, got {size!r}")
+    return size[0], size[1]
+
+
 class PreActivations:
     """While active, remembers what the given ReLUs read: ``before(y)`` is the map whose ReLU is y, else y itself."""
 

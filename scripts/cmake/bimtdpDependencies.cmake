@@ -41,10 +41,11 @@ function(bimtdp_link_dependencies target wrap)
   if(BIMTDP_OPENMP AND TARGET OpenMP::OpenMP_CXX)
     list(APPEND libraries OpenMP::OpenMP_CXX)
   endif()
+  # What the project above found itself it sees already, and only the folder that made a target may make it global.
+  get_property(made_here DIRECTORY PROPERTY IMPORTED_TARGETS)
   foreach(library IN LISTS libraries)
-    get_target_property(imported ${library} IMPORTED)
     get_target_property(is_global ${library} IMPORTED_GLOBAL)
-    if(wrap AND imported AND NOT is_global)
+    if(wrap AND library IN_LIST made_here AND NOT is_global)
       set_target_properties(${library} PROPERTIES IMPORTED_GLOBAL TRUE)  # seen by the project above, too
     endif()
   endforeach()

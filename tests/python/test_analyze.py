@@ -130,6 +130,8 @@ def test_errors_say_what_and_where(checkpoints, data_folder, tmp_path, capsys):
         (["analyze", "cka", good, "--data", empty], "no nyud4 data"),
         (["analyze", "tsne", good, "--data", data_folder, "--classes", "unicorn"], "unicorn"),
         (["analyze", "tsne", good, "--data", data_folder, "--scale", 4], "scales 0 to 3"),
+        (["analyze", "gradcam", good, "--photos", PHOTOS, "--size", 100, 96], "--size must be height and width, multiples of 32"),
+        (["compare", good, "--photos", PHOTOS, "--size", 100, 96], "--size must be height and width, multiples of 32"),
         (["analyze", "gradcam", good, "--photos", empty], "no photos in it"),
         (["analyze", "gradcam", good, "--photos", PHOTOS, "--tasks", "sal"], "--tasks sal"),
         (["compare", tmp_path / "none.safetensors", "--photos", PHOTOS], "none.safetensors: no such model"),

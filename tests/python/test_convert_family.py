@@ -94,7 +94,7 @@ def test_everything_binary_but_first_and_last_layers(tmp_path):
 
 
 @pytest.mark.parametrize("options", [
-    dict(name="mti_net", dataset="nyud2_aux", distillation_modules=2, vib=True),
+    dict(name="mti_net", dataset="nyud2_aux", distillation_modules=2, vib={}),
     dict(name="multi_task", dataset="pascal5", binary=True, binarize_1x1=True),
     dict(name="bi_mtdp", dataset="nyud4", mask_binary=True, conv2_binary=False, head_binary=False, stem_width=40),
 ], ids=lambda o: "-".join(map(str, o.values())))

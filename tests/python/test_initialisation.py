@@ -79,6 +79,12 @@ def test_what_does_not_fit_is_told(public):
     assert result.notes()["scale_0.decoders.semseg.bias"] == "other shape: (40,)"
 
 
+def test_a_misfit_under_another_name_is_not_ignored(public):
+    result = initialise_from(tiny("multi_task", segmentation_classes=39), public)
+    assert result.misfits["decoders.semseg.last_layer.3.weight"][0] == 40
+    assert not any(key.startswith("heads.semseg.last_layer.3") for key in result.ignored)
+
+
 def test_bare_backbones_fit():
     state = ResNet("resnet18").state_dict()
     state["fc.weight"] = torch.zeros(1000, 512)

@@ -100,6 +100,11 @@ def test_gain_over_single_tasks():
         delta_mtl({**multi, "odsf": 1.0}, single, ["edge"])
 
 
+def test_a_prediction_that_is_no_number_is_named():
+    with pytest.raises(ValueError, match="map of depth holds NaN"):
+        Metrics(3, 3, 0.01).update({"depth": np.full((2, 2, 1), np.nan)}, {"depth": np.ones((2, 2))})
+
+
 def test_only_the_tasks_that_were_predicted_are_reported():
     metrics = Metrics(classes=2, ignore=9)
     semseg = np.zeros((4, 4, 3))

@@ -64,7 +64,7 @@ VARIANTS = [  # together every option of the network section
     dict(name="bi_mtdp_f"), dict(name="bi_mtdp_f", preset="bireal", vib={"mu": "binary"}, distillation_modules=5),
     dict(name="bi_mtdp_f", vib={"mu": "binary_input"}, dataset="nyud2_aux", distillation_modules=2),
     dict(name="bi_mtdp_c"), dict(name="bi_mtdp_c", c_scope="mmd+fpm", attention={"outer_sign": False}),
-    dict(name="bi_mtdp_c", c_scope="decoder", segmentation_classes=39, style={"scale": "xnor"}, vib=True),
+    dict(name="bi_mtdp_c", c_scope="decoder", segmentation_classes=39, style={"scale": "xnor"}, vib={}),
 ]
 
 
@@ -226,19 +226,32 @@ def test_size_of_the_input_is_checked():
 
 
 @pytest.mark.parametrize("options,message", [
-    (dict(name="mti"), "network name"), (dict(backbone="resnet"), "backbone"), (dict(dataset="nyud5"), "dataset"),
+    (dict(name="mti"), "network.name must be one of"), (dict(backbone="resnet"), "backbone"), (dict(dataset="nyud5"), "dataset"),
     (dict(name="single_task"), "network.task"), (dict(c_scop="mmd"), "unknown option 'c_scop'"),
-    (dict(name="bi_mtdp", backbone="efficientnet_lite1"), "no binary form"), (dict(preset="none"), "preset"),
+    (dict(name="bi_mtdp", backbone="efficientnet_lite1"), "no binary form"),
     (dict(name="bi_mtdp", style={"gradient": "ste"}), "unknown choice 'gradient'"),
     (dict(name="bi_mtdp", style={"estimator": "ste"}), "estimator must be one of"),
     (dict(name="bi_mtdp", style={"scale": "two"}), "scale must be one of"),
     (dict(name="bi_mtdp_c", attention={"gate": "source"}), "network.attention: unknown option 'gate'"),
-    (dict(backbone="resnet18", dilated=True), "cannot be dilated"), (dict(widths=[1, 2, 3, 4]), "no option 'widths'"),
+    (dict(backbone="resnet18", dilated=True), "cannot be dilated"), (dict(widths=[1, 2, 3, 4]), "widths has no effect on mti_net with the backbone hrnet_tiny"),
     (dict(backbone="resnet18", widths=[8, 8]), "four widths"), (dict(name="bi_mtdp_f", vib={"sigma": 1}), "vib"),
     (dict(name="bi_mtdp_f", vib={"mu": "real"}), "vib.mu"), (dict(name="bi_mtdp_c", c_scope="all"), "c_scope"),
     (dict(name="multi_task", head="fcn"), "head must be"), (dict(distillation_modules=0), "distillation_modules"),
+    (dict(binary=True), "network.binary has no effect on mti_net"), (dict(stem_width="96"), "stem_width must be a whole number"),
+    (dict(name="multi_task", preset="irnet"), "network.preset has no effect on multi_task"),
+    (dict(name="multi_task", distillation_modules=7), "distillation_modules has no effect"),
+    (dict(conv2_binary=False), "conv2_binary has no effect"), (dict(name="bi_mtdp", c_scope="mmd"), "c_scope has no effect"),
+    (dict(name="bi_mtdp", backbone="resnet18", stem_width=96), "stem_width has no effect"),
+    (dict(name="bi_mtdp_c", mask_binary=True), "mask_binary has no effect on bi_mtdp_c with c_scope mmd"),
+    (dict(name="bi_mtdp_f", vib=False), "network.vib must be a mapping"), (dict(dropout=True), "dropout must be a number"),
+    (dict(name="bi_mtdp_c", attention={"input_binarizer": "sign"}), "always \\+1; take bn_sign or rsign"),
+    (dict(dataset=None), "network.dataset must be text"), (dict(name="bi_mtdp", preset="none"), "preset must be one of"),
 ], ids=str)
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        tiny(**{"name": "mti_net", "preset": "bimtdp", **options} if options.get("preset") != "none"
-             else {"name": "bi_mtdp", **options})
+        tiny(**{"name": "mti_net", **options})
+
+
+def test_a_network_without_backbone_is_refused():
+    with pytest.raises(ValueError, match="network.backbone is missing"):
+        build_network({"name": "mti_net", "dataset": "nyud2"})

@@ -3,6 +3,7 @@
 
 import copy
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import yaml
 from conftest import REPOSITORY
 from PIL import Image
 
+from bimtdp_torch.calibration import log_prior
 from bimtdp_torch.checkpoints import CheckpointError, is_model_file, load_checkpoint, read_checkpoint, read_state_dict
 from bimtdp_torch.config import build_network
 from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, make_batch, make_sample, read_list,
@@ -43,6 +45,7 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+EXAMPLE = REPOSITORY / "examples/models/bi_mtdp_w18_nyud4.safetensors"
 STOP_IN_STEP_6 = """
 import os, runpy, signal, sys
 sys.path.insert(0, os.path.dirname(sys.argv[1]))
@@ -98,6 +101,39 @@ def test_best_is_the_network_of_the_best_row(data_folder, tmp_path, monkeypatch)
     assert [row["miou"] for row in CsvFile(tmp_path / "validation.csv").read()] == ["10.0", "30.0", "20.0"]
 
 
+def test_a_network_with_real_weights_is_not_kept_as_the_best(data_folder, tmp_path, monkeypatch):
+    figures = iter([30.0, 10.0, 5.0])
+    monkeypatch.setattr(validation, "score", lambda *_: {"miou": next(figures)})
+    config = copy.deepcopy(CONFIG)
+    config["train"].update(validate_every=1, phases=[{"size": [32, 64], "batch": 2, "steps": 3}], ema=0.0, two_step=0.5)
+    Trainer(config, data_folder, tmp_path).run()  # the weights are real in steps 1 and 2, of which the first scores best
+    assert torch.load(tmp_path / "best.pt", weights_only=True)["step"] == 3
+
+
+def test_a_run_goes_on_with_the_rates_of_its_configuration(data_folder, tmp_path):
+    Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path).run(stop_after=2)
+    config = copy.deepcopy(CONFIG)
+    config["train"].update(lr=1e-5, backbone_lr=1e-5, weight_decay=0.0)
+    trainer = Trainer(config, data_folder, tmp_path)
+    trainer.run(stop_after=3)
+    assert {group["lr"] for group in trainer.optimizer.param_groups} == {1e-5}
+    config["train"]["freeze"] = ["backbone"]
+    with pytest.raises(ValueError, match="last.pt: is of a run that trained other parts"):
+        Trainer(config, data_folder, tmp_path).run()
+    config["network"]["dataset"] = "nyud2"
+    with pytest.raises(CheckpointError, match="last.pt: does not fit the network"):
+        Trainer(config, data_folder, tmp_path).run()
+
+
+def test_statistics_stay_without_recalibration(data_folder, tmp_path):
+    config = copy.deepcopy(CONFIG)
+    config["train"].update(recalibration_batches=0, ema=0.0, phases=[{"size": [32, 64], "batch": 2, "steps": 2}])
+    Trainer(config, data_folder, tmp_path).run()
+    last, final = (torch.load(tmp_path / f"{name}.pt", weights_only=True)["model"] for name in ("last", "final"))
+    assert all(torch.equal(final[key], last[key]) for key in final)
+    assert any(value.ne(0).any() for key, value in final.items() if key.endswith("running_mean"))
+
+
 def test_a_step_without_a_finite_gradient_changes_nothing(data_folder, tmp_path):
     trainer = Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path)
     before = [p.clone() for p in trainer.network.parameters()]
@@ -113,7 +149,7 @@ def test_a_step_without_a_finite_gradient_changes_nothing(data_folder, tmp_path)
 
 def test_distillation_and_frozen_parts(data_folder, tmp_path):
     teacher = copy.deepcopy(CONFIG)
-    teacher["network"].update(name="mti_net")
+    teacher["network"] = {**{k: v for k, v in teacher["network"].items() if k != "c_scope"}, "name": "mti_net"}
     trainer = Trainer(teacher, data_folder, tmp_path / "teacher")
     trainer.save(tmp_path / "teacher.pt", state=False)
     student = copy.deepcopy(CONFIG)
@@ -133,7 +169,7 @@ def test_distillation_and_frozen_parts(data_folder, tmp_path):
 
 def test_photos_without_labels_have_the_teachers_answers_alone(data_folder, tmp_path):
     teacher = copy.deepcopy(CONFIG)
-    teacher["network"].update(name="mti_net")
+    teacher["network"] = {**{k: v for k, v in teacher["network"].items() if k != "c_scope"}, "name": "mti_net"}
     Trainer(teacher, data_folder, tmp_path / "teacher").save(tmp_path / "teacher.pt", state=False)
     for i in range(3):
         noise = np.random.default_rng(i).integers(0, 255, (40, 48, 3), np.uint8)
@@ -160,9 +196,20 @@ def test_photos_without_labels_have_the_teachers_answers_alone(data_folder, tmp_
     trainer.run(stop_after=2)
 
 
+def test_accumulated_pieces_have_the_same_mixture(data_folder, tmp_path):
+    config = copy.deepcopy(CONFIG)
+    config["distillation"] = {"teacher": str(EXAMPLE), "maps": "online", "photos": str(data_folder / "image"),
+                              "photos_share": 0.5}
+    config["train"].update(accumulate=2, phases=[{"size": [32, 64], "batch": 8, "steps": 2}])
+    batches = Trainer(config, data_folder, tmp_path).batches
+    pieces = batches.pieces(batches.share(0))
+    assert [[bool(valid_pixels("depth", depth).any()) for depth in piece["depth"]] for piece in pieces] == [
+        [True, True, False, False]] * 2
+
+
 def test_the_teacher_may_see_larger_photos(data_folder, tmp_path):
     teacher = copy.deepcopy(CONFIG)
-    teacher["network"].update(name="mti_net")
+    teacher["network"] = {**{k: v for k, v in teacher["network"].items() if k != "c_scope"}, "name": "mti_net"}
     Trainer(teacher, data_folder, tmp_path / "teacher").save(tmp_path / "teacher.pt", state=False)
     student = copy.deepcopy(CONFIG)
     student["distillation"] = {"teacher": str(tmp_path / "teacher.pt"), "maps": "online", "size": [96, 160],
@@ -268,6 +315,37 @@ def test_backbone_pretraining(tmp_path, monkeypatch):
     larger.train_step()
     crops = seen.call_args.args[0]
     assert crops.shape == (2, 3, 64, 64) and larger.student_view(crops).shape == (2, 3, 32, 32)
+
+
+def test_the_prior_is_that_of_labelled_pixels(data_folder):
+    frames = load_frames(data_folder, read_list(data_folder, "train")[:2])
+    labelled = frames.label[frames.label < 39].long().flatten()
+    shares = torch.bincount(labelled, minlength=40).clamp(min=1).double()
+    torch.testing.assert_close(log_prior(frames, 40), (shares / shares.sum()).log().float())
+
+
+def test_files_of_another_layout_are_refused(data_folder, tmp_path):
+    for folder in ("image", "depth", "label", "normal", "edge"):
+        shutil.copytree(data_folder / folder, tmp_path / folder)
+    Image.fromarray(np.zeros((240, 320), np.uint16)).save(tmp_path / "depth/0001.png")
+    with pytest.raises(ValueError, match="depth/0001.png: a picture of the kind I.*, expected one channel of 1 or 8 bits"):
+        load_frames(tmp_path, ["0001"])
+    Image.open(data_folder / "image/0002.jpg").resize((640, 480)).save(tmp_path / "image/0002.jpg")
+    with pytest.raises(ValueError, match="image/0002.jpg: 640x480 pixels, expected 320x240"):
+        load_frames(tmp_path, ["0002"])
+
+
+def test_options_without_effect_are_refused(data_folder, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    config = copy.deepcopy(CONFIG)
+    del config["network"]["backbone"]
+    (tmp_path / "less.yaml").write_text(yaml.safe_dump(config))
+    for name, option, message in (("tiny", ["--photos", tmp_path], "tiny.yaml has no distillation"),
+                                  ("less", [], "network.backbone is missing")):
+        command = [sys.executable, REPOSITORY / "scripts/train.py", tmp_path / f"{name}.yaml", "--data", data_folder,
+                   "--output", tmp_path / "run", *option]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
 
 
 def test_calibration_corrects_depth_and_prior(data_folder, tmp_path):

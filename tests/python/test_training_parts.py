@@ -14,6 +14,7 @@ from torch import nn
 from bimtdp_torch.layers import BinaryConv2d
 from bimtdp_torch.training import freeze, recalibrate
 from bimtdp_torch.training.averages import WeightAverage
+from bimtdp_torch.training.batch_norm import reset_spoilt_statistics
 from bimtdp_torch.training.distillation import OnlineTeacher, feature_losses
 from bimtdp_torch.training.flips import FlipMonitor
 from bimtdp_torch.training.logs import CsvFile, RunLog, Window
@@ -53,6 +54,15 @@ def test_recalibration_averages_the_batches_and_spares_frozen_layers():
     assert network[1].running_mean.tolist() == [0.0, 0.0] and not network[1].weight.requires_grad
     with pytest.raises(ValueError, match="the network has no 2, head"):
         freeze(network, ["0", "2", "head"])
+
+
+def test_statistics_start_anew_only_where_they_are_spoilt():
+    network = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2))
+    network(torch.randn(4, 2, 3, 3))
+    mean = network[1].running_mean.clone()
+    network[0].running_var[1] = float("nan")
+    reset_spoilt_statistics(network)
+    assert network[0].running_var.tolist() == [1.0, 1.0] and torch.equal(network[1].running_mean, mean)
 
 
 def test_flip_rates_count_changed_signs():

@@ -2,6 +2,7 @@
 """Settings of training: defaults, errors, the committed configurations, and what the schedule makes of them."""
 
 import pytest
+import torch
 import yaml
 from conftest import REPOSITORY
 from network_tools import small_network
@@ -12,7 +13,7 @@ from bimtdp_torch.configuration import changed_options, read_config
 from bimtdp_torch.estimators import Sign
 from bimtdp_torch.layers import BinaryConv2d
 from bimtdp_torch.training.network_settings import describe, resolve_network
-from bimtdp_torch.training.schedule import Schedule, learning_rate_factor, make_optimizer, parameter_groups
+from bimtdp_torch.training.schedule import Schedule, learning_rate_factor, load_moments, make_optimizer, parameter_groups
 from bimtdp_torch.training.settings import resolve
 
 PHASES = [{"size": [32, 64], "batch": 4, "steps": 30}, {"size": [64, 128], "batch": 2, "steps": 10}]
@@ -41,17 +42,26 @@ def test_settings_fill_defaults_and_stay_when_resolved_again():
     (config(learning_rate=1.0), "train: unknown option 'learning_rate'"),
     (config(vib_wieght=1.0), "did you mean 'vib_weight'"),
     (config(amp="fp16"), "train.amp must be one of auto, bf16, off"),
-    (config(two_step=1.5), "train.two_step must be in 0 to 1"),
+    (config(two_step=1), r"train.two_step must be in \[0, 1\), got 1"),
     (config(phases=[{"size": [32, 32], "batch": 2}]), r"train.phases\[0\].steps is missing"),
     (config({"weight": 1.0}), "distillation.teacher is missing"),
-    (config({"teacher": "t.pt", "features": {"groups": ["heads"]}}), "unknown \\['heads'\\]"),
+    (config({"teacher": "t.pt", "features": {"groups": ["heads"]}}), "groups must be a list of some of backbone, features"),
     (config({"teacher": "t.pt", "maps": "online", "photos_share": 0.5}), "distillation.photos is missing"),
     (config({"teacher": "t.pt", "photos_share": 0.5, "photos": "p"}), "without labels need maps: online"),
-    (config({"teacher": "t.pt", "maps": "online", "photos_share": 1, "photos": "p"}), "photos_share must be in 0 to 1"),
+    (config({"teacher": "t.pt", "maps": "online", "photos_share": 1, "photos": "p"}), r"photos_share must be in \[0, 1\)"),
     (config(phases=[{"size": [60, 32], "batch": 2, "steps": 3}]), "multiples of 32, got \\[60, 32\\]"),
     (config({"teacher": "t.pt", "size": [96, 100]}), "distillation.size must be .* multiples of 32, got \\[96, 100\\]"),
     (config({"teacher": "t.pt", "task_weights": {"dept": 0}}), "unknown option 'dept'; did you mean 'depth'"),
     (config(lr="fast"), "train.lr must be a number, got 'fast'"),
+    (config(save_every=0), r"train.save_every must be in \[1, inf\), got 0"), (config(warmup=None), "warmup must be a number"),
+    (config(clip_norm=0), r"train.clip_norm must be in \(0, inf\)"), (config(max_zoom=0.5), "train.max_zoom must be in"),
+    (config(log_every=2.5), "train.log_every must be a whole number"), (config(fused=1), "train.fused must be true or false"),
+    (config(lr=float("nan")), r"train.lr must be in \[0, inf\), got nan"), (config(ema=True), "train.ema must be a number"),
+    (config(validation_every=1), "every frame would be for validation"), ({**config(), "train": [1]}, "expected a mapping"),
+    (config(phases=[{"size": [32, 32], "batch": "2", "steps": 3}]), "steps and batch must be whole numbers"),
+    (config({"teacher": "t.pt", "features": {"every": 0}}), "distillation.features.every must be in"),
+    (config({"teacher": "t.pt", "features": {"groups": []}}), "groups must be a list of some of"),
+    (config({"teacher": "t.pt", "weight": 0, "photos_share": 0.5, "photos": "p"}), "photos without labels teach nothing"),
     ({"train": {}}, "configuration.network is missing"),
     ({**config(), "distilation": {}}, "unknown option 'distilation'; did you mean 'distillation'"),
 ])
@@ -148,3 +158,19 @@ def test_weight_decay_spares_latent_weights_and_vectors():
     assert {decay[id(m.weight)] for m in network.modules() if isinstance(m, BinaryConv2d)} == {0.0}
     assert decay[id(network.head.weight)] == 0.1 and decay[id(network.head.bias)] == 0.0
     assert len(decay) == len(list(network.parameters()))
+
+
+def test_moments_are_taken_and_rates_are_not():
+    network = small_network()
+    before, now = (resolve(config(lr=lr, weight_decay=decay, optimizer=kind))["train"]
+                   for lr, decay, kind in ((1e-3, 0.1, "adamw"), (1e-5, 0.0, "adam")))
+    old, new = (make_optimizer(parameter_groups(network, train), train["optimizer"]) for train in (before, now))
+    assert (type(old), type(new)) == (torch.optim.AdamW, torch.optim.Adam)
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    old.step()
+    own = [{k: v for k, v in group.items() if k != "params"} for group in new.param_groups]
+    load_moments(new, old.state_dict())
+    assert [{k: v for k, v in group.items() if k != "params"} for group in new.param_groups] == own
+    assert {group["base_lr"] for group in new.param_groups} == {1e-5}
+    assert all(torch.equal(new.state[p]["exp_avg"], old.state[p]["exp_avg"]) for p in network.parameters())

@@ -25,7 +25,7 @@ inline constexpr std::size_t word_bits = std::numeric_limits<std::remove_const_t
 /// Words that hold `channels` bits.
 template <class Word>
 [[nodiscard]] constexpr std::size_t words_for(std::size_t channels) {
-  return (channels + word_bits<Word> - 1) / word_bits<Word>;
+  return channels / word_bits<Word> + (channels % word_bits<Word> != 0);
 }
 
 /// A word whose low `count` bits are 1, count in 0..bits.
@@ -79,12 +79,13 @@ void debug_check_tail([[maybe_unused]] const BitView<Word>& bits, [[maybe_unused
 #endif
 }
 
-/// An owning bit map, 64-byte aligned; new bits are 0.
+/// An owning bit map, 64-byte aligned; new bits are 0. Throws Error for a shape that no memory can hold.
 template <class Word>
 class BitTensor {
  public:
   BitTensor() = default;
-  explicit BitTensor(const Shape& shape) : shape_(shape), words_(shape.pixels() * words_for<Word>(shape.channels)) {}
+  explicit BitTensor(const Shape& shape)
+      : shape_(shape), words_(checked_elements<Word>(shape, words_for<Word>(shape.channels))) {}
 
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] Word* data() { return words_.data(); }

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <bimtdp/core/aligned.hpp>
+#include <bimtdp/core/checked.hpp>
 #include <bimtdp/core/shape.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <type_traits>
 
@@ -27,12 +30,26 @@ struct TensorView {
   operator TensorView<const T>() const requires(!std::is_const_v<T>) { return {data, shape}; }
 };
 
-/// An owning map; new elements are zero.
+/// `each` elements for every pixel of `shape`. Throws Error where no array of T can have so many.
+template <class T>
+[[nodiscard]] std::size_t checked_elements(const Shape& shape, std::size_t each) {
+  const Checked elements = Checked(shape.height) * shape.width * each;
+  check(elements <= Checked(std::numeric_limits<std::size_t>::max() / 2 / sizeof(T)), "tensor", "too large (got ", shape, ")");
+  return elements.size();
+}
+
+/// An owning map; new elements are zero. Throws Error for a shape that no memory can hold.
 template <class T>
 class Tensor {
  public:
   Tensor() = default;
-  explicit Tensor(const Shape& shape) : shape_(shape), values_(shape.elements()) {}
+  explicit Tensor(const Shape& shape) : shape_(shape), values_(checked_elements<T>(shape, shape.channels)) {}
+
+  /// Gives the map another shape, in the same memory where it suffices; the elements' values mean nothing afterwards.
+  void reshape(const Shape& shape) {
+    values_.resize(checked_elements<T>(shape, shape.channels));
+    shape_ = shape;
+  }
 
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] T* data() { return values_.data(); }

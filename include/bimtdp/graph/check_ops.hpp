@@ -31,6 +31,7 @@ inline ValueInfo check_op(const Conv2dNode& n, const NodeCheck& c) {
   const std::size_t depth = c.group_channels(n.groups, c.input(0).channels, out);
   c.dot_length(n.window, depth);
   c.floats("weight", n.weight, {out, n.window.kernel[0], n.window.kernel[1], depth});
+  c.count_idle_lanes(n.weight, n.groups, c.input(0).channels, out);
   c.epilogue({}, n.scale, n.bias, out);
   c.activation(n.activation, out);
   check_residual(c, out);
@@ -46,6 +47,7 @@ inline ValueInfo check_op(const BinaryConv2dNode& n, const NodeCheck& c) {
   c.dot_length(n.window, depth);
   c.require(n.window.taps() <= (std::size_t{1} << 16), "kernel (got ", n.window.taps(), " taps, expected at most 65536)");
   c.signs("weight", n.weight, out, n.window.kernel, depth);
+  c.count_idle_lanes(n.weight, n.groups, c.input(0).channels, out);
   const bool activated = n.activation.kind != kernels::ActivationKind::none;
   c.require(n.output == DotOutput::floats || !activated, "only the float output has an activation");
   const bool affine = !n.alpha.empty() || !n.scale.empty() || !n.bias.empty();
@@ -76,6 +78,7 @@ inline ValueInfo check_op(const UnpackNode&, const NodeCheck& c) {
 
 /// Sources, targets and how many convolutions of each kind the options ask for.
 inline void check_attention_counts(const BinaryAttentionNode& n, const NodeCheck& c, std::size_t sources) {
+  c.require(n.targets.size() <= sources, "targets (got ", n.targets.size(), ", expected at most ", sources, " sources)");
   for (const std::size_t target : n.targets)
     c.require(target < sources, "targets (got source ", target, ", expected below ", sources, ")");
   const std::size_t pairs = n.targets.size() * (sources - 1);
@@ -106,6 +109,7 @@ inline ValueInfo check_op(const BinaryAttentionNode& n, const NodeCheck& c) {
   for (const auto* convs : {&n.gates, &n.messages}) {
     for (const AttentionConv& conv : *convs) {
       c.signs("weight", conv.weight, channels, n.kernel, channels);
+      c.count_idle_lanes(conv.weight, 1, channels, channels);
       c.epilogue(conv.alpha, conv.scale, conv.bias, channels);
     }
   }
@@ -213,6 +217,8 @@ inline ValueInfo check_op(const SqueezeExciteNode& n, const NodeCheck& c) {
   c.floats("reduce_weight", n.reduce_weight, {hidden, channels});
   c.floats("reduce_bias", n.reduce_bias, {hidden});
   c.floats("expand_weight", n.expand_weight, {channels, hidden});
+  c.count_idle_lanes(n.reduce_weight, 1, channels, hidden);
+  c.count_idle_lanes(n.expand_weight, 1, hidden, channels);
   c.floats("expand_bias", n.expand_bias, {channels});
   return c.input(0);
 }
@@ -222,6 +228,7 @@ inline ValueInfo check_op(const LinearNode& n, const NodeCheck& c) {
   c.float_inputs();
   const std::size_t out = c.output_channels(n.weight);
   c.floats("weight", n.weight, {out, c.input(0).channels});
+  c.count_idle_lanes(n.weight, 1, c.input(0).channels, out);
   c.optional_floats("bias", n.bias, out);
   c.activation(n.activation, out);
   return {ValueType::floats, out};

@@ -89,8 +89,8 @@ class Graph {
       packed = packed + size * found->second;
     }
     const Checked most = stored * 16 + (std::uint64_t{1} << 20);
-    check(packed <= most, "graph", "weights are shared by too many nodes (got ", packed.value(),
-          " values in all uses, expected at most ", most.value(), ")");
+    check(packed <= most, "graph", "weights are shared by too many nodes or cut into too narrow groups (got ", packed.value(),
+          " values once packed, expected at most ", most.value(), ")");
   }
 
   void check_output(const Output& output) const {

@@ -7,7 +7,7 @@
 namespace bimtdp {
 
 struct Limits {
-  std::uint64_t max_bytes = std::uint64_t{4} << 30;            ///< memory for all values and scratch of a run
+  std::uint64_t max_bytes = std::uint64_t{4} << 30;            ///< values, scratch memory and maps of a run
   std::uint64_t max_macs = std::uint64_t{10'000'000'000'000};  ///< multiply-accumulates of a run
 };
 

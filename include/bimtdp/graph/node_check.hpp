@@ -21,7 +21,7 @@ namespace bimtdp {
 /// The longest dot product: sums of +-1 stay exact in float32 below 2^24.
 inline constexpr std::size_t max_dot_length = std::size_t{1} << 24;
 
-/// How often each weight is referred to.
+/// How many times each weight's memory its uses may take once packed.
 using WeightUses = std::map<std::string, std::size_t, std::less<>>;
 
 /// One node under examination, with what is known of its inputs.
@@ -91,6 +91,16 @@ class NodeCheck {
     const std::uint64_t tail = ~std::uint64_t{0} << (channels % 64);
     for (std::size_t i = per_tap - 1; i < words.size(); i += per_tap)
       require((words[i] & tail) == 0, field, " '", name, "': tail bits of word ", i, " are not 0 (", channels, " channels)");
+  }
+
+  /// Packed, every group's output channels fill whole blocks of lanes (but not where each channel is a group of its own), so a
+  /// use by narrow groups counts as several.
+  void count_idle_lanes(const WeightName& name, std::size_t groups, std::size_t in, std::size_t out) const {
+    constexpr std::size_t lanes = 16;  // of the widest kernels
+    const std::size_t group_out = out / groups;
+    if (groups == in && groups == out) return;
+    const std::size_t filled = (group_out + lanes - 1) / lanes * lanes;
+    uses_[name] += (filled + group_out - 1) / group_out - 1;
   }
 
   /// The first extent of a convolution's weight: its number of output channels.

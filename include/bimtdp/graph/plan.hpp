@@ -46,8 +46,10 @@ class Plan {
     }
     arena_bytes_ = placer.place_arena(keep_all_);
     add_scratch(program);
-    check(arena_bytes_ <= options.limits.max_bytes, "plan", "too much memory for the limits (got ", arena_bytes_,
+    const Checked bytes = map_bytes(graph) + arena_bytes_;
+    check(bytes <= Checked(options.limits.max_bytes), "plan", "too much memory for the limits (got ", bytes.value(),
           " bytes, expected at most ", options.limits.max_bytes, ")");
+    bytes_ = bytes.size();
   }
 
   [[nodiscard]] const std::vector<PlannedValue>& values() const { return values_; }
@@ -55,6 +57,8 @@ class Plan {
   [[nodiscard]] const std::vector<Stage>& stages() const { return stages_; }
   /// How node `id` uses the rows of its inputs.
   [[nodiscard]] std::span<const RowUse> uses(NodeId id) const { return values_[id].uses; }
+  /// All bytes of a run, the maps that it gives to the caller included.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
   /// Bytes of the arena: the values and, behind them, the scratch memory.
   [[nodiscard]] std::size_t arena_bytes() const { return arena_bytes_; }
   [[nodiscard]] std::size_t scratch_bytes() const { return threads_ * thread_bytes(); }
@@ -64,7 +68,6 @@ class Plan {
   [[nodiscard]] std::size_t band_bytes() const { return band_bytes_; }
   [[nodiscard]] std::uint64_t macs() const { return macs_; }
   [[nodiscard]] std::size_t threads() const { return threads_; }
-  [[nodiscard]] bool keeps_all() const { return keep_all_; }
   [[nodiscard]] const Shape& input() const { return values_.front().shape; }
 
   /// A value as a whole. `outputs`: the memory of each of the graph's outputs, needed where outputs are apart. Values in a band
@@ -79,6 +82,16 @@ class Plan {
   }
 
  private:
+  /// The maps of all outputs, which are floats whatever the outputs are.
+  [[nodiscard]] Checked map_bytes(const Graph& graph) const {
+    Checked bytes = 0;
+    for (const Output& output : graph.outputs()) {
+      const Shape& shape = values_[output.node].shape;
+      bytes = bytes + Checked(shape.height) * shape.width * shape.channels * sizeof(float);
+    }
+    return bytes;
+  }
+
   void add_values(const Graph& graph, const ShapedGraph& shaped) {
     std::vector<Shape> inputs;
     for (NodeId id = 0; id < shaped.shapes.size(); ++id) {
@@ -130,6 +143,7 @@ class Plan {
   std::vector<PlannedValue> values_{};
   std::vector<PlannedStep> steps_{};
   std::vector<Stage> stages_{};
+  std::size_t bytes_ = 0;
   std::size_t arena_bytes_ = 0;
   std::size_t band_bytes_ = 0;
   std::size_t op_bytes_ = 0;

@@ -115,11 +115,15 @@ struct OpMaker {
 
 }  // namespace detail
 
-/// The op of node `id`, its weights packed for `kernels`.
+/// The op of node `id`, its weights packed for `kernels`. Throws Error, which names the node, where its numbers are too large.
 [[nodiscard]] inline PreparedOp prepare(const Graph& graph, NodeId id, const kernels::KernelTable& kernels) {
   const Node& node = graph.nodes()[id];
   const std::size_t in = node.inputs.empty() ? 0 : graph.values()[node.inputs[0]].channels;
-  return std::visit(detail::OpMaker{graph.weights(), kernels, in, graph.values()[id].channels, node.inputs.size()}, node.op);
+  try {
+    return std::visit(detail::OpMaker{graph.weights(), kernels, in, graph.values()[id].channels, node.inputs.size()}, node.op);
+  } catch (const Error& error) {
+    throw Error(describe(id, node) + ": " + error.what());
+  }
 }
 
 }  // namespace bimtdp

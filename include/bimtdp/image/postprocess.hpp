@@ -26,19 +26,20 @@ using LabelMap = Tensor<std::int32_t>;
   return labels;
 }
 
-/// Every pixel's vector divided by max(length, 1e-12).
+/// Every pixel's vector divided by max(length, 1e-12). Squares of floats are exact in double, so that fusing changes nothing.
 [[nodiscard]] inline Tensor<float> unit_normals(const TensorView<const float>& normals) {
   check_equal(normals.shape.channels, std::size_t{3}, "unit_normals", "channels");
   Tensor<float> out(normals.shape);
   for (std::size_t p = 0; p < normals.shape.pixels(); ++p) {
     const float* n = normals.data + 3 * p;
-    const float length = std::max(std::sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2]), 1e-12f);
+    const double x = n[0], y = n[1], z = n[2];
+    const float length = std::max(static_cast<float>(std::sqrt(x * x + y * y + z * z)), 1e-12f);
     for (std::size_t c = 0; c < 3; ++c) out.data()[3 * p + c] = n[c] / length;
   }
   return out;
 }
 
-/// 1 / (1 + exp(-x)) of every element: edge probabilities.
+/// 1 / (1 + exp(-x)) of every element: edge probabilities. exp is the C library's, whose last bit may differ between systems.
 [[nodiscard]] inline Tensor<float> sigmoid(const TensorView<const float>& x) {
   Tensor<float> out(x.shape);
   std::transform(x.data, x.data + x.shape.elements(), out.data(), [](float v) { return 1.0f / (1.0f + std::exp(-v)); });

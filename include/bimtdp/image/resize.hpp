@@ -17,28 +17,31 @@ namespace bimtdp {
 
 namespace detail {
 
-/// Which source pixels make one target pixel, and their weights (sum 1).
+/// Which source pixels make one target pixel, and their weights (sum 1). Weights are floats so that their products with
+/// bytes and floats are exact in double: then the sums do not depend on whether the compiler fuses products into them.
 struct FilterTap {
   std::size_t first = 0;
-  std::vector<double> weights;
+  std::vector<float> weights;
 };
 
 [[nodiscard]] inline std::vector<FilterTap> triangle_filter(std::size_t in, std::size_t out) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   const double reach = std::max(scale, 1.0);
   std::vector<FilterTap> taps(out);
+  std::vector<double> weights;
   for (std::size_t i = 0; i < out; ++i) {
-    const double center = (static_cast<double>(i) + 0.5) * scale - 0.5;
+    const double center = (static_cast<double>((2 * i + 1) * in) - static_cast<double>(out)) / static_cast<double>(2 * out);
     const double last = static_cast<double>(in) - 1;
     const auto begin = static_cast<std::size_t>(std::clamp(std::ceil(center - reach), 0.0, last));
     const auto end = static_cast<std::size_t>(std::clamp(std::floor(center + reach), 0.0, last));
     taps[i].first = begin;
     double sum = 0;
+    weights.clear();
     for (std::size_t p = begin; p <= end; ++p) {
-      taps[i].weights.push_back(std::max(0.0, 1.0 - std::abs(static_cast<double>(p) - center) / reach));
-      sum += taps[i].weights.back();
+      weights.push_back(std::max(0.0, 1.0 - std::abs(static_cast<double>(p) - center) / reach));
+      sum += weights.back();
     }
-    for (double& weight : taps[i].weights) weight /= sum;
+    for (const double weight : weights) taps[i].weights.push_back(static_cast<float>(weight / sum));
   }
   return taps;
 }
@@ -55,18 +58,21 @@ struct FilterTap {
   const std::vector<detail::FilterTap> rows = detail::triangle_filter(in.height, height);
   const std::vector<detail::FilterTap> columns = detail::triangle_filter(in.width, width);
   Image out({height, width, channels});
-  std::vector<double> line(in.width * channels);
+  std::vector<double> sums(in.width * channels);
+  std::vector<float> line(sums.size());
   for (std::size_t y = 0; y < height; ++y) {
-    std::fill(line.begin(), line.end(), 0.0);
+    std::fill(sums.begin(), sums.end(), 0.0);
     for (std::size_t k = 0; k < rows[y].weights.size(); ++k) {
       const std::uint8_t* source = photo.pixel(rows[y].first + k, 0);
-      for (std::size_t i = 0; i < line.size(); ++i) line[i] += rows[y].weights[k] * source[i];
+      const double weight = rows[y].weights[k];
+      for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += weight * source[i];
     }
+    std::transform(sums.begin(), sums.end(), line.begin(), [](double sum) { return static_cast<float>(sum); });
     for (std::size_t x = 0; x < width; ++x)
       for (std::size_t c = 0; c < channels; ++c) {
         double value = 0;
         for (std::size_t k = 0; k < columns[x].weights.size(); ++k)
-          value += columns[x].weights[k] * line[(columns[x].first + k) * channels + c];
+          value += double{columns[x].weights[k]} * line[(columns[x].first + k) * channels + c];
         out(y, x, c) = static_cast<std::uint8_t>(std::clamp(value + 0.5, 0.0, 255.0));
       }
   }

@@ -121,9 +121,9 @@ class Model {
     Weights weights;
     for (const StoredTensor& tensor : file.tensors()) {
       if (holds_signs(tensor)) {
-        weights.add(tensor.name, shape_in_words(tensor), to_words(tensor, file.file()));
+        weights.add(tensor.name, shape_in_words(tensor), to_words(tensor, "weights"));
       } else {
-        weights.add(tensor.name, tensor.shape, to_floats(tensor, file.file()));
+        weights.add(tensor.name, tensor.shape, to_floats(tensor, "weights"));
       }
     }
     return weights;

@@ -143,7 +143,11 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
                   {"outputs", std::move(outputs)},
                   {"tensors_hash", model.tensors_hash},
                   {"self_test", std::move(test)}};
-  return json.dump(-1, ' ', true);
+  try {
+    return json.dump(-1, ' ', true);
+  } catch (const Json::exception&) {
+    throw Error("model: a name, licence or provenance is not UTF-8");
+  }
 }
 
 }  // namespace bimtdp

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runner: runs a model repeatedly, one Runner per thread of work. After the first run of an input size it allocates nothing.
+// Runner: runs a model repeatedly, one Runner per thread of work. After the first run of an input size it allocates nothing, as
+// long as it meets at most Runner::max_plans sizes.
 #pragma once
 
 #include <bimtdp/graph/describe.hpp>
@@ -35,20 +36,21 @@ class Predictions {
   [[nodiscard]] std::size_t size() const { return tasks_.size(); }
   [[nodiscard]] auto begin() const { return tasks_.begin(); }
   [[nodiscard]] auto end() const { return tasks_.end(); }
-  [[nodiscard]] bool contains(std::string_view task) const { return find(task) != nullptr; }
+  [[nodiscard]] bool contains(std::string_view task) const { return index(task) < tasks_.size(); }
   /// The map of a task; throws Error when the model has no such task.
-  [[nodiscard]] const Tensor<float>& operator[](std::string_view task) const {
-    const Task* found = find(task);
-    check(found != nullptr, "predictions", "no task '", task, "'");
-    return found->map;
-  }
+  [[nodiscard]] const Tensor<float>& operator[](std::string_view task) const& { return tasks_[known(task)].map; }
+  /// Of predictions that nobody keeps: the map itself, as in `auto depth = model.run(photo)["depth"]`.
+  [[nodiscard]] Tensor<float> operator[](std::string_view task) && { return std::move(tasks_[known(task)].map); }
 
  private:
   friend class Runner;
-  [[nodiscard]] const Task* find(std::string_view task) const {
-    for (const Task& t : tasks_)
-      if (t.name == task) return &t;
-    return nullptr;
+  [[nodiscard]] std::size_t index(std::string_view task) const {
+    const auto same = [&](const Task& t) { return t.name == task; };
+    return static_cast<std::size_t>(std::find_if(begin(), end(), same) - begin());
+  }
+  [[nodiscard]] std::size_t known(std::string_view task) const {
+    check(contains(task), "predictions", "no task '", task, "'");
+    return index(task);
   }
   std::vector<Task> tasks_;
 };
@@ -60,8 +62,17 @@ struct RunnerOptions {
   bool keep_all = false;                          ///< every node's value stays readable after a run
 };
 
+/// Can be moved, but not copied: it owns the memory of its runs.
 class Runner {
  public:
+  /// How many input sizes keep their plan; of more, the one that was used least recently is planned anew.
+  static constexpr std::size_t max_plans = 8;
+
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+  Runner(Runner&&) = default;
+  Runner& operator=(Runner&&) = default;
+
   explicit Runner(Model model, const RunnerOptions& options = {})
       : model_(std::move(model)),
         program_(model_.program(options.kernels ? *options.kernels : kernels::active())),
@@ -100,14 +111,14 @@ class Runner {
     return make_profile(*program_, plan(), rates, static_cast<double>(best) * 1e-9, std::move(events));
   }
 
-  /// The plan of the last run's size: cost in bytes and multiply-accumulates.
+  /// The plan of the size that was run or planned last: cost in bytes and multiply-accumulates.
   [[nodiscard]] const Plan& plan() const {
-    check(!plans_.empty(), "runner", "nothing was run yet");
+    check(!plans_.empty(), "runner", "nothing was run or planned yet");
     return plans_.front();
   }
   /// That plan as a table, one line a step; see bimtdp::describe.
   [[nodiscard]] std::string describe(const Rates& rates = {}) const { return bimtdp::describe(*program_, plan(), rates); }
-  /// Plans a size without running it.
+  /// Plans a size without running it. The values of the last run cannot be read afterwards.
   const Plan& plan_for(std::size_t height, std::size_t width) {
     prepare_size({height, width, model_.graph().values()[0].channels});
     return plans_.front();
@@ -115,8 +126,9 @@ class Runner {
 
   /// A node's value after the last run; nodes other than outputs need RunnerOptions::keep_all.
   [[nodiscard]] ValueRef value(NodeId id) {
-    check(id < plan().values().size(), "runner", "node (got ", id, ", expected below ", plan().values().size(), ")");
-    return plan().value(id, arena_, output_data_);
+    check(ran_ != nullptr, "runner", "no run to read a value of");
+    check(id < ran_->values().size(), "runner", "node (got ", id, ", expected below ", ran_->values().size(), ")");
+    return ran_->value(id, arena_, output_data_);
   }
   /// Runs one node on given inputs, apart from everything else; see bimtdp::run_node.
   [[nodiscard]] Value run_node(NodeId id, std::span<const Value> inputs) const {
@@ -136,10 +148,8 @@ class Runner {
   }
 
  private:
-  /// How many input sizes keep their plan.
-  static constexpr std::size_t max_plans = 8;
-
   void prepare_size(const Shape& shape) {
+    ran_ = nullptr;
     check_equal(shape.channels, model_.graph().values()[0].channels, "input", "channels");
     const auto same = [&](const Plan& plan) { return plan.input() == shape; };
     if (const auto found = std::find_if(plans_.begin(), plans_.end(), same); found != plans_.end()) {
@@ -158,11 +168,11 @@ class Runner {
   void load(const ImageView& image) {
     check_equal(image.shape.channels, std::size_t{3}, "image", "channels");
     prepare_size(image.shape);
-    model_.normalizer().run(image, value(0).floats());
+    model_.normalizer().run(image, plan().value(0, arena_).floats());
   }
   void load(const TensorView<const float>& input) {
     prepare_size(input.shape);
-    std::copy_n(input.data, input.shape.elements(), value(0).floats().data);
+    std::copy_n(input.data, input.shape.elements(), plan().value(0, arena_).floats().data);
   }
 
   template <class Observer>
@@ -172,7 +182,7 @@ class Runner {
     for (std::size_t i = 0; i < predictions_.tasks_.size(); ++i) {
       const Shape& shape = plan.values()[model_.outputs()[i].node].shape;
       Tensor<float>& map = predictions_.tasks_[i].map;
-      if (map.shape() != shape) map = Tensor<float>(shape);
+      map.reshape(shape);
       output_data_.push_back(map.data());
     }
     bimtdp::run(*program_, plan, arena_, output_data_, observer);
@@ -181,13 +191,15 @@ class Runner {
       if (value.place == Place::caller && value.offset == i) continue;
       plan.value(model_.outputs()[i].node, arena_, output_data_).copy_to(predictions_.tasks_[i].map);
     }
+    ran_ = &plan;
     return predictions_;
   }
 
   Model model_;
   std::shared_ptr<const Program> program_;
   PlanOptions options_;
-  std::list<Plan> plans_;  // the last used one first
+  std::list<Plan> plans_;      // the last used one first
+  const Plan* ran_ = nullptr;  // that of the last run, where its values are still there
   AlignedVector<std::byte> arena_;
   Predictions predictions_;
   std::vector<float*> output_data_{};  // of predictions_, in order

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channels of several maps behind each other, ranges of channels, and chosen channels or pixels; of floats and of bits
-// (which move at any bit offset without being unpacked).
+// Channels of several maps behind each other, and ranges of channels; of floats and of bits (which move at any bit offset
+// without being unpacked).
 #pragma once
 
 #include <bimtdp/core/bit_tensor.hpp>

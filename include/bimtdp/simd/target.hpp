@@ -6,6 +6,7 @@
 // baseline) and no default member initialisers of vectors (both compilers do), no #include but bodies, no feature macros
 // (they keep the user's value), no vector constants at namespace scope.
 // Regions round exactly: a product and a sum are fused only where the code says fma. BIMTDP_EXACT_* gives that alone.
+// (Clang's -ffp-contract=fast overrules its own pragma, and no macro tells; -ffast-math is noted below.)
 #pragma once
 
 #define BIMTDP_PRAGMA(text) _Pragma(#text)

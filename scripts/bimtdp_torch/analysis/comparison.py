@@ -15,6 +15,7 @@ from ..cpp_predictor import cpp_predictor, model_tasks, preferred_size
 from ..datasets import class_names, data_family, dataset_of_tasks
 from ..evaluation import Predictor, to_label_size, torch_predictor
 from ..metrics import DepthMeter, EdgeMeter, NormalsMeter, SegmentationMeter
+from ..predictor import check_size
 from .colours import DEPTH, palette, picture, sigmoid, truth_picture
 from .inputs import InputError, Photos, distinct_names, load_network, split_name
 from .output import save_csv, save_figure, save_json
@@ -44,7 +45,8 @@ def load_entrant(argument: str, size: Optional[Tuple[int, int]] = None, batch: i
     name, path = split_name(argument)
     if path.suffix != ".safetensors":
         network = load_network(argument)
-        return Entrant(network.name, size or network.size, torch_predictor(network.module, batch), network.dataset)
+        size = check_size(size or network.size, "--size")
+        return Entrant(network.name, size, torch_predictor(network.module, batch), network.dataset)
     if not path.is_file():
         raise InputError(f"{path}: no such model")
     size = size or preferred_size(path)

@@ -119,10 +119,6 @@ class Lowering:
             self._unpacked[node] = unpacked
         return self._unpacked[node]
 
-    def like(self, value: Any, node: Node) -> Map:
-        """A result with the rank of the PyTorch value."""
-        return Map(node, value.dim())
-
     # -- the walk ----------------------------------------------------------------------------------------------------
 
     def run(self) -> Dict[str, Map]:

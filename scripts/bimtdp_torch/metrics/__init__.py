@@ -47,6 +47,8 @@ class Metrics:
         for task, values in maps.items():
             if task not in truth:
                 raise ValueError(f"the network predicts {task}, but the data has no labels for it")
+            if not np.isfinite(values).all():
+                raise ValueError(f"the network's map of {task} holds NaN or infinity")
             if task == "semseg":
                 self._meter(task).update(values[..., :self.classes].argmax(-1), truth[task])
             elif task == "human_parts":

@@ -21,6 +21,13 @@ def freeze(network: nn.Module, names: Sequence[str]) -> List[nn.Module]:
     return [m for module in frozen for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
+def reset_spoilt_statistics(network: nn.Module) -> None:
+    """Starts running statistics anew where a NaN or an infinity has got into them, for it would stay there."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d) and not torch.isfinite(layer.running_mean + layer.running_var).all():
+            layer.reset_running_stats()
+
+
 @torch.no_grad()
 def recalibrate(network: nn.Module, batches: Iterable[Tensor], frozen: Sequence[nn.Module] = ()) -> None:
     """Replaces the running statistics of batch normalisation by exact averages over ``batches`` of inputs."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..data import TeacherMaps, split_validation
-from ..datasets import AnyFrames, load_frames, make_batch, read_list
+from ..datasets import AnyFrames, class_names, load_frames, make_batch, read_list
 from ..photos import load_photos, unlabelled_batch
 from .distillation import online_size
 from .parallel import Parallel
@@ -27,6 +27,9 @@ class Batches:
     def __init__(self, config: Mapping[str, Any], tasks: Sequence[str], data: Path, schedule: Schedule,
                  parallel: Parallel):
         train, dataset = config["train"], config["network"]["dataset"]
+        classes = len(class_names(dataset))
+        if "semseg" in tasks and config["network"].get("segmentation_classes", classes) < classes:
+            raise ValueError(f"network.segmentation_classes: labels of {dataset} have {classes} classes")
         self.train, self.schedule, self.parallel = train, schedule, parallel
         ids, validation = split_validation(read_list(dataset, data, "train"), int(train["validation_every"]))
         self.frames: AnyFrames = load_frames(dataset, data, ids, tasks)
@@ -57,12 +60,17 @@ class Batches:
         if unlabelled:
             more = unlabelled_batch(self.photos, seed, step, unlabelled, self.teacher_size or phase.size, colour,
                                     self.parallel.part(unlabelled, self.train["accumulate"]), batch)
-            batch = {key: torch.cat((value, more[key])) for key, value in batch.items()}
+            batch = {key: self._mix(value, more[key]) for key, value in batch.items()}
         if self.teacher_size:
             batch["teacher_image"] = batch["image"]
             smaller = F.interpolate(batch["image"], phase.size, mode="bilinear", antialias=True)
             batch["image"] = smaller.contiguous(memory_format=torch.channels_last)
         return batch
+
+    def _mix(self, labelled: Tensor, unlabelled: Tensor) -> Tensor:
+        """Both one after another in every accumulated piece, so that all pieces have the same mixture."""
+        count = self.train["accumulate"]
+        return torch.cat([part for pair in zip(labelled.chunk(count), unlabelled.chunk(count)) for part in pair])
 
     def share(self, step: int) -> Dict[str, Tensor]:
         """This process's part of the batch of ``step``."""

@@ -43,28 +43,35 @@ def learning_rate_factor(step: int, total: int, warmup: int, schedule: str = "co
 
 def parameter_groups(network: nn.Module, train: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """Backbone and rest with their learning rates; weight decay on convolution and linear weights only, latent
-    weights of binary convolutions with their own."""
+    weights of binary convolutions with their own. Which parameters are together depends on the network alone."""
     latent = {id(m.weight) for m in network.modules() if isinstance(m, BinaryConv2d)}
-    groups: Dict[Tuple[bool, float], List[nn.Parameter]] = {}
+    groups: Dict[Tuple[bool, str], List[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        backbone = name.startswith("backbone.") and ".projections." not in name
-        decay = 0.0
-        if parameter.dim() > 1:
-            decay = train["binary_weight_decay"] if id(parameter) in latent else train["weight_decay"]
-        groups.setdefault((backbone, decay), []).append(parameter)
+        if parameter.requires_grad:
+            backbone = name.startswith("backbone.") and ".projections." not in name
+            kind = "vector" if parameter.dim() < 2 else "latent" if id(parameter) in latent else "weight"
+            groups.setdefault((backbone, kind), []).append(parameter)
+    decays = {"vector": 0.0, "latent": train["binary_weight_decay"], "weight": train["weight_decay"]}
     backbone_lr = train["lr"] if train["backbone_lr"] is None else train["backbone_lr"]
-    return [{"params": parameters, "base_lr": backbone_lr if backbone else train["lr"], "weight_decay": decay}
-            for (backbone, decay), parameters in groups.items()]
+    return [{"params": parameters, "base_lr": backbone_lr if backbone else train["lr"], "weight_decay": decays[kind]}
+            for (backbone, kind), parameters in groups.items()]
 
 
-def make_optimizer(groups: List[Dict[str, Any]]) -> torch.optim.Optimizer:
-    """AdamW in one pass over each tensor where PyTorch has that (on the CPU from 2.4 on)."""
+def make_optimizer(groups: List[Dict[str, Any]], kind: str = "adamw") -> torch.optim.Optimizer:
+    """``adamw`` or ``adam``, in one pass over each tensor where PyTorch has that (on the CPU from 2.4 on)."""
+    optimizer = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[kind]
     try:
-        return torch.optim.AdamW(groups, lr=0.0, fused=True)
+        return optimizer(groups, lr=0.0, fused=True)
     except (RuntimeError, TypeError):
-        return torch.optim.AdamW(groups, lr=0.0, foreach=True)
+        return optimizer(groups, lr=0.0, foreach=True)
+
+
+def load_moments(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Takes the moments of a state_dict; rates, decays and the like stay those that ``optimizer`` was made with."""
+    own = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, options in zip(optimizer.param_groups, own):
+        group.update(options)
 
 
 class PhaseList:
@@ -90,15 +97,19 @@ class Schedule(PhaseList):
     def __init__(self, train: Mapping[str, Any], network: nn.Module, optimizer: torch.optim.Optimizer):
         super().__init__(read_phases(train))
         self.train, self.network, self.optimizer = train, network, optimizer
-        self.real_steps = round(train["two_step"] * self.total)
+        self.real_steps = min(round(train["two_step"] * self.total), self.total - 1)
         self._binary: Optional[bool] = None
+
+    def binary(self, step: int) -> bool:
+        """Whether the weights of binary layers are binary at ``step``."""
+        return step >= self.real_steps
 
     def apply(self, step: int) -> float:
         """Sets network and optimizer up for ``step``; returns the factor of the learning rates."""
         factor = learning_rate_factor(step, self.total, self.train["warmup"], self.train["schedule"])
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
-        binary = step >= self.real_steps
+        binary = self.binary(step)
         if binary != self._binary:
             set_weight_binarization(self.network, binary)
             self._binary = binary

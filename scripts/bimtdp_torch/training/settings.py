@@ -6,13 +6,15 @@ train:
                          all processes and accumulated pieces
     lr, backbone_lr      peak learning rates (backbone_lr null: lr); schedule: cosine | poly (power 0.9) | linear, to 0
     warmup               steps of linear warm-up
+    optimizer            adamw | adam (whose weight decay is part of the gradient, as in MTI-Net's recipe)
     weight_decay         on float convolution and linear weights; binary_weight_decay on latent weights of binary ones
     clip_norm            largest gradient norm
     task_weights         task -> weight, in place of MTI-Net's; deep_supervision weighs the initial predictions' loss
-    max_zoom, colour     strength of the augmentation
+    max_zoom, colour     strength of the augmentation (zooms are NYUD's; PASCAL is turned and scaled as in MTI-Net)
     freeze               names of modules that are not trained
     vib_weight           beta of the variational information bottleneck, where the network has one
-    two_step             share of the steps with binary activations but real weights (ReActNet's first step)
+    two_step             share of the steps with binary activations but real weights (ReActNet's first step); best.pt
+                         is chosen after it
     ede                  {t_min, t_max} of IR-Net's schedule, where the network has such signs
     ema                  decay of the averaged weights, e.g. 0.999; they are validated and saved; 0: off
     accumulate           pieces into which each process cuts its part of a batch, one after another; gradients are those
@@ -24,7 +26,8 @@ train:
     validation_every     every n-th run of 8 training frames is for validation (0: none); validate_every counts steps
     best                 auto (all tasks) or a metric's name: what best.pt is best in
     save_every, log_every                        steps between states, and between rows of losses.csv
-    recalibration_batches, recalibration_zoom    final exact statistics of batch normalisation
+    recalibration_batches, recalibration_zoom    final exact statistics of batch normalisation (0 batches: the running
+                         ones stay)
 distillation:
     teacher              checkpoint or model file
     weight, temperature  of the output maps; label_weight weighs the supervised losses beside them
@@ -49,6 +52,7 @@ import difflib
 from typing import Any, Dict, List, Mapping
 
 from ..losses import TASK_WEIGHTS
+from ..predictor import check_size
 
 FEATURE_GROUPS = ("backbone", "features", "distilled", "hidden")
 REQUIRED = object()
@@ -56,8 +60,8 @@ REQUIRED = object()
 SECTIONS: Dict[str, Any] = {"name": "train", "network": REQUIRED, "init": None, "distillation": None, "train": REQUIRED,
                             "steps_scale": 1.0}
 TRAIN: Dict[str, Any] = {
-    "seed": 0, "lr": REQUIRED, "backbone_lr": None, "schedule": "cosine", "warmup": 200, "weight_decay": 0.0,
-    "binary_weight_decay": 0.0, "clip_norm": 10.0, "task_weights": dict(TASK_WEIGHTS), "deep_supervision": 1.0,
+    "seed": 0, "lr": REQUIRED, "backbone_lr": None, "schedule": "cosine", "warmup": 200, "optimizer": "adamw",
+    "weight_decay": 0.0, "binary_weight_decay": 0.0, "clip_norm": 10.0, "task_weights": dict(TASK_WEIGHTS), "deep_supervision": 1.0,
     "max_zoom": 1.7, "colour": 0.3, "freeze": [], "vib_weight": 1e-3, "two_step": 0.0,
     "ede": {"t_min": 1e-3, "t_max": 10.0}, "ema": 0.0, "accumulate": 1, "amp": "auto", "sync_batch_norm": True,
     "fused": True, "validation_every": 20, "validate_every": 500, "best": "auto", "save_every": 200, "log_every": 20,
@@ -71,19 +75,52 @@ DISTILLATION: Dict[str, Any] = {
 FEATURES = {"weight": 1.0, "groups": list(FEATURE_GROUPS), "pre_relu": True, "every": 1}
 INIT = {"imagenet": False, "checkpoint": None}
 _HINTS = {"teacher": " (or give --teacher)"}
+# Ranges of numbers, written as intervals.
+RANGES = {
+    "train.lr": "[0, inf)", "train.backbone_lr": "[0, inf)", "train.warmup": "[0, inf)", "train.weight_decay": "[0, inf)",
+    "train.binary_weight_decay": "[0, inf)", "train.clip_norm": "(0, inf)", "train.deep_supervision": "[0, inf)",
+    "train.max_zoom": "[1, inf)", "train.colour": "[0, 1]", "train.vib_weight": "[0, inf)", "train.two_step": "[0, 1)",
+    "train.ede.t_min": "(0, inf)", "train.ede.t_max": "(0, inf)", "train.ema": "[0, 1)", "train.accumulate": "[1, inf)",
+    "train.validation_every": "[0, inf)", "train.validate_every": "[1, inf)", "train.save_every": "[1, inf)",
+    "train.log_every": "[1, inf)", "train.recalibration_batches": "[0, inf)", "train.recalibration_zoom": "[1, inf)",
+    "distillation.weight": "[0, inf)", "distillation.label_weight": "[0, inf)", "distillation.temperature": "(0, inf)",
+    "distillation.photos_share": "[0, 1)", "distillation.photo_size": "[32, inf)",
+    "distillation.features.weight": "[0, inf)", "distillation.features.every": "[1, inf)",
+    "train.steps": "[1, inf)", "train.batch": "[1, inf)", "train.size": "[32, inf)",  # of pretraining
+}
 CHOICES = {"train.amp": ("auto", "bf16", "off"), "train.schedule": ("cosine", "poly", "linear"),
+           "train.optimizer": ("adamw", "adam"),
            "distillation.maps": ("cached", "online")}
 
 
 def _number(value: Any, default: Any, where: str) -> Any:
-    """YAML 1.1 reads 1e-3 as text; a number is meant wherever the default is one."""
-    numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
-    if value is None or isinstance(value, bool) or not (numeric or where.endswith("lr")):
+    """A number where the default is one (whole where that is), in its range. YAML 1.1 reads 1e-3 as text."""
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise ValueError(f"{where} must be true or false, got {value!r}")
+        return value
+    if where not in RANGES and not isinstance(default, (int, float)) or value is None and default is None:
         return value
     try:
-        return float(value) if isinstance(value, str) else value + 0
+        if isinstance(value, bool):
+            raise TypeError
+        number = float(value) if isinstance(value, str) else value + 0
     except (TypeError, ValueError):
         raise ValueError(f"{where} must be a number, got {value!r}") from None
+    if isinstance(default, int):
+        if number != round(number):
+            raise ValueError(f"{where} must be a whole number, got {value!r}")
+        number = int(number)
+    _check_range(number, RANGES.get(where, "(-inf, inf)"), where)
+    return number
+
+
+def _check_range(number: float, interval: str, where: str) -> None:
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    above = number > low or (interval[0] == "[" and number == low)
+    below = number < high or (interval[-1] == "]" and number == high)
+    if not (above and below):
+        raise ValueError(f"{where} must be in {interval}, got {number!r}")
 
 
 def fill(section: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> Dict[str, Any]:
@@ -116,32 +153,27 @@ def _scale_steps(train: Dict[str, Any], scale: float) -> None:
     train["validate_every"] = max(1, round(train["validate_every"] * scale))
 
 
-def _check_size(size: Any, where: str) -> None:
-    if not (isinstance(size, (list, tuple)) and len(size) == 2
-            and all(isinstance(s, int) and s >= 32 and s % 32 == 0 for s in size)):
-        raise ValueError(f"{where} must be [height, width], multiples of 32, got {size!r}")
-
-
 def _resolve_phases(phases: Any) -> List[Dict[str, Any]]:
     if not isinstance(phases, list) or not phases:
         raise ValueError("train.phases: expected a list of {size: [H, W], batch, steps}")
     result = [fill(phase, PHASE, f"train.phases[{n}]") for n, phase in enumerate(phases)]
     for n, phase in enumerate(result):
-        _check_size(phase["size"], f"train.phases[{n}].size")
-        if phase["steps"] < 1 or phase["batch"] < 1:
-            raise ValueError(f"train.phases[{n}]: steps and batch must be at least 1")
+        check_size(phase["size"], f"train.phases[{n}].size")
+        if not all(isinstance(phase[key], int) and phase[key] >= 1 for key in ("steps", "batch")):
+            raise ValueError(f"train.phases[{n}]: steps and batch must be whole numbers, at least 1")
     return result
 
 
 def _resolve_train(section: Mapping[str, Any]) -> Dict[str, Any]:
+    if not isinstance(section, Mapping):
+        raise ValueError(f"train: expected a mapping, got {section!r}")
     # YAML reads a bare "off" as False.
     train = fill({k: "off" if k == "amp" and v is False else v for k, v in section.items()}, TRAIN, "train")
     train["task_weights"] = fill(train["task_weights"], TASK_WEIGHTS, "train.task_weights")
     train["ede"] = fill(train["ede"], TRAIN["ede"], "train.ede")
     train["phases"] = _resolve_phases(train["phases"])
-    for key, low, high in (("two_step", 0, 1), ("ema", 0, 1), ("accumulate", 1, 10_000), ("log_every", 1, 10 ** 9)):
-        if not low <= train[key] <= high:
-            raise ValueError(f"train.{key} must be in {low} to {high}, got {train[key]!r}")
+    if train["validation_every"] == 1:
+        raise ValueError("train.validation_every: every frame would be for validation, none for training")
     return train
 
 
@@ -149,15 +181,17 @@ def _resolve_distillation(section: Mapping[str, Any], task_weights: Mapping[str,
     result = fill(section, DISTILLATION, "distillation")
     result["task_weights"] = fill(result["task_weights"], task_weights, "distillation.task_weights")
     if result["size"] is not None:
-        _check_size(result["size"], "distillation.size")
+        check_size(result["size"], "distillation.size")
     if result["features"] not in (None, False):
         result["features"] = fill(result["features"], FEATURES, "distillation.features")
-        unknown = set(result["features"]["groups"]) - set(FEATURE_GROUPS)
-        if unknown:
-            raise ValueError(f"distillation.features.groups: unknown {sorted(unknown)}; known: {', '.join(FEATURE_GROUPS)}")
-    if not 0 <= result["photos_share"] < 1:
-        raise ValueError(f"distillation.photos_share must be in 0 to 1, without 1, got {result['photos_share']!r}")
+        groups = result["features"]["groups"]
+        if not (isinstance(groups, list) and groups and all(group in FEATURE_GROUPS for group in groups)):
+            raise ValueError(f"distillation.features.groups must be a list of some of {', '.join(FEATURE_GROUPS)}, got "
+                             f"{groups!r}")
     if result["photos_share"] > 0:
+        if not (result["weight"] > 0 or result["features"]):
+            raise ValueError("distillation.photos_share: photos without labels teach nothing with weight: 0 and no "
+                             "features")
         if not result["photos"]:
             raise ValueError("distillation.photos is missing (or give --photos)")
         if result["weight"] > 0 and result["maps"] == "cached":

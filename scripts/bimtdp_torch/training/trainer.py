@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..checkpoints import is_model_file, read_checkpoint, save_checkpoint
+from ..checkpoints import is_model_file, load_strictly, read_checkpoint, save_checkpoint
 from ..config import build_network
 from ..configuration import changed_options
 from ..initialisation import initialise
 from ..losses import ValidCounts
 from ..pointwise import speed_up_pointwise
 from .averages import WeightAverage
-from .batch_norm import freeze, measure_statistics, recalibrate
+from .batch_norm import freeze, measure_statistics, recalibrate, reset_spoilt_statistics
 from .batches import Batches
 from .distillation import cached_teacher_maps
 from .flips import FlipMonitor
@@ -35,7 +35,7 @@ from .parallel import Parallel, synchronise
 from .precision import autocast, use_bf16
 from .progress import Progress
 from .randomness import seed_everything, seed_step
-from .schedule import Schedule, make_optimizer, parameter_groups
+from .schedule import Schedule, load_moments, make_optimizer, parameter_groups
 from .settings import resolve
 from .signals import Stopped, StopSignal
 from .validation import Validator
@@ -63,11 +63,13 @@ class Trainer:
         self.frozen = freeze(self.network, self.train["freeze"])
         self.objective = Objective(self.config, self.device)
         self.model = self.parallel.wrap(self.network, self.train["sync_batch_norm"], self.objective.pre_relu)
-        self.optimizer = make_optimizer(parameter_groups(self.network, self.train))
+        self.optimizer = make_optimizer(parameter_groups(self.network, self.train), self.train["optimizer"])
         self.schedule = Schedule(self.train, self.network, self.optimizer)
         tasks = list({**self.network.tasks, **self.network.auxiliary})
         self.batches = Batches(self.config, tasks, Path(data), self.schedule, self.parallel)
         if is_model_file(self.config["init"]["checkpoint"]) and not (self.output / "last.pt").exists():
+            if not self.train["recalibration_batches"]:
+                raise ValueError("train.recalibration_batches: 0 leaves a network from a model file without statistics")
             measure_statistics(self.network, self.batches.statistics())
         self.validator = Validator(self.network, self.batches.validation, self.schedule.phases[-1].size, self.bf16,
                                    self.train["best"], self.log)
@@ -98,8 +100,11 @@ class Trainer:
             self._say(f"warning: {name} was {old!r} when last.pt was written and is {new!r} now")
         if state["processes"] != self.parallel.world:
             self._say(f"warning: last.pt is of {state['processes']} processes; the result will not be bit-equal")
-        self.network.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_strictly(self.network, state["model"], self.output / "last.pt")
+        try:
+            load_moments(self.optimizer, state["optimizer"])
+        except ValueError as error:
+            raise ValueError(f"{self.output / 'last.pt'}: is of a run that trained other parts ({error})") from error
         if self.average and state["average"]:
             self.average.load(state["average"])
         self.window.load(state["window"])
@@ -150,6 +155,7 @@ class Trainer:
                 self.average.update(self.step)
         else:
             self.skipped += 1
+            reset_spoilt_statistics(self.network)
             if self.skipped >= _MAX_SKIPPED:
                 raise ValueError(f"step {self.step}: no finite gradient in {_MAX_SKIPPED} steps; lower train.lr")
         return {**losses, "gradient_norm": norm, "learning_rate": torch.tensor(factor * self.train["lr"]),
@@ -188,7 +194,8 @@ class Trainer:
             self.parallel.barrier()
 
     def _validate(self, note: str) -> None:
-        if self.validator.frames is not None and self.validator(self.step, note):
+        counts = self.schedule.binary(self.step - 1)  # a network whose weights are still real is not the one that is kept
+        if self.validator.frames is not None and self.validator(self.step, note, counts):
             self.save(self.output / "best.pt", state=False)
         self.training_mode()
 
@@ -205,9 +212,10 @@ class Trainer:
             synchronise(self.network, False)
             if self.average:
                 self.average.swap()
-            batches = tqdm(self.batches.statistics(), desc="statistics", mininterval=5, dynamic_ncols=True,
-                           total=int(self.train["recalibration_batches"]))
-            recalibrate(self.network, batches, self.frozen)
+            if self.train["recalibration_batches"]:
+                batches = tqdm(self.batches.statistics(), desc="statistics", mininterval=5, dynamic_ncols=True,
+                               total=self.train["recalibration_batches"])
+                recalibrate(self.network, batches, self.frozen)
             self._validate("final")
             self.save(self.output / "final.pt", state=False)
             plot_losses(self.output)

@@ -42,8 +42,9 @@ class Validator:
         self.network, self.frames, self.size, self.bf16 = network, frames, size, bf16
         self.rule, self.log, self.best = best, log, -math.inf
 
-    def __call__(self, step: int, note: str) -> bool:
-        """Validates the network as it stands (and leaves it in evaluation mode); whether it is the best so far.
+    def __call__(self, step: int, note: str, counts: bool = True) -> bool:
+        """Validates the network as it stands (and leaves it in evaluation mode); whether it is the best so far of those
+        that count.
 
         ``note`` says which weights these are: current, average or final.
         """
@@ -52,6 +53,7 @@ class Validator:
         self.log.say(f"step {step}: validation ({note}) {format_metrics(metrics)}")
         value = float(validation_score(metrics, self.rule))
         self.log.validation_row(step, {**metrics, "score": value}, note)
-        better = value > self.best
-        self.best = max(self.best, value)
+        better = counts and value > self.best
+        if better:
+            self.best = value
         return better
