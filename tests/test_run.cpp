@@ -216,8 +216,10 @@ TEST_CASE("an epilogue that overflows is an error that names its node") {
   GraphBuilder g;
   const NodeId bits = g.add("sign", BinarizeNode{}, {g.input(2)});
   const std::vector<float> alpha{3e38F}, signs{1.0F, 1.0F};
-  g.output({.task = "bits", .node = g.add("body", BinaryConv2dNode{.weight = g.signs({1, 1, 1, 2}, signs),
-                                                                  .output = DotOutput::bits, .alpha = g.floats({1}, alpha)}, {bits})});
+  const NodeId body = g.add(
+      "body", BinaryConv2dNode{.weight = g.signs({1, 1, 1, 2}, signs), .output = DotOutput::bits, .alpha = g.floats({1}, alpha)},
+      {bits});
+  g.output({.task = "bits", .node = body});
   const Model model(g.build());
   CHECK(test::holds(test::error_of([&] { Runner runner(model); }), {"(binary_conv2d body)", "inf"}));
 }

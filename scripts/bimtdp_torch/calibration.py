@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .datasets import AnyFrames, class_names, scored
+from .datasets import AnyFrames, metrics_of, scored
 from .evaluation import resize_photos, to_label_size, torch_predictor
 from .data import Frames, normalise
 from .training.batch_norm import recalibrate
@@ -52,7 +52,7 @@ def log_prior(frames: AnyFrames, classes: int) -> Tensor:
     labels = ([frames.label] if isinstance(frames, Frames) else
               (torch.from_numpy(scored(frames, index).truth["semseg"]) for index in range(len(frames.ids))))
     counts = sum(torch.bincount(label.flatten().long(), minlength=256) for label in labels).double()
-    counts[len(class_names("nyud" if isinstance(frames, Frames) else "pascal")):] = 0  # unknown pixels
+    counts[metrics_of(frames).classes:] = 0  # unknown pixels
     counts = counts[:classes].clamp(min=1)
     return (counts / counts.sum()).log().float()
 

@@ -9,8 +9,9 @@ Mappings are merged key by key, everything else (lists and null included) replac
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Collection, Dict, Mapping, Tuple
 
 import yaml
 
@@ -55,6 +56,17 @@ def read_config(path: Path) -> Dict[str, Any]:
 def dump_config(config: Mapping[str, Any]) -> str:
     """YAML of a resolved configuration, short lists on one line."""
     return yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=None, width=110)
+
+
+def check_keys(section: Any, known: Collection[str], where: str) -> None:
+    """ValueError unless ``section`` is a mapping whose keys are all ``known``; ``where`` names it."""
+    if not isinstance(section, Mapping):
+        raise ValueError(f"{where}: expected a mapping, got {section!r}")
+    for key in section:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            raise ValueError(f"{where}: unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else
+                             f"; known: {', '.join(known)}"))
 
 
 def changed_options(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:

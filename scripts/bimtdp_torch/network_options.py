@@ -6,10 +6,10 @@ An option without effect is refused: whoever gives it expects another network th
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Dict, Mapping, Set
 
 from . import efficientnet_lite, hrnet, resnet
+from .configuration import check_keys
 
 _EVERY = "name backbone dataset segmentation_classes dropout vib"
 _STYLE = "preset style binarize_1x1"
@@ -53,24 +53,20 @@ def _fits(value: Any, kind: type) -> bool:
 
 def check_options(config: Mapping[str, Any]) -> None:
     """ValueError for a section with an option that is unknown, of another type or without effect."""
-    if not isinstance(config, Mapping):
-        raise ValueError(f"network: expected a mapping, got {config!r}")
+    check_keys(config, _TYPES, "network")
     for key, value in config.items():
-        if key not in _TYPES:
-            near = difflib.get_close_matches(str(key), _TYPES, 1)
-            raise ValueError(f"network: unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else
-                             f" (there are {', '.join(sorted(_TYPES))})"))
         if not _fits(value, _TYPES[key]):
             raise ValueError(f"network.{key} must be {_WORDS[_TYPES[key]]}, got {value!r}")
         if _TYPES[key] is int and value < 1:
             raise ValueError(f"network.{key} must be at least 1, got {value}")
-    for key, known in (("name", _NETWORKS), ("backbone", None)):
+    for key in ("name", "backbone"):
         if key not in config:
-            raise ValueError(f"network.{key} is missing" + (f" (there are {', '.join(known)})" if known else ""))
+            raise ValueError(f"network.{key} is missing")
     if config["name"] not in _NETWORKS:
         raise ValueError(f"network.name must be one of {', '.join(_NETWORKS)}, got {config['name']!r}")
+    options = _options(config)
     for key in config:
-        if key not in _options(config):
+        if key not in options:
             raise ValueError(f"network.{key} has no effect on {config['name']} with the backbone {config['backbone']}")
     if config["name"] == "bi_mtdp_c" and config.get("c_scope", "mmd") == "mmd":
         for key in ("mask_binary", "binarize_1x1"):

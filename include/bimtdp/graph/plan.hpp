@@ -85,10 +85,7 @@ class Plan {
   /// The maps of all outputs, which are floats whatever the outputs are.
   [[nodiscard]] Checked map_bytes(const Graph& graph) const {
     Checked bytes = 0;
-    for (const Output& output : graph.outputs()) {
-      const Shape& shape = values_[output.node].shape;
-      bytes = bytes + Checked(shape.height) * shape.width * shape.channels * sizeof(float);
-    }
+    for (const Output& output : graph.outputs()) bytes = bytes + value_bytes(ValueType::floats, values_[output.node].shape);
     return bytes;
   }
 

@@ -49,8 +49,9 @@ class Predictions {
     return static_cast<std::size_t>(std::find_if(begin(), end(), same) - begin());
   }
   [[nodiscard]] std::size_t known(std::string_view task) const {
-    check(contains(task), "predictions", "no task '", task, "'");
-    return index(task);
+    const std::size_t found = index(task);
+    check(found < tasks_.size(), "predictions", "no task '", task, "'");
+    return found;
   }
   std::vector<Task> tasks_;
 };

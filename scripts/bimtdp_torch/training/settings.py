@@ -48,9 +48,9 @@ init:
 from __future__ import annotations
 
 import copy
-import difflib
 from typing import Any, Dict, List, Mapping
 
+from ..configuration import check_keys
 from ..losses import TASK_WEIGHTS
 from ..predictor import check_size
 
@@ -61,8 +61,8 @@ SECTIONS: Dict[str, Any] = {"name": "train", "network": REQUIRED, "init": None, 
                             "steps_scale": 1.0}
 TRAIN: Dict[str, Any] = {
     "seed": 0, "lr": REQUIRED, "backbone_lr": None, "schedule": "cosine", "warmup": 200, "optimizer": "adamw",
-    "weight_decay": 0.0, "binary_weight_decay": 0.0, "clip_norm": 10.0, "task_weights": dict(TASK_WEIGHTS), "deep_supervision": 1.0,
-    "max_zoom": 1.7, "colour": 0.3, "freeze": [], "vib_weight": 1e-3, "two_step": 0.0,
+    "weight_decay": 0.0, "binary_weight_decay": 0.0, "clip_norm": 10.0, "task_weights": dict(TASK_WEIGHTS),
+    "deep_supervision": 1.0, "max_zoom": 1.7, "colour": 0.3, "freeze": [], "vib_weight": 1e-3, "two_step": 0.0,
     "ede": {"t_min": 1e-3, "t_max": 10.0}, "ema": 0.0, "accumulate": 1, "amp": "auto", "sync_batch_norm": True,
     "fused": True, "validation_every": 20, "validate_every": 500, "best": "auto", "save_every": 200, "log_every": 20,
     "recalibration_batches": 40, "recalibration_zoom": 1.3, "phases": REQUIRED,
@@ -125,13 +125,7 @@ def _check_range(number: float, interval: str, where: str) -> None:
 
 def fill(section: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> Dict[str, Any]:
     """``defaults`` with the section's values; unknown and missing keys are errors."""
-    if not isinstance(section, Mapping):
-        raise ValueError(f"{where}: expected a mapping, got {section!r}")
-    for key in section:
-        if key not in defaults:
-            near = difflib.get_close_matches(str(key), defaults, 1)
-            raise ValueError(f"{where}: unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else
-                             f"; known: {', '.join(defaults)}"))
+    check_keys(section, defaults, where)
     result = copy.deepcopy({**{k: v for k, v in defaults.items()}, **section})
     for key, value in result.items():
         if defaults[key] is REQUIRED and (key not in section or value is None):
@@ -165,10 +159,9 @@ def _resolve_phases(phases: Any) -> List[Dict[str, Any]]:
 
 
 def _resolve_train(section: Mapping[str, Any]) -> Dict[str, Any]:
-    if not isinstance(section, Mapping):
-        raise ValueError(f"train: expected a mapping, got {section!r}")
-    # YAML reads a bare "off" as False.
-    train = fill({k: "off" if k == "amp" and v is False else v for k, v in section.items()}, TRAIN, "train")
+    if isinstance(section, Mapping) and section.get("amp") is False:
+        section = {**section, "amp": "off"}  # YAML reads a bare "off" as False
+    train = fill(section, TRAIN, "train")
     train["task_weights"] = fill(train["task_weights"], TASK_WEIGHTS, "train.task_weights")
     train["ede"] = fill(train["ede"], TRAIN["ede"], "train.ede")
     train["phases"] = _resolve_phases(train["phases"])
