@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.analysis import cka, embedding, embedding_figure, gradcam_figure, similarity  # noqa: E402
-from bimtdp_torch.analysis.activations import GROUPS  # noqa: E402
-from bimtdp_torch.analysis.inputs import (InputError, Network, Photos, add_photo_options, load_networks,  # noqa: E402
+from bimtdp_torch.analysis import cka, embedding, embedding_figure, gradcam_figure, similarity
+from bimtdp_torch.analysis.activations import GROUPS
+from bimtdp_torch.analysis.inputs import (InputError, Network, Photos, add_photo_options, load_networks,
                                           photos_of)
-from bimtdp_torch.machine import use_threads  # noqa: E402
-from bimtdp_torch.predictor import check_size  # noqa: E402
+from bimtdp_torch.machine import use_threads
+from bimtdp_torch.predictor import check_size
 
 Sizes = List[Tuple[int, int]]
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.calibration import calibrate  # noqa: E402
-from bimtdp_torch.checkpoints import is_model_file, load_checkpoint, save_checkpoint  # noqa: E402
-from bimtdp_torch.data import split_validation  # noqa: E402
-from bimtdp_torch.datasets import dataset_of, load_frames, read_list  # noqa: E402
-from bimtdp_torch.evaluation import format_metrics, score, torch_predictor  # noqa: E402
-from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
-from bimtdp_torch.predictor import check_size  # noqa: E402
-from bimtdp_torch.training import freeze, use_bf16  # noqa: E402
+from bimtdp_torch.calibration import calibrate
+from bimtdp_torch.checkpoints import is_model_file, load_checkpoint, save_checkpoint
+from bimtdp_torch.data import split_validation
+from bimtdp_torch.datasets import dataset_of, load_frames, read_list
+from bimtdp_torch.evaluation import format_metrics, score, torch_predictor
+from bimtdp_torch.machine import add_machine_options, use_machine
+from bimtdp_torch.predictor import check_size, training_size
+from bimtdp_torch.training import freeze, use_bf16
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     device = use_machine(arguments)
     network = network.to(device, memory_format=torch.channels_last)
     train = config["train"]
-    size = check_size(arguments.size or train["phases"][-1]["size"], "--size")
+    size = check_size(arguments.size, "--size") if arguments.size else training_size(config, arguments.checkpoint)
     dataset, tasks = dataset_of(config), list({**network.tasks, **network.auxiliary})
     parts = split_validation(read_list(dataset, arguments.data, "train"), int(train.get("validation_every", 20)))
     if not parts[1]:

@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.analysis import comparison  # noqa: E402
-from bimtdp_torch.analysis.inputs import add_photo_options, photos_of, split_name  # noqa: E402
-from bimtdp_torch.machine import use_threads  # noqa: E402
-from bimtdp_torch.programs import ProgramError  # noqa: E402
+from bimtdp_torch.analysis import comparison
+from bimtdp_torch.analysis.inputs import add_photo_options, photos_of, split_name
+from bimtdp_torch.machine import use_threads
+from bimtdp_torch.programs import ProgramError
 
 
 def main() -> None:

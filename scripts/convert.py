@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.checkpoints import CheckpointError  # noqa: E402
-from bimtdp_torch.export import (ConversionError, Options, VerificationError, convert, load_source,  # noqa: E402
+from bimtdp_torch.checkpoints import CheckpointError
+from bimtdp_torch.export import (ConversionError, Options, VerificationError, convert, load_source,
                                  load_user_module)
 
 

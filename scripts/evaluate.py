@@ -19,14 +19,14 @@ from typing import Dict, List, NamedTuple, Tuple
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.checkpoints import is_model_file, load_checkpoint  # noqa: E402
-from bimtdp_torch.cpp_predictor import cpp_predictor, model_tasks, preferred_size  # noqa: E402
-from bimtdp_torch.data import split_validation  # noqa: E402
-from bimtdp_torch.datasets import dataset_of, dataset_of_tasks, load_frames, read_list  # noqa: E402
-from bimtdp_torch.evaluation import Predictor, format_metrics, score, torch_predictor  # noqa: E402
-from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
-from bimtdp_torch.predictor import check_size  # noqa: E402
-from bimtdp_torch.programs import ProgramError  # noqa: E402
+from bimtdp_torch.checkpoints import is_model_file, load_checkpoint
+from bimtdp_torch.cpp_predictor import cpp_predictor, model_tasks, preferred_size
+from bimtdp_torch.data import split_validation
+from bimtdp_torch.datasets import dataset_of, dataset_of_tasks, load_frames, read_list
+from bimtdp_torch.evaluation import Predictor, format_metrics, score, torch_predictor
+from bimtdp_torch.machine import add_machine_options, use_machine
+from bimtdp_torch.predictor import check_size, training_size
+from bimtdp_torch.programs import ProgramError
 
 
 class Subject(NamedTuple):
@@ -48,10 +48,7 @@ def open_model(path: Path, size: Tuple[int, int]) -> Subject:
 def open_checkpoint(path: Path, size: Tuple[int, int], device: torch.device) -> Subject:
     """A checkpoint of train.py, or a model file's network."""
     config, network, _ = load_checkpoint(path)
-    phases = config["train"]["phases"]
-    if not size and not phases:
-        raise ValueError(f"{path}: names no size for its photos, give --size HEIGHT WIDTH")
-    size = check_size(size or phases[-1]["size"], "--size")
+    size = check_size(size, "--size") if size else training_size(config, path)
     return Subject(torch_predictor(network.to(device, memory_format=torch.channels_last)), size, dataset_of(config),
                    list(network.tasks), int(config["train"].get("validation_every", 20)))
 

@@ -16,11 +16,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch import fused  # noqa: E402
-from bimtdp_torch.configuration import dump_config, read_config  # noqa: E402
-from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
-from bimtdp_torch.pretraining import BackbonePretrainer, resolve  # noqa: E402
-from bimtdp_torch.training import Stopped  # noqa: E402
+from bimtdp_torch import fused
+from bimtdp_torch.configuration import dump_config, read_config
+from bimtdp_torch.machine import add_machine_options, use_machine
+from bimtdp_torch.pretraining import BackbonePretrainer, resolve
+from bimtdp_torch.training import Stopped
 
 
 def main() -> int:

@@ -20,10 +20,10 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.datasets import data_family, dataset_of  # noqa: E402
-from bimtdp_torch.evaluation import format_metrics  # noqa: E402
-from bimtdp_torch.machine import add_thread_option, use_threads  # noqa: E402
-from bimtdp_torch.results import plan, record, table  # noqa: E402
+from bimtdp_torch.datasets import data_family, dataset_of
+from bimtdp_torch.evaluation import format_metrics
+from bimtdp_torch.machine import add_thread_option, use_threads
+from bimtdp_torch.results import plan, record, table
 
 SCRIPTS = Path(__file__).resolve().parent
 RESULTS, CONFIGS = SCRIPTS / "results", SCRIPTS / "configs"

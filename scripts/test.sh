@@ -75,8 +75,8 @@ test_python() {
   else
     "$venv/bin/python" -m pip install --disable-pip-version-check -r scripts/requirements.txt
   fi
-  "$venv/bin/python" -c 'import pytest' 2>/dev/null || "$venv/bin/python" -m pip install --disable-pip-version-check pytest
-  step "Python tests"
+  step "Python lint and tests"
+  "$venv/bin/python" -m ruff check scripts tests/python
   BIMTDP_BUILD_DIR="$PWD/build/release" "$venv/bin/python" -m pytest -v tests/python
 }
 

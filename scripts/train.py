@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, Dict
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch import fused  # noqa: E402
-from bimtdp_torch.configuration import read_config  # noqa: E402
-from bimtdp_torch.machine import add_machine_options, use_machine  # noqa: E402
-from bimtdp_torch.training import Stopped, Trainer  # noqa: E402
-from bimtdp_torch.training.network_settings import describe  # noqa: E402
-from bimtdp_torch.training.parallel import Parallel  # noqa: E402
-from bimtdp_torch.training.settings import resolve  # noqa: E402
+from bimtdp_torch import fused
+from bimtdp_torch.configuration import read_config
+from bimtdp_torch.machine import add_machine_options, use_machine
+from bimtdp_torch.training import Stopped, Trainer
+from bimtdp_torch.training.network_settings import describe
+from bimtdp_torch.training.parallel import Parallel
+from bimtdp_torch.training.settings import resolve
 
 
 def parse_arguments() -> argparse.Namespace:

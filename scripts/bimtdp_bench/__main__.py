@@ -78,7 +78,7 @@ def check(build: Path, cache: Path) -> int:
     p, runner = jobs.Programs(build, cache / "models", 0.05), Runner()
     todo = [p.kernels("/(avx512|avx2|neon)/"), p.chains("/(avx512|avx2|neon)/"), p.network("bi_mtdp_w18")]
     fresh: results.Results = {}
-    for attempt in range(3):
+    for _ in range(3):
         fresh = results.merge(fresh, runner.rounds(todo, 1))
         lines = results.slower(stored, fresh)
         if not lines:

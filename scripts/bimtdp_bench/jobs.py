@@ -18,7 +18,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PEERS = REPOSITORY / "benchmarks" / "peers"
 FLOAT_LAYERS = ("3x3/3x64/240x320/stride2", "3x3/64x64/56x56", "3x3/18x18/120x160", "1x1/256x256/30x40", "1x1/270x270/120x160",
                 "1x1/270x40/120x160", "1x1/96x24/120x160", "3x3/96x96/120x160/depthwise", "5x5/144x144/60x80/depthwise")
-CHAINS = tuple(f"{kind}/{shape}" for kind in ("bn_sign", "bi_real") for shape in ("256/56x56", "64/56x56", "18/120x160", "36/60x80"))
+CHAINS = tuple(f"{kind}/{shape}" for kind in ("bn_sign", "bi_real")
+               for shape in ("256/56x56", "64/56x56", "18/120x160", "36/60x80"))
 SIZE = (480, 640)
 
 
@@ -66,7 +67,8 @@ class Programs:
 
     def onednn(self, layers: Sequence[str], limit: str = "", prefix: Optional[str] = None) -> Job:
         variables = {"OMP_NUM_THREADS": "1", **({"DNNL_MAX_CPU_ISA": limit} if limit else {})}
-        return self.google("bench_onednn", [f"--benchmark_min_time={self.seconds / 2}", *layers], environment=variables, prefix=prefix)
+        return self.google("bench_onednn", [f"--benchmark_min_time={self.seconds / 2}", *layers], environment=variables,
+                           prefix=prefix)
 
     def peer(self, script: str, package: str, arguments: Sequence[str], seconds: float, **options) -> Job:
         return Job([sys.executable, str(PEERS / script), *arguments, "--seconds", str(seconds)], _last_line, package, **options)
@@ -124,8 +126,8 @@ def network_jobs(p: Programs, widths: Sequence[str]) -> List[Job]:
 
 
 def c_jobs(p: Programs) -> List[Job]:
-    jobs = [p.network("mti_net_lite0"), p.engine("onnxruntime", "mti_net_lite0", "fp32"), p.engine("openvino", "mti_net_lite0", "fp32"),
-            p.engine("openvino_default", "mti_net_lite0", "fp32")]
+    jobs = [p.network("mti_net_lite0"), p.engine("onnxruntime", "mti_net_lite0", "fp32"),
+            p.engine("openvino", "mti_net_lite0", "fp32"), p.engine("openvino_default", "mti_net_lite0", "fp32")]
     return jobs + [p.network(f"bi_mtdp_c_{b}_{scope}") for b in ("lite0", "w18") for scope in ("mmd", "decoder")]
 
 

@@ -124,7 +124,7 @@ def as_stored(name: str) -> nn.Module:
 def export_model(name: str, path: Path) -> None:
     """Our model file. scripts/convert.py has the verification; here only time matters."""
     tasks = DATASETS["nyud4"][0]
-    convert(Source(build(name), name, stride=32, size=SIZE, kinds={t: "raw" for t in tasks}), path,
+    convert(Source(build(name), name, stride=32, size=SIZE, kinds=dict.fromkeys(tasks, "raw")), path,
             Options(floats="f32" if name.startswith("mti_net") else "f16", verify=False, quiet=True))
 
 

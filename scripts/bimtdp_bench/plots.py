@@ -11,10 +11,10 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple
 import matplotlib
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from .results import Results, get, time_us  # noqa: E402
-from .tables import LAYERS, best, title, top_tier  # noqa: E402
+from .results import Results, get, time_us
+from .tables import LAYERS, best, title, top_tier
 
 matplotlib.rcParams.update({"svg.hashsalt": "bimtdp", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False,
                             "axes.spines.right": False})

@@ -37,7 +37,7 @@ def insert(document: Path, tables: Mapping[str, str]) -> List[str]:
     text, placed = document.read_text(), []
     for name, content in tables.items():
         pattern = rf"(<!-- benchmark:{re.escape(name)} -->\n).*?(<!-- /benchmark:{re.escape(name)} -->)"
-        text, count = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
+        text, count = re.subn(pattern, lambda m, content=content: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
         placed += [name] * count
     document.write_text(text)
     return placed

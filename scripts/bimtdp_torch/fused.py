@@ -55,7 +55,8 @@ def enable() -> bool:
             os.replace(temporary, library)
         torch.ops.load_library(str(library))
     except (OSError, subprocess.CalledProcessError) as error:
-        warnings.warn(f"fused kernels not built, plain PyTorch is used: {getattr(error, 'stderr', error)}")
+        warnings.warn(f"fused kernels not built, plain PyTorch is used: {getattr(error, 'stderr', error)}",
+                      stacklevel=2)
         return False
     _ops = torch.ops.bimtdp_fused
     return True

@@ -44,7 +44,7 @@ class Initialisation:
     def notes(self) -> Dict[str, str]:
         """Tensor of the network -> "loaded", "loaded from ...", "missing" or "other shape: ..."."""
         notes = {key: "loaded" if key == source else f"loaded from {source}" for key, source in self.used.items()}
-        notes.update({key: "missing" for key in self.fresh})
+        notes.update(dict.fromkeys(self.fresh, "missing"))
         notes.update({key: f"other shape: {shape}" for key, shape in self.misfits.items()})
         return notes
 

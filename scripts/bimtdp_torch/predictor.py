@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor, nn
 
@@ -20,6 +20,14 @@ def check_size(size: Sequence[Any], where: str) -> Tuple[int, int]:
             and all(isinstance(side, int) and side > 0 and side % SIDE_MULTIPLE == 0 for side in size)):
         raise ValueError(f"{where} must be height and width, multiples of {SIDE_MULTIPLE}, got {size!r}")
     return size[0], size[1]
+
+
+def training_size(config: Mapping[str, Any], where: Any) -> Tuple[int, int]:
+    """(height, width) of the last training phase. ValueError, which names ``where``: the configuration has none."""
+    phases = config.get("train", {}).get("phases")
+    if not phases:
+        raise ValueError(f"{where}: names no size for its photos, give --size HEIGHT WIDTH")
+    return check_size(phases[-1]["size"], f"{where}: its training size")
 
 
 class PreActivations:

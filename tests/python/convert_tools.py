@@ -16,8 +16,8 @@ _built = Path(os.environ.get("BIMTDP_BUILD_DIR", "/nonexistent")) / "examples" /
 if _built.is_file():  # the C++ build made it already
     os.environ.setdefault("BIMTDP_VERIFY_MODEL", str(_built))
 
-from bimtdp_torch.export import Options, Result, Source, convert  # noqa: E402
 from bimtdp_torch.estimators import RSign, bn_sign  # noqa: E402
+from bimtdp_torch.export import Options, Result, Source, convert  # noqa: E402
 from bimtdp_torch.layers import BinaryConv2d, RPReLU  # noqa: E402
 
 
@@ -25,7 +25,7 @@ def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
     """Weights and statistics like those of a trained network: both signs of gamma, off-centre means, all different."""
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, tensor in list(network.named_parameters()) + list(network.named_buffers()):
+        for tensor in [*network.parameters(), *network.buffers()]:
             if tensor.dtype.is_floating_point:
                 tensor.normal_(0, 0.3, generator=random)
         for layer in network.modules():

@@ -12,8 +12,8 @@ from bimtdp_bench import results, tables
 from bimtdp_torch.export.model_file import write_safetensors
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "peers"))
-import measuring  # noqa: E402
-import model_file  # noqa: E402
+import measuring
+import model_file
 
 LAYER = results.REFERENCE_LAYER
 BINARY = f"binary_conv2d/avx512/{LAYER}"

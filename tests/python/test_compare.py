@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analysis_tools import PHOTOS, REPOSITORY, checkpoints, has_colour, pixels_of, run, svg_text  # noqa: F401
-from test_pascal import archive  # noqa: F401
+from analysis_tools import PHOTOS, REPOSITORY, checkpoints, has_colour, pixels_of, run, svg_text  # noqa: F401  (a fixture)
+from test_pascal import archive  # noqa: F401  (a fixture)
 
 from bimtdp_torch.analysis import comparison
 from bimtdp_torch.analysis.colours import colour_depth, palette

@@ -72,7 +72,7 @@ def test_pieces_add_up_to_the_whole_batch():
                for size in (8, 4)]
     whole = supervised_loss(maps, initial, batch, 0.7)
     counts = ValidCounts(batch, 2, lambda x: x)
-    cut = lambda tree, part: {k: v[part] for k, v in tree.items()}  # noqa: E731
+    cut = lambda tree, part: {k: v[part] for k, v in tree.items()}
     pieces = [supervised_loss(cut(maps, part), [cut(scale, part) for scale in initial], cut(batch, part), 0.7,
                               counts=counts) for part in (slice(0, 2), slice(2, 4))]
     for key, value in whole.items():

@@ -152,7 +152,7 @@ def test_all_binary_network_keeps_only_first_last_and_1x1_in_float():
             assert name == "backbone.conv1"
     assert not [n for n in float_convolutions(model, "heads") if not n.endswith("last_layer.3")]
     strict = network("bi_mtdp", "hrnet_w18", mask_binary=True)
-    assert not [n for n in float_convolutions(strict, "fpm_scale_3.non_linear")]
+    assert not list(float_convolutions(strict, "fpm_scale_3.non_linear"))
 
 
 def test_binarize_1x1_leaves_first_and_last_layers():
@@ -233,7 +233,8 @@ def test_size_of_the_input_is_checked():
     (dict(name="bi_mtdp", style={"estimator": "ste"}), "estimator must be one of"),
     (dict(name="bi_mtdp", style={"scale": "two"}), "scale must be one of"),
     (dict(name="bi_mtdp_c", attention={"gate": "source"}), "network.attention: unknown option 'gate'"),
-    (dict(backbone="resnet18", dilated=True), "cannot be dilated"), (dict(widths=[1, 2, 3, 4]), "widths has no effect on mti_net with the backbone hrnet_tiny"),
+    (dict(backbone="resnet18", dilated=True), "cannot be dilated"),
+    (dict(widths=[1, 2, 3, 4]), "widths has no effect on mti_net with the backbone hrnet_tiny"),
     (dict(backbone="resnet18", widths=[8, 8]), "four widths"), (dict(name="bi_mtdp_f", vib={"sigma": 1}), "vib"),
     (dict(name="bi_mtdp_f", vib={"mu": "real"}), "vib.mu"), (dict(name="bi_mtdp_c", c_scope="all"), "c_scope"),
     (dict(name="multi_task", head="fcn"), "head must be"), (dict(distillation_modules=0), "distillation_modules"),

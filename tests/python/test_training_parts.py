@@ -19,6 +19,7 @@ from bimtdp_torch.training.distillation import OnlineTeacher, feature_losses
 from bimtdp_torch.training.flips import FlipMonitor
 from bimtdp_torch.training.logs import CsvFile, RunLog, Window
 from bimtdp_torch.training.objective import Objective
+from bimtdp_torch.training.precision import bf16_pays
 from bimtdp_torch.training.settings import resolve
 from bimtdp_torch.training.signals import Stopped, StopSignal
 from bimtdp_torch.training.validation import validation_score
@@ -71,7 +72,7 @@ def test_flip_rates_count_changed_signs():
     names = [n for n, m in network.named_modules() if isinstance(m, BinaryConv2d)]
     other = FlipMonitor(network)
     other.load(monitor.state())
-    assert monitor.rates() == {name: 0.0 for name in names}
+    assert monitor.rates() == dict.fromkeys(names, 0.0)
     layer = network.backbone.conv2
     with torch.no_grad():  # standardised weights: the sign of the difference from the filter's mean
         layer.weight[0] = 2 * layer.weight[0].mean() - layer.weight[0]
@@ -200,3 +201,8 @@ def test_objective_adds_bottleneck_maps_and_features(monkeypatch):
     assert "features" not in taught(student, batch, 1, taught.teach(batch["image"], 1))
 
 
+def test_bf16_where_it_is_faster():
+    assert bf16_pays("vendor_id : GenuineIntel\nflags : avx512f avx512_bf16 amx_bf16 amx_tile")
+    assert not bf16_pays("vendor_id : GenuineIntel\nflags : avx512f avx512_bf16 avx512_fp16")
+    assert bf16_pays("vendor_id : AuthenticAMD\nflags : avx512f avx512_bf16")
+    assert not bf16_pays("vendor_id : AuthenticAMD\nflags : avx2 fma")

@@ -48,8 +48,8 @@ def write(stem: Path, networks: Sequence[str], embeddings: Sequence[Embedding], 
     paths = save_figure(scatter(networks, embeddings, pixels, names, title), stem)
     header = ["photo", "row", "column", "class"] + [f"{network} {axis}" for network in networks for axis in "xy"]
     points = np.concatenate([e.points for e in embeddings], 1)
-    rows = [[photos[p], int(r), int(c), names.get(int(l), str(int(l)))] + [float(v) for v in place]
-            for p, r, c, l, place in zip(*pixels, points)]
+    rows = [[photos[p], int(r), int(c), names.get(int(label), str(int(label)))] + [float(v) for v in place]
+            for p, r, c, label, place in zip(*pixels, points)]
     paths.append(save_csv(stem.parent / f"{stem.name}.csv", header, rows))
     scores = {network: {"features": e.source, **{k: round(v, 4) for k, v in e.scores.items()}}
               for network, e in zip(networks, embeddings)}

@@ -16,6 +16,7 @@ from .. import data
 from ..checkpoints import load_checkpoint
 from ..datasets import class_names, dataset_of, load_frames, read_list, scored
 from ..machine import add_thread_option
+from ..predictor import training_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
 
@@ -35,11 +36,7 @@ class Network:
     @property
     def size(self) -> Tuple[int, int]:
         """(height, width) of its last training phase."""
-        phases = self.config.get("train", {}).get("phases")
-        if not phases:
-            raise InputError(f"{self.name}: its configuration names no size, give --size HEIGHT WIDTH")
-        height, width = phases[-1]["size"]
-        return int(height), int(width)
+        return training_size(self.config, self.name)
 
     @property
     def tasks(self) -> Tuple[str, ...]:

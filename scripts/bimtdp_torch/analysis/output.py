@@ -11,7 +11,7 @@ from typing import Any, List, Mapping, Sequence
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 STYLE = {"svg.hashsalt": "bimtdp", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False,
          "axes.spines.right": False, "axes.titlesize": 10, "figure.titlesize": 12, "legend.frameon": False}

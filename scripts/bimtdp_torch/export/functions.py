@@ -112,7 +112,7 @@ def hardtanh(lowering: Lowering, x: Any, min_val: float = -1.0, max_val: float =
 
 
 @function(torch.clamp, torch.clip, methods=("clamp", "clip"))
-def clamp(lowering: Lowering, x: Any, min: Any = None, max: Any = None) -> Map:  # noqa: A002
+def clamp(lowering: Lowering, x: Any, min: Any = None, max: Any = None) -> Map:
     return activations.lower_clamp(lowering, x, min, max)
 
 

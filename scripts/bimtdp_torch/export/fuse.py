@@ -24,7 +24,7 @@ _MAX_ADDENDS = 16
 class _Fuser:
     def __init__(self, nodes: List[Node], outputs: List[Output]):
         self.nodes = nodes
-        self.readers: Dict[Node, int] = {node: 0 for node in nodes}
+        self.readers: Dict[Node, int] = dict.fromkeys(nodes, 0)
         for node in nodes:
             for source in node.inputs:
                 self.readers[source] += 1

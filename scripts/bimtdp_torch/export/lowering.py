@@ -26,7 +26,7 @@ METHODS: Dict[str, Callable] = {}
 def module(*types: type):
     """Registers a handler(lowering, module, *args) for layers."""
     def register(handler):
-        MODULES.update({t: handler for t in types})
+        MODULES.update(dict.fromkeys(types, handler))
         return handler
     return register
 
@@ -34,8 +34,8 @@ def module(*types: type):
 def function(*targets: Any, methods: Tuple[str, ...] = ()):
     """Registers a handler(lowering, *args, **kwargs) for functions and tensor methods."""
     def register(handler):
-        FUNCTIONS.update({t: handler for t in targets})
-        METHODS.update({name: handler for name in methods})
+        FUNCTIONS.update(dict.fromkeys(targets, handler))
+        METHODS.update(dict.fromkeys(methods, handler))
         return handler
     return register
 

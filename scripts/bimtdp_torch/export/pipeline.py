@@ -176,7 +176,8 @@ class Conversion:
     def compare(self, program: Path, seed: int) -> dict:
         """Builds the graph for one photo and compares it with PyTorch."""
         self.build(self.photo(seed))
-        _say(self.options, f"{len(self.nodes)} nodes; comparing with PyTorch on the {self.size[0]}x{self.size[1]} photo of seed {seed}")
+        _say(self.options, f"{len(self.nodes)} nodes; comparing with PyTorch on the {self.size[0]}x{self.size[1]} photo of "
+                           f"seed {seed}")
         draft = Path(f"{self.output}.{os.getpid()}.draft")
         try:
             self.write(draft, {"unchecked": True})

@@ -5,9 +5,9 @@ A network of the file's configuration is lowered as in a conversion, so that it 
 file came from; the layers get what is in the file, and lowering them again must give the file's tensors to the last bit.
 
 What the file does not hold is as in a fresh network of a fixed seed: the branches that only training needs, the sizes of
-the latent weights behind the signs (small ones among them, which a further training can turn), and the statistics of batch normalisation, which the file has as
-a factor and an addend: ``training.batch_norm.measure_statistics`` gives a network new ones without changing what it
-computes.
+the latent weights behind the signs (small ones among them, which a further training can turn), and the statistics of
+batch normalisation, which the file has as a factor and an addend: ``training.batch_norm.measure_statistics`` gives a
+network new ones without changing what it computes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..attention import BinaryAttention
 from ..config import build_network
 from ..estimators import RSign
 from ..layers import BinaryConv2d, DepthwiseConv2d, PReLU, RPReLU, SqueezeExcite

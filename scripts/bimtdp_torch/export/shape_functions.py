@@ -101,12 +101,12 @@ def pass_on(lowering: Lowering, x: Any, **options: Any) -> Any:
 @function(F.conv2d, torch.conv2d)
 def conv2d(lowering: Lowering, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
            dilation: Any = 1, groups: int = 1) -> Map:
-    return layers.lower_conv2d(lowering, x, constant_tensor(lowering, weight, "weight"), constant_tensor(lowering, bias, "bias"), stride,
-                               padding, dilation, groups)
+    return layers.lower_conv2d(lowering, x, constant_tensor(lowering, weight, "weight"),
+                               constant_tensor(lowering, bias, "bias"), stride, padding, dilation, groups)
 
 
 @function(F.pad)
-def pad(lowering: Lowering, x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:  # noqa: A002
+def pad(lowering: Lowering, x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
     if mode != "constant" or value not in (None, 0):
         raise lowering.refuse(f"padding mode '{mode}' with value {value} (only zeros can be reproduced)")
     return layers.lower_pad(lowering, x, tuple(pad))

@@ -47,7 +47,7 @@ class SaliencyMeter:
     @staticmethod
     def _count(p: np.ndarray, g: np.ndarray, thresholds: np.ndarray):
         levels = np.searchsorted(thresholds, p)  # thresholds that are below p: salient means p > threshold
-        histograms = (np.bincount(l, minlength=len(thresholds) + 1) for l in (levels, levels[g]))
+        histograms = (np.bincount(part, minlength=len(thresholds) + 1) for part in (levels, levels[g]))
         return tuple(h[::-1].cumsum()[::-1][1:] for h in histograms)
 
     def result(self) -> Dict[str, float]:

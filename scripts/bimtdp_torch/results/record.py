@@ -34,7 +34,7 @@ from ..evaluation import score, torch_predictor
 from ..export import Options, Source, convert
 from ..export.pipeline import round_weights_to_half
 from ..export.sources import load_source
-from ..predictor import SIDE_MULTIPLE
+from ..predictor import SIDE_MULTIPLE, training_size
 from ..programs import REPOSITORY, build_program
 
 COUNT_SIZE = (480, 640)  # the size of the published figures
@@ -154,7 +154,7 @@ def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False,
                 limit: Optional[int] = None) -> Dict[str, Any]:
     """The record of a finished run in the folder ``run``; ``compared``: photos for ``compare_engines``."""
     config, network, _ = load_checkpoint(checkpoint)
-    size = tuple(config["train"]["phases"][-1]["size"])
+    size = training_size(config, checkpoint)
     counts = count(network, COUNT_SIZE)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.safetensors"

@@ -19,7 +19,7 @@ train:
     ema                  decay of the averaged weights, e.g. 0.999; they are validated and saved; 0: off
     accumulate           pieces into which each process cuts its part of a batch, one after another; gradients are those
                          of the batch, but statistics of batch normalisation are each piece's own
-    amp                  auto | bf16 | off; auto: bf16 where the device multiplies it natively
+    amp                  auto | bf16 | off; auto: bf16 where the device is faster in it
     sync_batch_norm      several processes: statistics of the whole batch, so that the number of processes does not
                          matter (within rounding; signs of binary networks turn with it); false is faster
     fused                CPU: the compiled kernels of csrc/fused.cpp
@@ -126,7 +126,7 @@ def _check_range(number: float, interval: str, where: str) -> None:
 def fill(section: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> Dict[str, Any]:
     """``defaults`` with the section's values; unknown and missing keys are errors."""
     check_keys(section, defaults, where)
-    result = copy.deepcopy({**{k: v for k, v in defaults.items()}, **section})
+    result = copy.deepcopy({**defaults, **section})
     for key, value in result.items():
         if defaults[key] is REQUIRED and (key not in section or value is None):
             raise ValueError(f"{where}.{key} is missing{_HINTS.get(key, '')}")
