@@ -138,7 +138,7 @@ def test_collect_and_table_commands(data_folder, tmp_path, monkeypatch, capsys):
     network = build_network(config["network"])
     with torch.no_grad():  # wall against floor: the others are not in the data
         network.heads_by_task()["semseg"].last_layer["3"].bias[2:] = -100
-    torch.save({"config": config, "model": network.state_dict(), "step": 8}, run / "final.pt")
+    torch.save({"config": config, "model": network.state_dict(), "step": 8, "precision": "bf16"}, run / "final.pt")
     (run / "losses.csv").write_text("step,total,photos_per_second\n4,2.0,10\n8,1.0,12\n")
     (tmp_path / "rows.yaml").write_text(LAYOUT)
 
@@ -154,6 +154,7 @@ def test_collect_and_table_commands(data_folder, tmp_path, monkeypatch, capsys):
     assert "/somewhere" not in text and made["config"]["init"]["checkpoint"] == "pretrained/final.pt"
     assert (made["seed"], made["steps"], made["photos"], made["tasks"]) == (7, 8, 22, ["semseg"])
     assert made["training"]["minutes"] == pytest.approx(22 / 12 / 60, rel=1e-5) and made["training"]["last_losses"]["total"] == 1.0
+    assert made["training"]["precision"] == "bf16"
     assert made["evaluation"]["frames"] == 2 and made["evaluation"]["size"] == [64, 64]
     assert set(made["metrics"]) == {"miou", "pixel_accuracy"} and made["metrics"]["pixel_accuracy"] > 1
     assert 2 * made["counts"]["parameters"] < made["file"]["bytes"] < 2.2 * made["counts"]["parameters"]  # half precision

@@ -110,12 +110,14 @@ def test_a_network_with_real_weights_is_not_kept_as_the_best(data_folder, tmp_pa
     assert torch.load(tmp_path / "best.pt", weights_only=True)["step"] == 3
 
 
-def test_a_run_goes_on_with_the_rates_of_its_configuration(data_folder, tmp_path):
-    Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path).run(stop_after=2)
+def test_a_run_goes_on_with_the_rates_of_its_configuration(data_folder, tmp_path, capsys):
     config = copy.deepcopy(CONFIG)
-    config["train"].update(lr=1e-5, backbone_lr=1e-5, weight_decay=0.0)
+    config["train"]["amp"] = "off"
+    Trainer(config, data_folder, tmp_path).run(stop_after=2)
+    config["train"].update(lr=1e-5, backbone_lr=1e-5, weight_decay=0.0, amp="bf16")
     trainer = Trainer(config, data_folder, tmp_path)
     trainer.run(stop_after=3)
+    assert "last.pt has precision float32, this run bf16; the result will not be bit-equal" in capsys.readouterr().out
     assert {group["lr"] for group in trainer.optimizer.param_groups} == {1e-5}
     config["train"]["freeze"] = ["backbone"]
     with pytest.raises(ValueError, match="last.pt: is of a run that trained other parts"):

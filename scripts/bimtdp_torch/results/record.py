@@ -25,7 +25,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 import torch
 
-from ..checkpoints import load_checkpoint
+from ..checkpoints import load_checkpoint, read_checkpoint
 from ..config import build_network
 from ..counting import count
 from ..cpp_predictor import cpp_predictor
@@ -164,7 +164,8 @@ def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False,
     frames, metrics = evaluate(network, config, data, size, limit)
     steps, photos = schedule_of(config)
     return {"row": config["name"], "seed": int(config["train"].get("seed", 0)), "steps": steps, "photos": photos,
-            "tasks": list(network.tasks), "config": without_folders(dict(config)), "training": training_of(run, photos),
+            "tasks": list(network.tasks), "config": without_folders(dict(config)),
+            "training": {**training_of(run, photos), "precision": read_checkpoint(checkpoint).get("precision")},
             "evaluation": {"checkpoint": checkpoint.name, "list": "test", "frames": frames, "size": list(size),
                            "engine": "pytorch"},
             "metrics": metrics, "counts": {**counts._asdict(), "size": list(COUNT_SIZE)},

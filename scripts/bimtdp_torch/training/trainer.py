@@ -53,6 +53,7 @@ class Trainer:
         self.parallel = parallel or Parallel()
         self.device, self.seed = self.parallel.device, int(self.train["seed"])
         self.bf16 = use_bf16(self.train["amp"], self.device)
+        self.precision = "bf16" if self.bf16 else "float32"
         self.log = RunLog(self.output)
         seed_everything(self.seed, self.device)
         self.network = build_network(self.config["network"])
@@ -83,7 +84,8 @@ class Trainer:
 
     def save(self, path: Path, state: bool = True) -> None:
         """With ``state`` everything that resuming needs, without it the network as it stands."""
-        checkpoint = {"config": self.config, "model": self.network.state_dict(), "step": self.step}
+        checkpoint = {"config": self.config, "model": self.network.state_dict(), "step": self.step,
+                      "precision": self.precision}
         if state:
             checkpoint.update(
                 optimizer=self.optimizer.state_dict(), best=self.validator.best, window=self.window.state(),
@@ -98,8 +100,9 @@ class Trainer:
         state = read_checkpoint(self.output / "last.pt")
         for name, (old, new) in changed_options(state["config"], self.config).items():
             self._say(f"warning: {name} was {old!r} when last.pt was written and is {new!r} now")
-        if state["processes"] != self.parallel.world:
-            self._say(f"warning: last.pt is of {state['processes']} processes; the result will not be bit-equal")
+        for name, here in (("processes", self.parallel.world), ("precision", self.precision)):
+            if state[name] != here:
+                self._say(f"warning: last.pt has {name} {state[name]}, this run {here}; the result will not be bit-equal")
         load_strictly(self.network, state["model"], self.output / "last.pt")
         try:
             load_moments(self.optimizer, state["optimizer"])
