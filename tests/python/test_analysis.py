@@ -108,7 +108,7 @@ class Known(nn.Module):
 
     def training_outputs(self, x):
         features = nn.functional.avg_pool2d(x, 4)
-        distilled = dict.fromkeys(self.tasks, features * 1.0)
+        distilled = {task: features * 1.0 for task in self.tasks}  # noqa: C420  (a tensor of its own for each)
         depth = distilled["depth"]
         return {"maps": {"semseg": distilled["semseg"] * 1.0, "depth": 2 * depth[:, :1] - depth[:, 1:2]},
                 "backbone": [features], "features": [distilled], "distilled": [distilled], "hidden": {}}

@@ -14,7 +14,7 @@ from analysis_tools import PHOTOS, checkpoints, has_colour, pixels_of, run, svg_
 from PIL import Image
 
 from bimtdp_torch.analysis.activations import pooled_activations, to_input
-from bimtdp_torch.analysis.inputs import Network, load_network, split_name
+from bimtdp_torch.analysis.inputs import InputError, Network, load_network, split_name
 from bimtdp_torch.config import build_network
 
 
@@ -146,5 +146,5 @@ def test_errors_say_what_and_where(checkpoints, data_folder, tmp_path, capsys):
     assert split_name("a=b/c.pt") == ("a", Path("b/c.pt"))
     (empty / "lr=1.pt").write_bytes(b"")
     assert split_name(str(empty / "lr=1.pt")) == (None, empty / "lr=1.pt")
-    with pytest.raises(ValueError, match="n: names no size"):
-        assert Network("n", {"network": {}}, None).size
+    with pytest.raises(InputError, match="n: names no size"):
+        Network("n", {"network": {}}, None).size  # noqa: B018

@@ -36,7 +36,10 @@ class Network:
     @property
     def size(self) -> Tuple[int, int]:
         """(height, width) of its last training phase."""
-        return training_size(self.config, self.name)
+        try:
+            return training_size(self.config, self.name)
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     @property
     def tasks(self) -> Tuple[str, ...]:

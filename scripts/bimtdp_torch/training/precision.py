@@ -21,7 +21,8 @@ def _cpu_bf16_pays() -> bool:
         cpuinfo = Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
-    return "AVX512" in torch.backends.cpu.get_cpu_capability() and bf16_pays(cpuinfo)
+    capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")()
+    return "AVX512" in capability and bf16_pays(cpuinfo)
 
 
 def use_bf16(amp: str, device: torch.device) -> bool:
