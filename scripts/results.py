@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.datasets import data_family, dataset_of
 from bimtdp_torch.evaluation import format_metrics
-from bimtdp_torch.machine import add_thread_option, use_threads
+from bimtdp_torch.machine import add_machine_options, use_machine
 from bimtdp_torch.results import plan, record, table
 
 SCRIPTS = Path(__file__).resolve().parent
@@ -31,10 +31,10 @@ RESULTS, CONFIGS = SCRIPTS / "results", SCRIPTS / "configs"
 
 def collect(arguments: argparse.Namespace) -> None:
     """Writes one record."""
-    use_threads(arguments)
+    device = use_machine(arguments)
     checkpoint = arguments.checkpoint or arguments.run / "final.pt"
     made = record.make_record(arguments.run, checkpoint, arguments.data, timed=arguments.time,
-                              compared=arguments.compare, limit=arguments.limit)
+                              compared=arguments.compare, limit=arguments.limit, device=device)
     folder = arguments.results or RESULTS / data_family(dataset_of(made["config"]))
     name = arguments.name or arguments.run.resolve().name
     if not name.startswith(made["row"]):
@@ -96,7 +96,7 @@ def parse_arguments() -> argparse.Namespace:
     one.add_argument("--compare", type=int, default=0, metavar="N",
                      help="also score PyTorch and the C++ library side by side on the first N test photos")
     one.add_argument("--limit", type=int, help="score only the first test photos (to try it out)")
-    add_thread_option(one)
+    add_machine_options(one)
     one.set_defaults(work=collect)
     timed = commands.add_parser("time", help="time the networks of records")
     timed.add_argument("names", nargs="*", metavar="NAME", help="of records (default: all)")

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .data import IGNORE_LABEL
+from .data import IGNORE_LABEL, unit_vectors
 
 # MTI-Net's weights for NYUD (semseg, depth, normals, edge) and PASCAL (all but depth); they agree where both have one.
 TASK_WEIGHTS = {"semseg": 1.0, "human_parts": 2.0, "sal": 5.0, "normals": 10.0, "edge": 50.0, "depth": 1.0}
@@ -89,7 +89,7 @@ def depth_loss(prediction: Tensor, depth: Tensor, valid: Tensor) -> Tensor:
 
 def normals_loss(prediction: Tensor, normal: Tensor, valid: Tensor) -> Tensor:
     """Mean absolute difference of unit vectors (B, 3, H, W), over the elements of ``valid`` pixels."""
-    difference = (F.normalize(prediction, dim=1) - normal).abs() * valid_pixels("normals", normal)
+    difference = (unit_vectors(prediction, 1) - normal).abs() * valid_pixels("normals", normal)
     return difference.sum() / (3 * valid)
 
 
@@ -178,7 +178,7 @@ def _map_distance(task: str, student: Tensor, teacher: Tensor, temperature: floa
     if task == "depth":
         return (student - teacher).abs().mean()
     if task == "normals":
-        return (F.normalize(student, dim=1) - F.normalize(teacher, dim=1)).abs().mean()
+        return (unit_vectors(student, 1) - unit_vectors(teacher, 1)).abs().mean()
     return 0.2 * F.binary_cross_entropy_with_logits(student, teacher.sigmoid())  # edge and sal
 
 

@@ -57,4 +57,5 @@ def use_machine(arguments: argparse.Namespace) -> torch.device:
     device = _device(arguments.device)
     if device.type == "cpu":
         keep_memory()
+    torch.backends.cudnn.allow_tf32 = False  # float32 is what it says; for less there is bf16
     return device

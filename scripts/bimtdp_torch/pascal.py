@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from .data import IMAGE_MEAN, batch_indices, generator, jitter_colour, normalise
+from .data import IMAGE_MEAN, batch_indices, generator, jitter_colour, normalise, unit_vectors
 from .metrics.matching import thin
 
 UNKNOWN = 255
@@ -217,7 +217,7 @@ def make_sample(frame: Dict[str, np.ndarray], motion: Motion, size: Tuple[int, i
         result["human_parts"].fill_(UNKNOWN)
     if "normals" in frame:
         known = inside & (sample(np.abs(frame["normals"]).sum(-1), "nearest")[0] > 0)
-        result["normals"] = F.normalize(turn_normals(sample(frame["normals"], "bilinear"), motion), dim=0) * known
+        result["normals"] = unit_vectors(turn_normals(sample(frame["normals"], "bilinear"), motion), 0) * known
     return result
 
 
