@@ -54,9 +54,9 @@ class _InputMoments:
         self.handle = layer.register_forward_pre_hook(self._add)
 
     def _add(self, layer: nn.Module, inputs: Tuple[Tensor, ...]) -> None:
-        values = inputs[0].double().cpu()
+        values = inputs[0].double()
         self.count += values.numel() // values.shape[1]
-        self.sums += torch.stack((values.sum((0, 2, 3)), values.square().sum((0, 2, 3))))
+        self.sums += torch.stack((values.sum((0, 2, 3)), values.square().sum((0, 2, 3)))).cpu()
 
     def finish(self) -> Tuple[Tensor, Tensor]:
         """(mean, variance)."""
