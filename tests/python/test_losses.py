@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bimtdp_torch.data import IGNORE_LABEL
+from bimtdp_torch.data import IGNORE_LABEL, unit_vectors
 from bimtdp_torch.losses import (TASK_WEIGHTS, ValidCounts, distillation_loss, shrink_target, supervised_loss,
                                  task_losses)
 
@@ -35,6 +35,15 @@ def test_normals_compare_unit_vectors_on_elements_of_known_pixels():
     prediction = torch.tensor([0.0, 0.0, 4.0, 3.0, 0.0, 4.0]).view(2, 3).t().reshape(1, 3, 1, 2)
     target = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 0.0]).view(2, 3).t().reshape(1, 3, 1, 2)
     assert one_task("normals", prediction, target) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("shape,dim", [((3, 5, 7), 0), ((2, 3, 5, 7), 1)])
+def test_unit_vectors(shape, dim):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * torch.logspace(-6, 6, 7)
+    assert torch.allclose(unit_vectors(x, dim), F.normalize(x, dim=dim), atol=1e-6, rtol=0)
+    zero = torch.zeros(shape, requires_grad=True)
+    unit_vectors(zero, dim).sum().backward()
+    assert not unit_vectors(zero, dim).any() and torch.isfinite(zero.grad).all()
 
 
 def test_edges_and_saliency_are_class_balanced():
