@@ -57,5 +57,6 @@ def use_machine(arguments: argparse.Namespace) -> torch.device:
     device = _device(arguments.device)
     if device.type == "cpu":
         keep_memory()
-    torch.backends.cudnn.allow_tf32 = False  # float32 is what it says; for less there is bf16
+    else:
+        torch.backends.cudnn.allow_tf32 = False  # float32 is what it says; for less there is bf16
     return device

@@ -131,13 +131,12 @@ def versions() -> Dict[str, str]:
 
 
 def evaluate(network: torch.nn.Module, config: Mapping[str, Any], data: Path, size: Tuple[int, int],
-             limit: Optional[int] = None, device: torch.device = torch.device("cpu")) -> Tuple[int, Dict[str, float]]:
-    """(frames, metrics) on the test list, in PyTorch; moves the network to ``device``."""
+             limit: Optional[int] = None) -> Tuple[int, Dict[str, float]]:
+    """(frames, metrics) on the test list, in PyTorch on the network's device."""
     dataset = dataset_of(config)
     ids = read_list(dataset, data, "test")[:limit]
     frames = load_frames(dataset, data, ids, list(network.tasks))
-    network.to(device=device, memory_format=torch.channels_last)
-    return len(ids), score(frames, torch_predictor(network), size, progress=True)
+    return len(ids), score(frames, torch_predictor(network.to(memory_format=torch.channels_last)), size, progress=True)
 
 
 def compare_engines(network: torch.nn.Module, model: Path, config: Mapping[str, Any], data: Path, size: Tuple[int, int],
@@ -153,7 +152,8 @@ def compare_engines(network: torch.nn.Module, model: Path, config: Mapping[str, 
 
 def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False, compared: int = 0,
                 limit: Optional[int] = None, device: torch.device = torch.device("cpu")) -> Dict[str, Any]:
-    """The record of a finished run in the folder ``run``; ``compared``: photos for ``compare_engines`` (on the CPU)."""
+    """The record of a finished run in the folder ``run``; ``compared``: photos for ``compare_engines`` (on the CPU),
+    ``device``: where the test photos are scored."""
     config, network, _ = load_checkpoint(checkpoint)
     size = training_size(config, checkpoint)
     counts = count(network, COUNT_SIZE)
@@ -162,7 +162,7 @@ def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False,
         stored = model_file(checkpoint, model)
         time = time_model(model) if timed else None
         engines = compare_engines(network, model, config, data, size, compared) if compared else None
-    frames, metrics = evaluate(network, config, data, size, limit, device)
+    frames, metrics = evaluate(network.to(device), config, data, size, limit)
     steps, photos = schedule_of(config)
     return {"row": config["name"], "seed": int(config["train"].get("seed", 0)), "steps": steps, "photos": photos,
             "tasks": list(network.tasks), "config": without_folders(dict(config)),
