@@ -22,7 +22,7 @@ from bimtdp_torch.datasets import dataset_of, load_frames, read_list
 from bimtdp_torch.evaluation import format_metrics, score, torch_predictor
 from bimtdp_torch.machine import add_machine_options, use_machine
 from bimtdp_torch.predictor import check_size, training_size
-from bimtdp_torch.training import freeze, use_bf16
+from bimtdp_torch.training import freeze
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,11 +51,10 @@ def run(arguments: argparse.Namespace) -> None:
     if not parts[1]:
         raise ValueError("the checkpoint was trained without validation frames (train.validation_every: 0)")
     training, validation = (load_frames(dataset, arguments.data, ids, tasks) for ids in parts)
-    bf16 = use_bf16("auto", device)
     found = calibrate(network, training, validation, size, tau=arguments.tau, statistics_frames=arguments.statistics,
-                      bf16=bf16, frozen=freeze(network, train.get("freeze", [])))
+                      frozen=freeze(network, train.get("freeze", [])))
     print({key: round(value, 4) for key, value in found.items()})
-    print("validation:", format_metrics(score(validation, torch_predictor(network, bf16=bf16), size)))
+    print("validation:", format_metrics(score(validation, torch_predictor(network), size)))
     save_checkpoint({"config": {**config, "calibration": found}, "model": network.state_dict(), "step": step},
                     arguments.output)
 

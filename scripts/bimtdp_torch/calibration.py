@@ -32,10 +32,10 @@ def whole_frames(frames: AnyFrames, size: Tuple[int, int], count: int, device: t
         yield normalise(x).to(device, memory_format=torch.channels_last)
 
 
-def fit_depth(network: nn.Module, frames: AnyFrames, size: Tuple[int, int], bf16: bool) -> Tuple[float, float]:
+def fit_depth(network: nn.Module, frames: AnyFrames, size: Tuple[int, int]) -> Tuple[float, float]:
     """(a, b) that minimise the squared error of a * prediction + b on the scored part of ``frames``."""
     predicted, truth = [], []
-    predictor = torch_predictor(network, bf16=bf16)
+    predictor = torch_predictor(network)
     for index in range(len(frames.ids)):
         item = scored(frames, index)
         (maps,) = predictor(resize_photos(item.photo.unsqueeze(0), size))
@@ -65,18 +65,17 @@ def last_convolution(network: nn.Module, task: str) -> nn.Conv2d:
 
 @torch.no_grad()
 def calibrate(network: nn.Module, training: AnyFrames, validation: AnyFrames, size: Tuple[int, int], *,
-              tau: float = 0.15, statistics_frames: int = 256, bf16: bool = False, frozen=()) -> Dict[str, float]:
+              tau: float = 0.15, statistics_frames: int = 256, frozen=()) -> Dict[str, float]:
     """Applies what the network's tasks allow of the three corrections, in place; returns what was found.
 
-    ``validation`` fits the depth.
+    ``validation`` fits the depth. All of it in float32, as the C++ library computes, also where the training was in bf16.
     """
     device, found = next(network.parameters()).device, {}
     if statistics_frames > 0:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            recalibrate(network, whole_frames(training, size, statistics_frames, device), frozen)
+        recalibrate(network, whole_frames(training, size, statistics_frames, device), frozen)
     network.eval()
     if "depth" in network.tasks:
-        a, b = fit_depth(network, validation, size, bf16)
+        a, b = fit_depth(network, validation, size)
         last = last_convolution(network, "depth")
         last.weight.mul_(a)
         last.bias.mul_(a).add_(b)
