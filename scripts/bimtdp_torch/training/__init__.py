@@ -2,9 +2,8 @@
 """Training: settings, schedule, objective, loop, logs, checkpoints; see each module."""
 
 from .batch_norm import freeze, recalibrate
-from .precision import use_bf16
 from .schedule import learning_rate_factor
 from .signals import Stopped
 from .trainer import Trainer
 
-__all__ = ["Stopped", "Trainer", "freeze", "learning_rate_factor", "recalibrate", "use_bf16"]
+__all__ = ["Stopped", "Trainer", "freeze", "learning_rate_factor", "recalibrate"]
