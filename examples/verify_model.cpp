@@ -139,7 +139,7 @@ int verify_against(const Model& model, const std::string& path, const std::strin
   std::size_t flips = 0, free_flips = 0, failures = 0, excess = 0;
   for (NodeId id = 0; id < graph.nodes().size(); ++id) {
     const NodeReport report = check_node(recording, runner, id, free);
-    const std::string name = describe(id, graph.nodes()[id]);
+    const std::string name = label(id, graph.nodes()[id]);
     const bool tiers_agree = digest(free.value(id).bytes()) == digest(reference.value(id).bytes());
     if (!report.alone.agrees() || !tiers_agree) {
       ++failures;

@@ -6,7 +6,7 @@
 #include <bimtdp/image/preprocess.hpp>
 #include <bimtdp/image/resize.hpp>
 #include <bimtdp/io/digest.hpp>
-#include <bimtdp/io/self_test.hpp>
+#include <bimtdp/io/replay.hpp>
 
 #include "catch.hpp"
 #include "graphs.hpp"

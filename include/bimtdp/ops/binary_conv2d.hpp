@@ -7,7 +7,7 @@
 #include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/binary_sums.hpp>
 #include <bimtdp/ops/epilogue.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 #include <bimtdp/ops/thresholds.hpp>
 
 namespace bimtdp::ops {
@@ -33,10 +33,8 @@ class BinaryConv2d {
       : output_(output),
         sums_(kernels, p.window, p.groups, p.in_channels, p.out_channels, p.weights, where),
         epilogue_(p.epilogue, p.out_channels, where, sums_.unit()) {
-    const std::uint64_t pairs = (Checked(sums_.group_channels()) * p.window.taps()).value();
-    check(pairs <= (std::uint64_t{1} << 24), where, "pairs of a dot product (got ", pairs, ", expected at most 2^24)");
     check_tails(p);
-    if (output == BinaryOutput::bits) set_thresholds(kernels, static_cast<std::int32_t>(pairs));
+    if (output == BinaryOutput::bits) set_thresholds(kernels, sums_.pairs());
     if (output == BinaryOutput::integer) {
       const EpilogueParameters& e = p.epilogue;
       check(e.alpha.empty() && e.scale.empty() && e.bias.empty() && !epilogue_.has_activation(), where,
@@ -45,40 +43,38 @@ class BinaryConv2d {
   }
 
   [[nodiscard]] Shape output_shape(const Shape& input) const { return sums_.runs(input).output(sums_.out_channels()); }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
-    return need(sums_.runs(input)).total(threads);
-  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const { return need(sums_.runs(input)); }
 
-  /// Each overload belongs to one BinaryOutput. execution.kernels must be the table of the constructor.
-  void run(const Input& in, const TensorView<std::int32_t>& out, const Execution& execution) const {
+  /// Each overload belongs to one BinaryOutput. workspace.kernels must be the table of the constructor.
+  void run(const Input& in, const TensorView<std::int32_t>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    run_part(in, 0, out, execution);
+    run_part(in, 0, out, workspace);
   }
   /// `residual` is added before the activation; it has the shape of `out` and may be `out`; null data where there is none.
-  void run(const Input& in, const TensorView<float>& out, const Execution& execution,
+  void run(const Input& in, const TensorView<float>& out, const Workspace& workspace,
            const TensorView<const float>& residual = {}) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    run_part(in, 0, out, execution, residual);
+    run_part(in, 0, out, workspace, residual);
   }
-  void run(const Input& in, const BitView<std::uint32_t>& out, const Execution& execution) const {
+  void run(const Input& in, const BitView<std::uint32_t>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    run_part(in, 0, out, execution);
+    run_part(in, 0, out, workspace);
   }
 
   /// Output rows first_row, first_row + 1, ... out.shape.height of them: `out` and `residual` hold these rows alone, `in` is the
   /// whole map.
-  void run_rows(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Execution& execution) const {
+  void run_rows(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Workspace& workspace) const {
     check_rows(out.shape, first_row, output_shape(in.shape), where);
-    run_part(in, first_row, out, execution);
+    run_part(in, first_row, out, workspace);
   }
-  void run_rows(const Input& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
+  void run_rows(const Input& in, std::size_t first_row, const TensorView<float>& out, const Workspace& workspace,
                 const TensorView<const float>& residual = {}) const {
     check_rows(out.shape, first_row, output_shape(in.shape), where);
-    run_part(in, first_row, out, execution, residual);
+    run_part(in, first_row, out, workspace, residual);
   }
-  void run_rows(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Execution& execution) const {
+  void run_rows(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Workspace& workspace) const {
     check_rows(out.shape, first_row, output_shape(in.shape), where);
-    run_part(in, first_row, out, execution);
+    run_part(in, first_row, out, workspace);
   }
 
   // -- rows, for ops that are made of several convolutions ----------------------------------------------------------------
@@ -124,41 +120,39 @@ class BinaryConv2d {
     for (const std::int32_t odd : {0, 1})
       thresholds_[static_cast<std::size_t>(odd)] = count_thresholds(dots, pairs - odd, sums_.unit());
   }
-  [[nodiscard]] ScratchNeed need(const WindowRuns& runs) const { return {0, sums_.row_bytes(runs) + sums_.sum_bytes(runs)}; }
+  [[nodiscard]] std::size_t need(const WindowRuns& runs) const { return sums_.row_bytes(runs) + sums_.sum_bytes(runs); }
 
-  void run_part(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Execution& execution) const {
-    for_rows(BinaryOutput::integer, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
+  void run_part(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Workspace& workspace) const {
+    for_rows(BinaryOutput::integer, in, out.shape.height, workspace, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
       sums_.row(rows, first_row + y, scratch, nullptr,
                 [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
                   sums_.table().dot_integer(sums, stride, valid, pixels, sums_.out_channels(), out.pixel(y, x));
                 });
     });
   }
-  void run_part(const Input& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
+  void run_part(const Input& in, std::size_t first_row, const TensorView<float>& out, const Workspace& workspace,
                 const TensorView<const float>& residual) const {
     if (residual.data) check_equal(residual.shape, out.shape, where, "residual shape");
-    for_rows(BinaryOutput::floats, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
+    for_rows(BinaryOutput::floats, in, out.shape.height, workspace, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
       float_row(rows, first_row + y, scratch, residual.data ? residual.pixel(y, 0) : nullptr, out.pixel(y, 0));
     });
   }
-  void run_part(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Execution& execution) const {
-    for_rows(BinaryOutput::bits, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
+  void run_part(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Workspace& workspace) const {
+    for_rows(BinaryOutput::bits, in, out.shape.height, workspace, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
       bit_row(rows, first_row + y, scratch, out.pixel(y, 0));
     });
   }
 
   template <class Row>
-  void for_rows(BinaryOutput output, const Input& in, std::size_t rows, const Execution& execution, Row&& row) const {
+  void for_rows(BinaryOutput output, const Input& in, std::size_t rows, const Workspace& workspace, Row&& row) const {
     check(output == output_, where, "output type is not that of the constructor");
     const WindowRuns runs = sums_.runs(in.shape);
-    const ScratchNeed need = this->need(runs);
-    check_execution(execution, need, where);
-    check(execution.kernels == &sums_.table(), where, "weights were packed for other kernels");
+    check_workspace(workspace, need(runs), where);
+    check(workspace.kernels == &sums_.table(), where, "weights were packed for other kernels");
     debug_check_tail(in, where);
-    for_each_part(execution, rows, need, [&](std::size_t begin, std::size_t end, Scratch scratch) {
-      PackedRows packed = sums_.rows(in.data, runs, scratch);
-      for (std::size_t y = begin; y < end; ++y) row(packed, y, scratch);
-    });
+    Scratch scratch(workspace.scratch);
+    PackedRows packed = sums_.rows(in.data, runs, scratch);
+    for (std::size_t y = 0; y < rows; ++y) row(packed, y, scratch);
   }
 
   BinaryOutput output_;
@@ -171,10 +165,10 @@ namespace detail {
 
 template <class Out>
 [[nodiscard]] Out run_binary_conv2d(const BitView<const std::uint32_t>& in, const BinaryConv2dParameters& parameters,
-                                    BinaryOutput output, const kernels::KernelTable& kernels, std::size_t threads) {
+                                    BinaryOutput output, const kernels::KernelTable& kernels) {
   const BinaryConv2d conv(kernels, parameters, output);
   Out out(conv.output_shape(in.shape));
-  conv.run(in, out.view(), OwnExecution(kernels, conv.scratch_bytes(in.shape, threads), threads));
+  conv.run(in, out.view(), OwnWorkspace(kernels, conv.scratch_bytes(in.shape)));
   return out;
 }
 
@@ -183,19 +177,17 @@ template <class Out>
 /// One call each: prepares the weights, allocates and runs.
 [[nodiscard]] inline Tensor<std::int32_t> binary_conv2d_integer(const BitView<const std::uint32_t>& in,
                                                                 const BinaryConv2dParameters& parameters,
-                                                                const kernels::KernelTable& kernels = kernels::active(),
-                                                                std::size_t threads = 1) {
-  return detail::run_binary_conv2d<Tensor<std::int32_t>>(in, parameters, BinaryOutput::integer, kernels, threads);
+                                                                const kernels::KernelTable& kernels = kernels::active()) {
+  return detail::run_binary_conv2d<Tensor<std::int32_t>>(in, parameters, BinaryOutput::integer, kernels);
 }
 [[nodiscard]] inline Tensor<float> binary_conv2d(const BitView<const std::uint32_t>& in, const BinaryConv2dParameters& parameters,
-                                                 const kernels::KernelTable& kernels = kernels::active(), std::size_t threads = 1) {
-  return detail::run_binary_conv2d<Tensor<float>>(in, parameters, BinaryOutput::floats, kernels, threads);
+                                                 const kernels::KernelTable& kernels = kernels::active()) {
+  return detail::run_binary_conv2d<Tensor<float>>(in, parameters, BinaryOutput::floats, kernels);
 }
 [[nodiscard]] inline BitTensor<std::uint32_t> binary_conv2d_bits(const BitView<const std::uint32_t>& in,
                                                                  const BinaryConv2dParameters& parameters,
-                                                                 const kernels::KernelTable& kernels = kernels::active(),
-                                                                 std::size_t threads = 1) {
-  return detail::run_binary_conv2d<BitTensor<std::uint32_t>>(in, parameters, BinaryOutput::bits, kernels, threads);
+                                                                 const kernels::KernelTable& kernels = kernels::active()) {
+  return detail::run_binary_conv2d<BitTensor<std::uint32_t>>(in, parameters, BinaryOutput::bits, kernels);
 }
 
 }  // namespace bimtdp::ops

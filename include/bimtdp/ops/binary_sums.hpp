@@ -15,7 +15,7 @@ namespace bimtdp::ops {
 
 class BinarySums {
  public:
-  static constexpr std::size_t max_depthwise_taps = std::size_t{1} << 16;
+  static constexpr std::size_t max_taps = std::size_t{1} << 16;
 
   /// `weights`: [out][kh][kw][ceil(in/groups/64)], tail bits 0. Throws Error for a geometry that does not fit together.
   BinarySums(const kernels::KernelTable& table, const Window& window, std::size_t groups, std::size_t in_channels,
@@ -27,7 +27,7 @@ class BinarySums {
         out_(out_channels),
         where_(where),
         packing_(table, window, groups_, in_ / groups_) {
-    depthwise_ = groups > 1 && groups == in_ && groups == out_ && window.taps() <= max_depthwise_taps;
+    depthwise_ = groups > 1 && groups == in_ && groups == out_;
     if (depthwise_) {
       pack_depthwise(weights);
       longest_run_ = find_longest_run();
@@ -38,6 +38,12 @@ class BinarySums {
     longest_run_ = find_longest_run();
     pack(weights);
     if (window.padding.left > 0 || window.padding.right > 0) count_bits(weights);
+  }
+
+  /// Throws Error unless these are parameters of a binary convolution.
+  static void check_geometry(const Window& window, std::size_t groups, std::size_t in, std::size_t out, std::string_view where) {
+    check_convolution(window, groups, in, out, where);
+    check(window.taps() <= max_taps, where, "kernel (got ", window.taps(), " taps, expected at most ", max_taps, ")");
   }
 
   [[nodiscard]] std::size_t group_channels() const noexcept { return in_ / groups_; }
@@ -101,9 +107,7 @@ class BinarySums {
 
   static std::size_t checked_groups(const Window& window, std::size_t groups, std::size_t in, std::size_t out, std::size_t weights,
                                     std::string_view where) {
-    check_convolution(window, groups, in, out, where);
-    for (const std::size_t axis : {std::size_t{0}, std::size_t{1}})
-      check(window.stride[axis] > 0 && window.dilation[axis] > 0, where, "stride and dilation must be positive");
+    check_geometry(window, groups, in, out, where);
     const std::size_t words = words_for<std::uint64_t>(in / groups);
     check_equal(weights, (Checked(out) * window.taps() * words).size(), where, "weight words");
     return groups;

@@ -6,7 +6,7 @@
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/epilogue.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 #include <bimtdp/ops/window_runs.hpp>
 
 namespace bimtdp::ops {
@@ -43,25 +43,23 @@ class Conv2d {
   }
 
   [[nodiscard]] Shape output_shape(const Shape& input) const { return runs(input).output(out_); }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
-    return need(runs(input)).total(threads);
-  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const { return need(runs(input)); }
 
-  /// execution.kernels must be the table of the constructor. `residual` is added before the activation; it has the shape of
+  /// workspace.kernels must be the table of the constructor. `residual` is added before the activation; it has the shape of
   /// `out`, or null data where there is none.
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution,
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace,
            const TensorView<const float>& residual = {}) const {
     const WindowRuns window_runs = runs(in.shape);
     check_equal(out.shape, window_runs.output(out_), where_, "output shape");
-    run_part(in, window_runs, 0, out, execution, residual);
+    run_part(in, window_runs, 0, out, workspace, residual);
   }
 
   /// Output rows first_row, first_row + 1, ...: `out` and `residual` hold these rows alone, `in` is the whole map.
-  void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
+  void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out, const Workspace& workspace,
                 const TensorView<const float>& residual = {}) const {
     const WindowRuns window_runs = runs(in.shape);
     check_rows(out.shape, first_row, window_runs.output(out_), where_);
-    run_part(in, window_runs, first_row, out, execution, residual);
+    run_part(in, window_runs, first_row, out, workspace, residual);
   }
 
  private:
@@ -87,20 +85,18 @@ class Conv2d {
     check(input.elements() > 0, where_, "empty input ", input);
     return WindowRuns(input, window_, where_);
   }
-  [[nodiscard]] static ScratchNeed need(const WindowRuns& runs) { return {0, scratch_size<kernels::Tap<float>>(runs.max_taps())}; }
+  [[nodiscard]] static std::size_t need(const WindowRuns& runs) { return scratch_size<kernels::Tap<float>>(runs.max_taps()); }
 
   void run_part(const TensorView<const float>& in, const WindowRuns& runs, std::size_t first_row, const TensorView<float>& out,
-                const Execution& execution, const TensorView<const float>& residual) const {
+                const Workspace& workspace, const TensorView<const float>& residual) const {
     if (residual.data) check_equal(residual.shape, out.shape, where_, "residual shape");
-    check_execution(execution, need(runs), where_);
-    check(execution.kernels == table_, where_, "weights were packed for other kernels");
+    check_workspace(workspace, need(runs), where_);
+    check(workspace.kernels == table_, where_, "weights were packed for other kernels");
     const std::size_t most_rows = std::max<std::size_t>(cached / (runs.rows().stride * in.shape.width * in_), 1);
-    for_each_part(execution, out.shape.height, need(runs), [&](std::size_t begin, std::size_t end, Scratch scratch) {
-      auto* taps = scratch.take<kernels::Tap<float>>(runs.max_taps());
-      runs.for_each_rectangle(first_row + begin, first_row + end, most_rows, [&](const Rectangle& r) {
-        const std::size_t at = ((r.y - first_row) * out.shape.width + r.x) * out_;
-        rectangle(conv(in, runs, r, taps), taps, residual.data ? residual.data + at : nullptr, out.data + at);
-      });
+    auto* taps = Scratch(workspace.scratch).take<kernels::Tap<float>>(runs.max_taps());
+    runs.for_each_rectangle(first_row, first_row + out.shape.height, most_rows, [&](const Rectangle& r) {
+      const std::size_t at = ((r.y - first_row) * out.shape.width + r.x) * out_;
+      rectangle(conv(in, runs, r, taps), taps, residual.data ? residual.data + at : nullptr, out.data + at);
     });
   }
 
@@ -151,10 +147,10 @@ class Conv2d {
 
 /// One call: prepares the weights, allocates and runs.
 [[nodiscard]] inline Tensor<float> conv2d(const TensorView<const float>& in, const Conv2dParameters& parameters,
-                                          const kernels::KernelTable& kernels = kernels::active(), std::size_t threads = 1) {
+                                          const kernels::KernelTable& kernels = kernels::active()) {
   const Conv2d conv(kernels, parameters);
   Tensor<float> out(conv.output_shape(in.shape));
-  conv.run(in, out, OwnExecution(kernels, conv.scratch_bytes(in.shape, threads), threads));
+  conv.run(in, out, OwnWorkspace(kernels, conv.scratch_bytes(in.shape)));
   return out;
 }
 

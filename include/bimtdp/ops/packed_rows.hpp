@@ -2,7 +2,7 @@
 // PackedRows: the packed input rows of one map that the output rows at work need, on one thread; never the whole map.
 #pragma once
 
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 #include <bimtdp/ops/row_packing.hpp>
 
 #include <limits>

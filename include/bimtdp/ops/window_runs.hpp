@@ -3,6 +3,7 @@
 // rectangle the same of several rows; padding is exact because the taps outside are left out.
 #pragma once
 
+#include <bimtdp/core/checked.hpp>
 #include <bimtdp/core/shape.hpp>
 #include <bimtdp/kernels/table.hpp>
 
@@ -33,14 +34,18 @@ struct WindowAxis {
       }
     return end;
   }
-  /// Whether every output has a tap inside.
-  [[nodiscard]] bool always_inside() const noexcept {
-    for (std::size_t o = 0; o < output; o = run_end(o)) {
-      bool found = false;
-      for (std::size_t k = 0; k < kernel && !found; ++k) found = inside(o, k);
-      if (!found) return false;
+  /// The first output with no tap inside, or `output`.
+  [[nodiscard]] std::size_t first_outside() const noexcept {
+    if (dilation <= input) {  // neighbouring taps cannot step over the input: the first and the last output decide
+      if (dilation * (kernel - 1) < before) return 0;
+      return (output - 1) * stride < before + input ? output : output - 1;
     }
-    return true;
+    for (std::size_t o = 0; o < output; ++o) {
+      const std::size_t start = o * stride;  // in padded coordinates: the input lies at before .. before + input - 1
+      const std::size_t k = start >= before ? 0 : (before - start + dilation - 1) / dilation;
+      if (k >= kernel || start + k * dilation >= before + input) return o;
+    }
+    return output;
   }
 };
 
@@ -49,16 +54,39 @@ struct Rectangle {
   std::size_t y = 0, x = 0, rows = 0, columns = 0;
 };
 
-/// Throws Error unless these are parameters of a convolution.
-inline void check_convolution(const Window& window, std::size_t groups, std::size_t in_channels, std::size_t out_channels,
-                              std::string_view where) {
-  check(groups > 0 && in_channels > 0 && out_channels > 0, where, "groups and channels must be positive");
-  check(in_channels <= max_extent && out_channels <= max_extent, where, "channels (got ", in_channels, " and ", out_channels,
-        ", expected at most ", max_extent, ")");
-  check(in_channels % groups == 0 && out_channels % groups == 0, where, "channels ", in_channels, " and ", out_channels,
-        " are not multiples of ", groups, " groups");
-  check(window.kernel[0] > 0 && window.kernel[1] > 0 && window.kernel[0] <= max_extent && window.kernel[1] <= max_extent, where,
-        "kernel (got ", window.kernel[0], "x", window.kernel[1], ", expected 1 to ", max_extent, ")");
+/// Throws Error unless `least` <= value <= max_extent.
+inline void check_extent(std::string_view name, std::size_t value, std::string_view where, std::size_t least = 1) {
+  check(value >= least && value <= max_extent, where, name, " (got ", value, ", expected ", least, " to ", max_extent, ")");
+}
+
+/// Throws Error unless kernel, stride, dilation and padding are within their bounds. Whether the window fits an input is
+/// window_shape's to say.
+inline void check_window(const Window& w, std::string_view where) {
+  for (const std::size_t axis : {0U, 1U}) {
+    check_extent("kernel", w.kernel[axis], where);
+    check_extent("stride", w.stride[axis], where);
+    check_extent("dilation", w.dilation[axis], where);
+  }
+  for (const std::size_t side : {w.padding.top, w.padding.bottom, w.padding.left, w.padding.right})
+    check_extent("padding", side, where, 0);
+}
+
+/// The longest dot product: sums of +-1 stay exact in float32 up to 2^24.
+inline constexpr std::size_t max_dot_length = std::size_t{1} << 24;
+
+/// Throws Error unless these are parameters of a convolution. Returns the products a sum: taps times channels of a group.
+inline std::size_t check_convolution(const Window& window, std::size_t groups, std::size_t in_channels, std::size_t out_channels,
+                                     std::string_view where) {
+  check_window(window, where);
+  check_extent("input channels", in_channels, where);
+  check_extent("output channels", out_channels, where);
+  check_extent("groups", groups, where);
+  check(in_channels % groups == 0 && out_channels % groups == 0, where, "groups (got ", groups, ", expected a divisor of ",
+        in_channels, " inputs and ", out_channels, " outputs)");
+  const Checked length = Checked(window.kernel[0]) * window.kernel[1] * (in_channels / groups);
+  check(length <= Checked(max_dot_length), where, "kernel too large (got ", length.value(), " products a sum, expected at most ",
+        max_dot_length, ")");
+  return length.size();
 }
 
 /// Joins taps that lie side by side in the input and in the kernel, `depth` values each; returns how many each tap now stands

@@ -3,7 +3,7 @@
 // nothing depends on anything else, so independent branches run side by side and a small stage stays on one thread.
 #pragma once
 
-#include <bimtdp/graph/steps.hpp>
+#include <bimtdp/plan/steps.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -30,9 +30,8 @@ namespace detail {
 
 /// The steps' stage numbers: one behind the latest stage that an input comes from.
 [[nodiscard]] inline std::vector<std::size_t> stage_levels(const Graph& graph, std::span<const Step> steps) {
-  std::vector<std::size_t> step_of(graph.nodes().size(), steps.size()), level(steps.size(), 0);
-  for (std::size_t s = 0; s < steps.size(); ++s)
-    for (const NodeId id : steps[s].nodes) step_of[id] = s;
+  const std::vector<std::size_t> step_of = step_of_nodes(steps, graph.nodes().size());
+  std::vector<std::size_t> level(steps.size(), 0);
   for (std::size_t s = 0; s < steps.size(); ++s)
     for (const NodeId id : steps[s].nodes)
       for (const NodeId input : graph.nodes()[id].inputs)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checks that nodes share: inputs, windows, weights and activations. Every complaint names the node and the field.
+// NodeCheck: the checks that nodes share, of inputs, weights and activations. Every complaint names the node and the field.
 #pragma once
 
 #include <bimtdp/core/shape.hpp>
-#include <bimtdp/graph/node.hpp>
+#include <bimtdp/graph/nodes/spec.hpp>
 #include <bimtdp/graph/value.hpp>
 #include <bimtdp/graph/weights.hpp>
+#include <bimtdp/ops/window_runs.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,9 +18,6 @@
 #include <vector>
 
 namespace bimtdp {
-
-/// The longest dot product: sums of +-1 stay exact in float32 below 2^24.
-inline constexpr std::size_t max_dot_length = std::size_t{1} << 24;
 
 /// How many times each weight's memory its uses may take once packed.
 using WeightUses = std::map<std::string, std::size_t, std::less<>>;
@@ -53,23 +51,26 @@ class NodeCheck {
   void float_inputs() const {
     for (std::size_t i = 0; i < inputs_.size(); ++i) input_type(i, ValueType::floats);
   }
+  /// The one input is a float map; returns its channels.
+  [[nodiscard]] std::size_t one_float_input() const {
+    inputs_between(1, 1);
+    input_type(0, ValueType::floats);
+    return inputs_[0].channels;
+  }
+  void float_or_bits(std::size_t i) const {
+    require(inputs_[i].type != ValueType::integers, "type of input ", i, " (got integer, expected float or bits)");
+  }
+  /// A second input, where there is one, is a float map with the `channels` of the value.
+  void residual(std::size_t channels) const {
+    if (inputs_.size() < 2) return;
+    input_type(1, ValueType::floats);
+    input_channels(1, channels);
+  }
   void extent(std::string_view field, std::size_t value, std::size_t least = 1, std::size_t most = max_extent) const {
     require(value >= least && value <= most, field, " (got ", value, ", expected ", least, " to ", most, ")");
   }
   void extents(std::string_view field, const std::array<std::size_t, 2>& values) const {
     for (const std::size_t value : values) extent(field, value);
-  }
-
-  void window(const Window& w) const {
-    extents("kernel", w.kernel);
-    extents("stride", w.stride);
-    extents("dilation", w.dilation);
-    padding(w.padding, max_extent + 1, max_extent + 1);
-  }
-  /// Each side's padding must be below the reach of the window there.
-  void padding(const Padding& p, std::size_t vertical, std::size_t horizontal) const {
-    for (const std::size_t side : {p.top, p.bottom}) extent("padding", side, 0, vertical - 1);
-    for (const std::size_t side : {p.left, p.right}) extent("padding", side, 0, horizontal - 1);
   }
 
   /// Checks the shape of a float weight; its values are finite already.
@@ -109,18 +110,6 @@ class NodeCheck {
     require(!tensor.shape.empty(), "weight '", name, "' has no dimensions");
     extent("output channels", tensor.shape[0]);
     return tensor.shape[0];
-  }
-  /// Input channels of one group; checks that the groups divide inputs and outputs.
-  [[nodiscard]] std::size_t group_channels(std::size_t groups, std::size_t in, std::size_t out) const {
-    extent("groups", groups);
-    require(in % groups == 0 && out % groups == 0, "groups (got ", groups, ", expected a divisor of ", in, " inputs and ", out,
-            " outputs)");
-    return in / groups;
-  }
-  void dot_length(const Window& w, std::size_t channels) const {
-    const Checked length = Checked(w.kernel[0]) * w.kernel[1] * channels;
-    require(length.value() <= max_dot_length, "kernel too large (got ", length.value(), " products a sum, expected at most ",
-            max_dot_length, ")");
   }
 
   /// alpha, scale and bias of an epilogue, one value a channel; scale needs bias.

@@ -63,7 +63,7 @@ namespace detail {
 
 }  // namespace detail
 
-/// At least 1. Found once; without OpenMP ops run on one thread whatever it says.
+/// At least 1. Found once; without OpenMP a run has one thread whatever the machine has.
 [[nodiscard]] inline std::size_t default_threads() {
 #ifdef _OPENMP
   static const std::size_t threads = [] {

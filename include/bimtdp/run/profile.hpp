@@ -3,7 +3,7 @@
 #pragma once
 
 #include <bimtdp/graph/cost.hpp>
-#include <bimtdp/graph/plan.hpp>
+#include <bimtdp/plan/plan.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -85,17 +85,15 @@ class EventRecorder {
 };
 
 /// The profile of one run from its events.
-[[nodiscard]] inline Profile make_profile(const Program& program, const Plan& plan, const Rates& rates, double seconds,
+[[nodiscard]] inline Profile make_profile(const Graph& graph, const Plan& plan, const Rates& rates, double seconds,
                                           std::vector<ProfileEvent> events) {
   Profile profile{seconds, rates, {}, std::move(events)};
   std::vector<double> spent(plan.values().size(), 0.0);
   for (const ProfileEvent& event : profile.events) spent[event.node] += static_cast<double>(event.end - event.begin) * 1e-9;
   for (std::size_t s = 0; s < plan.steps().size(); ++s) {
-    const PlannedStep& step = plan.steps()[s];
-    for (std::size_t i = 0; i < step.nodes.size(); ++i) {
-      const NodeId id = step.nodes[i];
-      profile.nodes.push_back(
-          {id, describe(id, program.graph().nodes()[id]), s, spent[id], step.costs[i], step.costs[i].bound(rates)});
+    for (const NodeId id : plan.steps()[s].nodes) {
+      const Cost& cost = plan.flow().costs[id];
+      profile.nodes.push_back({id, label(id, graph.nodes()[id]), s, spent[id], cost, cost.bound(rates)});
     }
   }
   return profile;

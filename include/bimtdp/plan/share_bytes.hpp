@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Placement: bytes that several things share because they are not needed at the same time.
+// share_bytes: offsets for blocks of memory that may share bytes because they are not needed at the same time.
 #pragma once
 
 #include <bimtdp/core/aligned.hpp>
@@ -16,12 +16,12 @@ namespace bimtdp {
 struct Block {
   std::size_t bytes = 0;
   std::size_t first = 0, last = 0;
-  std::size_t offset = 0;  ///< found by place()
+  std::size_t offset = 0;  ///< found by share_bytes()
 };
 
 /// Gives the blocks offsets, largest first, each at the lowest place where no block of an overlapping lifetime lies; offsets are
 /// multiples of 64. Returns the bytes they take together.
-[[nodiscard]] inline Checked place(std::vector<Block>& blocks) {
+[[nodiscard]] inline Checked share_bytes(std::vector<Block>& blocks) {
   for (Block& block : blocks) block.bytes = Checked(block.bytes).align_up(alignment).size();
   std::vector<std::size_t> order(blocks.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
