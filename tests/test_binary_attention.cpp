@@ -193,8 +193,7 @@ TEST_CASE("binary_attention: errors") {
   CHECK_THROWS_AS(make([](auto& p) { p.messages = p.messages.first(2); }), Error);
   CHECK_THROWS_AS(make([](auto& p) { p.window.stride = {2, 2}; }), Error);
   CHECK_THROWS_AS(make([](auto& p) { p.channels = 19; }), Error);
-  const BinaryAttention shrinking = make([](auto& p) { p.window.padding = {}; });
-  CHECK_THROWS_AS(shrinking.output_shape({3, 4, 20}), Error);
+  CHECK_THROWS_AS(make([](auto& p) { p.window.padding = {}; }), Error);
 
   const BinaryAttention op(table, test.p);
   const Shape out_shape = op.output_shape({3, 4, 20});
