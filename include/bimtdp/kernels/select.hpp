@@ -4,8 +4,8 @@
 
 #include <bimtdp/kernels/reference.hpp>
 #include <bimtdp/kernels/table.hpp>
-#include <bimtdp/simd/isa.hpp>
 #include <bimtdp/simd/target.hpp>
+#include <bimtdp/simd/tier.hpp>
 
 #include <array>
 #include <cstddef>
@@ -20,18 +20,19 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
 #if !defined(BIMTDP_SEPARATE_KERNELS)
 inline
 #endif
-const KernelTable& table_of(simd::Isa isa) noexcept;
+    const KernelTable&
+    table_of(simd::Tier tier) noexcept;
 
 /// The tables this CPU runs, best first.
 [[nodiscard]] inline std::span<const KernelTable* const> tables() noexcept {
   struct List {
-    std::array<const KernelTable*, simd::all_isas.size()> table{};
+    std::array<const KernelTable*, simd::all_tiers.size()> table{};
     std::size_t count = 0;
   };
   static const List list = [] {
     List found;
-    for (const simd::Isa isa : simd::all_isas)
-      if (simd::runnable(isa)) found.table[found.count++] = &table_of(isa);
+    for (const simd::Tier tier : simd::all_tiers)
+      if (simd::runnable(tier)) found.table[found.count++] = &table_of(tier);
     return found;
   }();
   return {list.table.data(), list.count};
