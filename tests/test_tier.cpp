@@ -85,21 +85,18 @@ TEST_CASE("an unknown tier or one that this CPU lacks is an error that names the
   }
 }
 
-TEST_CASE("tables: best first, one for every tier that runs, found by name") {
+TEST_CASE("tables: best first, one for every tier that runs") {
   const auto tables = kernels::tables();
   REQUIRE(!tables.empty());
   std::string names;
   for (const kernels::KernelTable* table : tables) {
     names += (names.empty() ? "" : ", ") + std::string(table->name);
-    CHECK(kernels::find_table(table->name) == table);
     CHECK(table->binary_lanes >= 1);
     CHECK(table->float_lanes >= 1);
   }
   CHECK(names == simd::runnable_names());
   CHECK(tables.front()->name == std::string(simd::name(simd::best())));
   CHECK(tables.back()->name == std::string("baseline"));
-  CHECK(kernels::find_table("reference") == &kernels::reference_table());
-  CHECK(kernels::find_table("nonsense") == nullptr);
 }
 
 TEST_CASE("the active table is the selected one") { CHECK(kernels::active().name == std::string(simd::name(simd::selected()))); }

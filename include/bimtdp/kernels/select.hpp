@@ -10,18 +10,16 @@
 #include <array>
 #include <cstddef>
 #include <span>
-#include <string_view>
 
 namespace bimtdp::kernels::inline BIMTDP_ABI {
 
 /// The table of a tier. Only the tiers of the compiler's architecture exist; the others give the baseline.
 /// Defined in tiers.hpp.
-[[nodiscard]]
-#if !defined(BIMTDP_SEPARATE_KERNELS)
-inline
+#if defined(BIMTDP_SEPARATE_KERNELS)
+[[nodiscard]] const KernelTable& table_of(simd::Tier tier) noexcept;
+#else
+[[nodiscard]] inline const KernelTable& table_of(simd::Tier tier) noexcept;
 #endif
-    const KernelTable&
-    table_of(simd::Tier tier) noexcept;
 
 /// The tables this CPU runs, best first.
 [[nodiscard]] inline std::span<const KernelTable* const> tables() noexcept {
@@ -36,13 +34,6 @@ inline
     return found;
   }();
   return {list.table.data(), list.count};
-}
-
-/// The table called `name` ("reference" too), or null where this CPU does not run it.
-[[nodiscard]] inline const KernelTable* find_table(std::string_view name) noexcept {
-  for (const KernelTable* table : tables())
-    if (name == table->name) return table;
-  return name == reference_table().name ? &reference_table() : nullptr;
 }
 
 /// The table in use: the best one, or the one that BIMTDP_ISA names. Throws Error where that names none.
