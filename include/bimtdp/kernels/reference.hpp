@@ -299,14 +299,13 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
 
 /// The plain C++ table: slow, and the definition of every result.
 [[nodiscard]] inline const KernelTable& reference_table() noexcept {
-  static constexpr KernelTable table{
-      .name = "reference",
-      .binary_lanes = 1,
-      .pair_words = ~std::size_t{0},
-      .binary_splits = true,
-      .float_lanes = 1,
+  static constexpr KernelTable table{.name = "reference",
+                                     .binary_lanes = 1,
+                                     .pair_words = ~std::size_t{0},
+                                     .binary_splits = true,
+                                     .float_lanes = 1,
 #define BIMTDP_ENTRY(kernel) .kernel = reference::kernel,
-      BIMTDP_KERNELS(BIMTDP_ENTRY)
+                                     BIMTDP_KERNELS(BIMTDP_ENTRY)
 #undef BIMTDP_ENTRY
   };
   return table;

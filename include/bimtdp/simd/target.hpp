@@ -24,10 +24,12 @@
 #define BIMTDP_UNROLL BIMTDP_PRAGMA(clang loop unroll(full))
 #else
 // The two diagnostics are false alarms of the AVX-512 headers of GCC 12.
-#define BIMTDP_EXACT_BEGIN                                                          \
-  BIMTDP_PRAGMA(GCC push_options)                                                   \
-  BIMTDP_PRAGMA(GCC optimize("fp-contract=off")) BIMTDP_PRAGMA(GCC diagnostic push) \
-      BIMTDP_PRAGMA(GCC diagnostic ignored "-Wuninitialized") BIMTDP_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized")
+// clang-format off
+#define BIMTDP_EXACT_BEGIN                                                                   \
+  BIMTDP_PRAGMA(GCC push_options) BIMTDP_PRAGMA(GCC optimize("fp-contract=off"))             \
+  BIMTDP_PRAGMA(GCC diagnostic push) BIMTDP_PRAGMA(GCC diagnostic ignored "-Wuninitialized") \
+  BIMTDP_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized")
+// clang-format on
 #define BIMTDP_EXACT_END BIMTDP_PRAGMA(GCC diagnostic pop) BIMTDP_PRAGMA(GCC pop_options)
 #define BIMTDP_FEATURES_BEGIN(features) BIMTDP_EXACT_BEGIN BIMTDP_PRAGMA(GCC target(features))
 #define BIMTDP_TARGET_END BIMTDP_EXACT_END

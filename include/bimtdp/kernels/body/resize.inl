@@ -4,9 +4,12 @@
 /// Between a and b.
 inline Floats interpolate(Floats fraction, Floats a, Floats b) noexcept { return fma(fraction, b - a, a); }
 
-inline void resize_rows(const float* top, const float* bottom, float fraction, std::size_t count, bool stream, float* out) noexcept {
+inline void resize_rows(const float* top, const float* bottom, float fraction, std::size_t count, bool stream,
+                        float* out) noexcept {
   const Floats f = Floats::set(fraction);
-  const auto value = [=](std::size_t i, auto part) { return interpolate(f, Floats::load(top + i, part), Floats::load(bottom + i, part)); };
+  const auto value = [=](std::size_t i, auto part) {
+    return interpolate(f, Floats::load(top + i, part), Floats::load(bottom + i, part));
+  };
   constexpr std::size_t size = sizeof(float) * Floats::width;
   if (!stream || reinterpret_cast<std::uintptr_t>(out) % size != 0)
     return for_lanes(count, [&](std::size_t i, auto part) { value(i, part).store(out + i, part); });
