@@ -122,12 +122,12 @@ void binary_conv2d(benchmark::State& state, const KernelTable& table, const Laye
   Tensor<float> floats(to != To::bits ? shape : Shape{});
   const Tensor<float> residual = random_map(to == To::block ? shape : Shape{});
   BitTensor<std::uint32_t> bits(to == To::bits ? shape : Shape{});
-  double peak = peak::rate(peak::binary_loop(table.name));
+  double peak = peak::rate(peak::loops(table.name).binary);
   const double best = fastest(state, [&] {
     if (to == To::bits) return conv.run(in, bits.view(), workspace);
     conv.run(in, floats.view(), workspace, to == To::block ? residual.view() : TensorView<const float>{});
   });
-  peak = std::max(peak, peak::rate(peak::binary_loop(table.name)));
+  peak = std::max(peak, peak::rate(peak::loops(table.name).binary));
   state.counters["share_of_peak"] = layer.work() / 32.0 / best / peak;
 }
 
@@ -145,9 +145,9 @@ void binary_attention(benchmark::State& state, const KernelTable& table, const S
   const std::vector<BitView<const std::uint32_t>> sources(4, in);
   BitTensor<std::uint32_t> out(attention.output_shape(shape));
   const ops::OwnWorkspace workspace(table, attention.scratch_bytes(shape));
-  double peak = peak::rate(peak::binary_loop(table.name));
+  double peak = peak::rate(peak::loops(table.name).binary);
   const double best = fastest(state, [&] { attention.run(sources, {}, out.view(), workspace); });
-  peak = std::max(peak, peak::rate(peak::binary_loop(table.name)));
+  peak = std::max(peak, peak::rate(peak::loops(table.name).binary));
   state.counters["share_of_peak"] = 8.0 * layer.work() / 32.0 / best / peak;
 }
 
@@ -160,9 +160,9 @@ void conv2d(benchmark::State& state, const KernelTable& table, const Layer& laye
   const Tensor<float> in = random_map({layer.height, layer.width, layer.in});
   Tensor<float> out(conv.output_shape(in.shape()));
   const ops::OwnWorkspace workspace(table, conv.scratch_bytes(in.shape()));
-  double peak = peak::rate(peak::float_loop(table.name));
+  double peak = peak::rate(peak::loops(table.name).floats);
   const double best = fastest(state, [&] { conv.run(in, out, workspace); });
-  peak = std::max(peak, peak::rate(peak::float_loop(table.name)));
+  peak = std::max(peak, peak::rate(peak::loops(table.name).floats));
   state.counters["share_of_peak"] = layer.work() / best / peak;
 }
 

@@ -75,7 +75,7 @@ class Random {
 /// The reference table and every table of this CPU, or only the one that BIMTDP_ISA names.
 inline std::vector<const kernels::KernelTable*> all_tables() {
   std::vector<const kernels::KernelTable*> all{&kernels::reference_table()};
-  if (const char* isa = std::getenv("BIMTDP_ISA"); isa && *isa) {
+  if (const char* tier = std::getenv("BIMTDP_ISA"); tier && *tier) {
     all.push_back(&kernels::active());
     return all;
   }

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 using namespace bimtdp;
 using namespace bimtdp::ops;

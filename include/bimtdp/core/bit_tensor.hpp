@@ -146,21 +146,4 @@ template <class Word>
   return x;
 }
 
-/// The same bits in words of another type.
-template <class To, class From>
-[[nodiscard]] BitTensor<To> convert(const BitView<From>& bits) {
-  BitTensor<To> result(bits.shape);
-  const std::size_t from_words = bits.words(), to_words = words_for<To>(bits.shape.channels);
-  for (std::size_t p = 0; p < bits.shape.pixels(); ++p)
-    for (std::size_t w = 0; w < from_words; ++w) {
-      const std::uint64_t value = bits.data[p * from_words + w];
-      for (std::size_t at = 0; at < word_bits<From>; at += word_bits<To>) {
-        const std::size_t target = (w * word_bits<From> + at) / word_bits<To>;
-        if (target >= to_words) break;  // only tail bits are left
-        result.data()[p * to_words + target] |= static_cast<To>((value >> at) << (w * word_bits<From> % word_bits<To>));
-      }
-    }
-  return result;
-}
-
 }  // namespace bimtdp

@@ -132,7 +132,7 @@ class BinarySums {
   /// Pixels a piece: about 24 KiB of sums, whole tiles and units.
   [[nodiscard]] std::size_t longest_run() const noexcept { return longest_run_; }
   [[nodiscard]] std::size_t find_longest_run() const noexcept {
-    const std::size_t step = std::lcm(std::size_t{24}, unit_);
+    const std::size_t step = std::lcm(kernels::tile_step, unit_);
     return std::clamp<std::size_t>(6144 / stride() / step * step, step, 192);
   }
 

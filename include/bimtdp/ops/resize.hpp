@@ -80,7 +80,6 @@ class ResizeBilinear {
 
  private:
   static constexpr std::string_view where = "resize_bilinear";
-  static constexpr std::size_t most_lanes = 16;               // of float vectors
   static constexpr std::size_t large = std::size_t{1} << 20;  // values: no cache of one core keeps so many until they are read
 
   /// The horizontal neighbours of every pixel of a row. Where a dense pixel does not fill a vector, every value counts as a pixel
@@ -139,7 +138,7 @@ class ResizeBilinear {
   }
 
   [[nodiscard]] static std::size_t need(const Shape& out) {
-    const std::size_t pixels = out.width * (out.channels < most_lanes ? out.channels : 1);
+    const std::size_t pixels = out.width * (out.channels < kernels::most_lanes ? out.channels : 1);
     return 2 * scratch_size<std::uint32_t>(pixels) + scratch_size<float>(pixels) +
            2 * scratch_size<float>(out.width * out.channels);
   }

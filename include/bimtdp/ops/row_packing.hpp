@@ -59,8 +59,7 @@ class RowPacking {
   [[nodiscard]] bool apart() const noexcept { return !joined_; }
   /// Halves of a plane; a few pixels behind the last may be read, their values do not matter.
   [[nodiscard]] std::size_t plane(const WindowAxis& columns) const noexcept {
-    constexpr std::size_t behind = 24;
-    return 2 * (columns.output + (joined_ ? 0 : (taps_ - 1) * dilation_ / stride_) + behind);
+    return 2 * (columns.output + (joined_ ? 0 : (taps_ - 1) * dilation_ / stride_) + kernels::pixel_slack);
   }
   /// Halves of a packed row: the planes of all groups.
   [[nodiscard]] std::size_t row_size(const WindowAxis& columns) const noexcept { return groups_ * planes() * plane(columns); }

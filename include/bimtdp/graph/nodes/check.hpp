@@ -97,7 +97,7 @@ class NodeCheck {
   /// Packed, every group's output channels fill whole blocks of lanes (but not where each channel is a group of its own), so a
   /// use by narrow groups counts as several.
   void count_idle_lanes(const WeightName& name, std::size_t groups, std::size_t in, std::size_t out) const {
-    constexpr std::size_t lanes = 16;  // of the widest kernels
+    constexpr std::size_t lanes = kernels::most_lanes;
     const std::size_t group_out = out / groups;
     if (groups == in && groups == out) return;
     const std::size_t filled = (group_out + lanes - 1) / lanes * lanes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which tiers this CPU runs, their names, and the BIMTDP_ISA override.
 #include <bimtdp/kernels/select.hpp>
-#include <bimtdp/simd/isa.hpp>
+#include <bimtdp/simd/tier.hpp>
 
 #include "catch.hpp"
 
@@ -9,7 +9,7 @@
 #include <string>
 
 using bimtdp::Error;
-using bimtdp::simd::Isa;
+using bimtdp::simd::Tier;
 namespace kernels = bimtdp::kernels;
 namespace simd = bimtdp::simd;
 
@@ -46,21 +46,21 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 }  // namespace
 
 TEST_CASE("the baseline always runs and tiers of another architecture never do") {
-  CHECK(simd::runnable(Isa::baseline));
+  CHECK(simd::runnable(Tier::baseline));
 #if defined(__x86_64__)
-  CHECK_FALSE(simd::runnable(Isa::neon));
+  CHECK_FALSE(simd::runnable(Tier::neon));
 #else
-  CHECK_FALSE(simd::runnable(Isa::avx2));
+  CHECK_FALSE(simd::runnable(Tier::avx2));
 #endif
-  if (simd::runnable(Isa::avx512)) CHECK(simd::runnable(Isa::avx2));
-  if (simd::runnable(Isa::avx2)) CHECK(simd::runnable(Isa::sse42));
+  if (simd::runnable(Tier::avx512)) CHECK(simd::runnable(Tier::avx2));
+  if (simd::runnable(Tier::avx2)) CHECK(simd::runnable(Tier::sse42));
 }
 
 TEST_CASE("BIMTDP_ISA names the tier; empty or unset means the best") {
-  for (const Isa isa : simd::all_isas) {
-    if (!simd::runnable(isa)) continue;
-    const Override override(simd::name(isa));
-    CHECK(simd::selected() == isa);
+  for (const Tier tier : simd::all_tiers) {
+    if (!simd::runnable(tier)) continue;
+    const Override override(simd::name(tier));
+    CHECK(simd::selected() == tier);
   }
   const Override unset(nullptr);
   CHECK(simd::selected() == simd::best());
@@ -76,30 +76,27 @@ TEST_CASE("an unknown tier or one that this CPU lacks is an error that names the
     CHECK(contains(message, std::string("unknown tier '") + wrong + "'"));
     CHECK(contains(message, simd::runnable_names()));
   }
-  for (const Isa isa : simd::all_isas) {
-    if (simd::runnable(isa)) continue;
-    const std::string message = error_of(simd::name(isa));
+  for (const Tier tier : simd::all_tiers) {
+    if (simd::runnable(tier)) continue;
+    const std::string message = error_of(simd::name(tier));
     INFO(message);
     CHECK(contains(message, "does not run"));
     CHECK(contains(message, "baseline"));
   }
 }
 
-TEST_CASE("tables: best first, one for every tier that runs, found by name") {
+TEST_CASE("tables: best first, one for every tier that runs") {
   const auto tables = kernels::tables();
   REQUIRE(!tables.empty());
   std::string names;
   for (const kernels::KernelTable* table : tables) {
     names += (names.empty() ? "" : ", ") + std::string(table->name);
-    CHECK(kernels::find_table(table->name) == table);
     CHECK(table->binary_lanes >= 1);
     CHECK(table->float_lanes >= 1);
   }
   CHECK(names == simd::runnable_names());
   CHECK(tables.front()->name == std::string(simd::name(simd::best())));
   CHECK(tables.back()->name == std::string("baseline"));
-  CHECK(kernels::find_table("reference") == &kernels::reference_table());
-  CHECK(kernels::find_table("nonsense") == nullptr);
 }
 
 TEST_CASE("the active table is the selected one") { CHECK(kernels::active().name == std::string(simd::name(simd::selected()))); }

@@ -1,27 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pools, and binary convolution with one input channel per output channel: each channel for itself.
-
-inline void max_pool(const Depthwise<float>& d, float* out) noexcept {
-  for (std::size_t p = 0; p < d.pixels; ++p)
-    for_lanes(d.depth, [&](std::size_t c, auto part) {
-      Floats m = Floats::load(d.taps[0].pixel + p * d.pixel_step + c, part);
-      for (std::size_t t = 1; t < d.tap_count; ++t) {
-        const Floats x = Floats::load(d.taps[t].pixel + p * d.pixel_step + c, part);
-        m = select(greater(x, m) | is_nan(x), x, m);
-      }
-      m.store(out + p * d.depth + c, part);
-    });
-}
-
-inline void average_pool(const Depthwise<float>& d, float divisor, float* out) noexcept {
-  const Floats count = Floats::set(divisor);
-  for (std::size_t p = 0; p < d.pixels; ++p)
-    for_lanes(d.depth, [&](std::size_t c, auto part) {
-      Floats sum = Floats::set(0.0f);
-      for (std::size_t t = 0; t < d.tap_count; ++t) sum = sum + Floats::load(d.taps[t].pixel + p * d.pixel_step + c, part);
-      (sum / count).store(out + p * d.depth + c, part);
-    });
-}
+// Binary convolution with one input channel per output channel.
 
 /// A vector of words of the output, 32 channels each: pixels with their words follow each other.
 struct DepthwiseWords {
