@@ -32,10 +32,11 @@
 
 #include <bimtdp/image/colour.hpp>
 #include <bimtdp/image/image.hpp>
-#include <bimtdp/image/npy.hpp>
+#include <bimtdp/image/picture.hpp>
 #include <bimtdp/image/postprocess.hpp>
 #include <bimtdp/image/preprocess.hpp>
 #include <bimtdp/image/resize.hpp>
+#include <bimtdp/image/size.hpp>
 
 #include <bimtdp/graph/describe.hpp>
 #include <bimtdp/graph/graph.hpp>
@@ -46,5 +47,7 @@
 #include <bimtdp/graph/run.hpp>
 
 #include <bimtdp/io/model.hpp>
+#include <bimtdp/io/npy.hpp>
+#include <bimtdp/io/photo.hpp>
 #include <bimtdp/io/runner.hpp>
 #include <bimtdp/io/trace.hpp>
