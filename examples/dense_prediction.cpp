@@ -11,14 +11,12 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <iomanip>
 #include <iostream>
 #include <optional>
 #include <sstream>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace {
@@ -94,9 +92,9 @@ void predict(Runner& runner, const fs::path& path, const Options& options) {
   for (std::size_t i = 0; i < options.repeat; ++i) run = std::min(run, timed([&] { predictions = &runner.run(input); }));
   const fs::path folder = options.output / model.name() / path.stem();
   const double post = timed([&] { write_results(model, *predictions, for_display(photo), folder); });
-  std::cout << path.string() << " (" << photo.shape() << ") at " << size_of(input.shape()) << ": read "
-            << milliseconds(read) << ", prepare " << milliseconds(prepare) << ", run " << milliseconds(run) << ", draw and write "
-            << milliseconds(post) << "\n  -> " << (folder / "panel.jpg").string() << '\n';
+  std::cout << path.string() << " (" << photo.shape() << ") at " << size_of(input.shape()) << ": read " << milliseconds(read)
+            << ", prepare " << milliseconds(prepare) << ", run " << milliseconds(run) << ", draw and write " << milliseconds(post)
+            << "\n  -> " << (folder / "panel.jpg").string() << '\n';
 }
 
 /// Profiles a run on the photo: a trace file, and the nodes that took most of the time as a table.

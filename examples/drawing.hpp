@@ -27,7 +27,7 @@ namespace example {
 using bimtdp::Colour;
 using bimtdp::Image;
 
-inline constexpr std::size_t text_scale = 2;                ///< pixels a pixel of the font
+inline constexpr std::size_t text_scale = 2;  ///< pixels a pixel of the font
 inline constexpr std::size_t line_height = 12 * text_scale;
 
 /// Fills a rectangle; the part outside the picture is left out.
@@ -48,7 +48,8 @@ inline void write_text(Image& picture, std::size_t top, std::size_t left, std::s
     std::uint8_t colour[4];
   };
   std::vector<Vertex> vertices(300 * text.size() / 4 + 64);
-  const int quads = stb_easy_font_print(0, 0, text.data(), nullptr, vertices.data(), static_cast<int>(vertices.size() * sizeof(Vertex)));
+  const int quads =
+      stb_easy_font_print(0, 0, text.data(), nullptr, vertices.data(), static_cast<int>(vertices.size() * sizeof(Vertex)));
   for (std::size_t q = 0; q < static_cast<std::size_t>(quads); ++q) {
     const Vertex &first = vertices[4 * q], &third = vertices[4 * q + 2];
     const auto at = [](float value) { return static_cast<std::size_t>(std::max(value, 0.0f)) * text_scale; };

@@ -54,7 +54,8 @@ inline constexpr std::size_t max_photo_pixels = std::size_t{64} << 20;
   while (word(segment, true) >> 8 == 0xFF && word(segment, true) != 0xFFDA) {  // up to the start of the scan
     const std::size_t length = word(segment + 2, true), tiff = segment + 10;
     if (length < 2) break;
-    if (word(segment, true) == 0xFFE1 && tiff + 8 < file.size() && std::equal(exif.begin(), exif.end(), file.data() + segment + 4)) {
+    if (word(segment, true) == 0xFFE1 && tiff + 8 < file.size() &&
+        std::equal(exif.begin(), exif.end(), file.data() + segment + 4)) {
       const bool big = file[tiff] == 'M';
       const std::size_t high = word(tiff + (big ? 4 : 6), big), low = word(tiff + (big ? 6 : 4), big);
       const std::size_t directory = tiff + (high << 16 | low);
@@ -96,8 +97,8 @@ inline constexpr std::size_t max_photo_pixels = std::size_t{64} << 20;
   check(stbi_info_from_memory(file.data(), size, &width, &height, &channels) != 0, path.string(),
         "is no JPEG or PNG photo that can be read (", stbi_failure_reason(), ")");
   const std::size_t pixels = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
-  check(pixels <= max_photo_pixels, path.string(), "is too large (got ", width, "x", height, ", expected at most ", max_photo_pixels,
-        " pixels)");
+  check(pixels <= max_photo_pixels, path.string(), "is too large (got ", width, "x", height, ", expected at most ",
+        max_photo_pixels, " pixels)");
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(stbi_load_from_memory(file.data(), size, &width, &height, &channels, 3),
                                                           stbi_image_free);
   check(decoded != nullptr, path.string(), "cannot be decoded (", stbi_failure_reason(), ")");
@@ -113,8 +114,9 @@ inline void write_picture(const std::filesystem::path& path, const Image& pictur
     static_cast<std::ostream*>(out)->write(static_cast<const char*>(data), size);
   };
   bimtdp::write_file(path, [&](std::ostream& out) {
-    const int encoded = path.extension() == ".jpg" ? stbi_write_jpg_to_func(append, &out, width, height, 3, picture.data(), 90)
-                                                   : stbi_write_png_to_func(append, &out, width, height, 3, picture.data(), 3 * width);
+    const int encoded = path.extension() == ".jpg"
+                            ? stbi_write_jpg_to_func(append, &out, width, height, 3, picture.data(), 90)
+                            : stbi_write_png_to_func(append, &out, width, height, 3, picture.data(), 3 * width);
     check(encoded != 0, path.string(), "cannot be encoded");
   });
 }

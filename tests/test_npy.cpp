@@ -49,7 +49,7 @@ TEST_CASE("the header fills a multiple of 64 bytes whatever the shape, and names
     CHECK(header % 64 == 0);
     CHECK(static_cast<unsigned char>(bytes[8]) + 256U * static_cast<unsigned char>(bytes[9]) == header - 10);
     CHECK(bytes[header - 1] == '\n');
-    CHECK(bytes.find("'descr': '|u1', 'fortran_order': False, 'shape': (1, " + std::to_string(width) + ", 1), }") == 10);
+    CHECK(bytes.find("{'descr': '|u1', 'fortran_order': False, 'shape': (1, " + std::to_string(width) + ", 1), }") == 10);
   }
   CHECK(npy(Tensor<std::int32_t>({1, 1, 1})).find("'descr': '<i4'") == 11);
   CHECK(npy(Tensor<float>({0, 4, 2})).size() == 128);  // an empty map is a header alone

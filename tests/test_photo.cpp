@@ -7,6 +7,7 @@
 #include "graphs.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -27,7 +28,7 @@ Model every_kind() {
   const NodeId image = g.input(3);
   const auto task = [&](const std::string& name, OutputKind kind, const std::vector<float>& weights,
                         std::vector<std::string> names = {}) {
-    const NodeId weight = g.floats({weights.size() / 3, 1, 1, 3}, weights);
+    const WeightName weight = g.floats({weights.size() / 3, 1, 1, 3}, weights);
     const NodeId node = g.add(name, Conv2dNode{.window = square_window(1), .weight = weight}, {image});
     g.output({.task = name, .node = node, .kind = kind, .class_names = std::move(names)});
   };

@@ -42,7 +42,9 @@ PhotoMap map_of(OutputKind kind, const std::vector<float>& values, std::vector<s
 TEST_CASE("maps are resized first and read then") {
   for (const Size& size : {Size{1, 1}, Size{3, 5}, Size{7, 4}, Size{6, 10}, Size{31, 17}}) {
     const auto resized = [&](const Tensor<float>& map) { return ops::resize_bilinear(map, size.height, size.width); };
-    const auto floats = [&](OutputKind kind, const Tensor<float>& map) { return std::get<Tensor<float>>(read_map(kind, map, size)); };
+    const auto floats = [&](OutputKind kind, const Tensor<float>& map) {
+      return std::get<Tensor<float>>(read_map(kind, map, size));
+    };
     const Tensor<float> one = noise({3, 5, 1}), three = noise({3, 5, 3});
     CHECK(equal(std::get<LabelMap>(read_map(OutputKind::classes, three, size)), argmax(resized(three))));
     CHECK(equal(floats(OutputKind::depth, one), resized(one)));

@@ -129,7 +129,8 @@ namespace detail {
   for (std::size_t p = 0; p < photo.shape.pixels(); ++p) {
     const std::uint8_t* rgb = photo.data + 3 * p;
     const int grey = (3 * rgb[0] + 6 * rgb[1] + rgb[2]) / 10;
-    for (std::size_t c = 0; c < 3; ++c) out.data()[3 * p + c] = static_cast<std::uint8_t>((9 * grey + 11 * colours.data[3 * p + c]) / 20);
+    for (std::size_t c = 0; c < 3; ++c)
+      out.data()[3 * p + c] = static_cast<std::uint8_t>((9 * grey + 11 * colours.data[3 * p + c]) / 20);
   }
   return out;
 }

@@ -48,32 +48,24 @@ struct LegendEntry {
 /// The map in colours: classes by palette(), depth from its nearest to its farthest value, normals as RGB, edges as grey.
 /// Nothing for raw values.
 [[nodiscard]] inline std::optional<Image> colour_map(const PhotoMap& map) {
-  switch (map.kind) {
-    case OutputKind::classes: return colour_labels(map.labels(), palette(map.class_names.size()));
-    case OutputKind::depth: return colour_depth(map.floats());
-    case OutputKind::normals: return colour_unit_normals(map.floats());
-    case OutputKind::edges: return colour_probabilities(map.floats());
-    case OutputKind::raw: break;
-  }
+  if (map.kind == OutputKind::classes) return colour_labels(map.labels(), palette(map.class_names.size()));
+  if (map.kind == OutputKind::depth) return colour_depth(map.floats());
+  if (map.kind == OutputKind::normals) return colour_unit_normals(map.floats());
+  if (map.kind == OutputKind::edges) return colour_probabilities(map.floats());
   return std::nullopt;
 }
 
 /// What the picture of a map shows, in a few ASCII words.
 [[nodiscard]] inline std::string caption(const PhotoMap& map) {
-  switch (map.kind) {
-    case OutputKind::classes: return "segmentation";
-    case OutputKind::depth: {
-      const auto [near, far] = finite_range(map.floats());
-      if (near > far) return "depth";
-      std::ostringstream text;
-      text << std::fixed << std::setprecision(1) << "depth " << near << " to " << far << " m";
-      return text.str();
-    }
-    case OutputKind::normals: return "surface normals";
-    case OutputKind::edges: return "edges";
-    case OutputKind::raw: break;
-  }
-  return map.task;
+  if (map.kind == OutputKind::classes) return "segmentation";
+  if (map.kind == OutputKind::normals) return "surface normals";
+  if (map.kind == OutputKind::edges) return "edges";
+  if (map.kind == OutputKind::raw) return map.task;
+  const auto [near, far] = finite_range(map.floats());
+  if (near > far) return "depth";  // no finite value
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(1) << "depth " << near << " to " << far << " m";
+  return text.str();
 }
 
 struct Picture {
@@ -89,8 +81,8 @@ struct Picture {
   if (!colours) return std::nullopt;
   check_equal(photo.shape, colours->shape(), "picture of the task '" + map.task + "'", "shape of the photo");
   if (map.kind != OutputKind::classes) return Picture{std::move(*colours), caption(map), {}};
-  return Picture{overlay(photo, *colours), caption(map),
-                 legend(map.labels(), map.class_names, palette(map.class_names.size()))};
+  const std::vector<LegendEntry> entries = legend(map.labels(), map.class_names, palette(map.class_names.size()));
+  return Picture{overlay(photo, *colours), caption(map), entries};
 }
 
 }  // namespace bimtdp
