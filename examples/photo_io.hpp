@@ -94,8 +94,8 @@ inline constexpr std::size_t max_photo_pixels = std::size_t{64} << 20;
   const std::span file(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   int width = 0, height = 0, channels = 0;
   const int size = static_cast<int>(file.size());
-  check(stbi_info_from_memory(file.data(), size, &width, &height, &channels) != 0, path.string(),
-        "is no JPEG or PNG photo that can be read (", stbi_failure_reason(), ")");
+  const bool known = stbi_info_from_memory(file.data(), size, &width, &height, &channels) != 0;  // before its failure_reason
+  check(known, path.string(), "is no JPEG or PNG photo that can be read (", stbi_failure_reason(), ")");
   const std::size_t pixels = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
   check(pixels <= max_photo_pixels, path.string(), "is too large (got ", width, "x", height, ", expected at most ",
         max_photo_pixels, " pixels)");
