@@ -34,10 +34,11 @@
 
 #include <bimtdp/image/colour.hpp>
 #include <bimtdp/image/image.hpp>
-#include <bimtdp/image/npy.hpp>
+#include <bimtdp/image/picture.hpp>
 #include <bimtdp/image/postprocess.hpp>
 #include <bimtdp/image/preprocess.hpp>
 #include <bimtdp/image/resize.hpp>
+#include <bimtdp/image/size.hpp>
 
 #include <bimtdp/graph/graph.hpp>
 #include <bimtdp/graph/graph_builder.hpp>
@@ -50,5 +51,7 @@
 #include <bimtdp/run/run.hpp>
 
 #include <bimtdp/io/model.hpp>
+#include <bimtdp/io/npy.hpp>
+#include <bimtdp/io/photo.hpp>
 #include <bimtdp/io/runner.hpp>
 #include <bimtdp/io/trace.hpp>

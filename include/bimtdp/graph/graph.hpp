@@ -5,6 +5,7 @@
 #include <bimtdp/graph/node.hpp>
 #include <bimtdp/graph/value.hpp>
 #include <bimtdp/graph/weights.hpp>
+#include <bimtdp/image/output_kind.hpp>
 
 #include <cstddef>
 #include <set>
@@ -18,8 +19,6 @@ namespace bimtdp {
 inline constexpr std::size_t max_nodes = std::size_t{1} << 14;
 inline constexpr std::size_t max_outputs = 64;
 inline constexpr std::size_t max_class_names = std::size_t{1} << 16;
-
-enum class OutputKind { classes, depth, normals, edges, raw };
 
 /// A task's map: the value of `node`. Classes have one name per channel.
 struct Output {
