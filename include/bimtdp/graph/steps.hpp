@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <limits>
 #include <span>
 #include <utility>
@@ -124,7 +125,7 @@ class StepMaker {
       if (!narrow(id, s, reader)) return;
     if (!fits(s, reader)) return;
     for (const NodeId id : nodes) step_of_[id] = reader;
-    nodes.insert(nodes.end(), steps_[reader].nodes.begin(), steps_[reader].nodes.end());
+    std::ranges::copy(steps_[reader].nodes, std::back_inserter(nodes));  // GCC 14 takes insert() for an overflow
     steps_[reader].nodes = std::move(nodes);
     steps_[reader].rows = std::min(steps_[s].rows, steps_[reader].rows);
     nodes.clear();
