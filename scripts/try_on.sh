@@ -59,7 +59,7 @@ make_trial() {
   step "A copy of it with the last commit in $trial"
   rm -rf --one-file-system "$trial"
   cp -a "$bare" "$trial"
-  git clone -q --no-hardlinks . "$trial/root/bimtdp"
+  git clone -q --no-hardlinks . "$trial/srv/bimtdp"
   mkdir -p "$systems/packages/$release" "$trial/usr/local/share/ca-certificates"
   find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$trial/usr/local/share/ca-certificates" \; 2>/dev/null || true
   cp /etc/resolv.conf "$trial/etc/resolv.conf"
@@ -100,7 +100,7 @@ for command in "${commands[@]}"; do
   if [[ $command == test ]]; then arguments=("${options[@]}"); fi
   step "scripts/$command.sh ${arguments[*]} on $release"
   started=$SECONDS
-  inside "cd /root/bimtdp && scripts/$command.sh ${arguments[*]}" || failed+=("scripts/$command.sh")
+  inside "cd /srv/bimtdp && scripts/$command.sh ${arguments[*]}" || failed+=("scripts/$command.sh")
   step "scripts/$command.sh on $release: $((SECONDS - started)) s"
 done
 if ((${#failed[@]} > 0)); then echo "try_on.sh: $release: failed: ${failed[*]}" >&2; exit 1; fi
