@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Rules of the source tree that no compiler checks. Prints every violation; exit status 1 where there is one.
+# check_tree.sh [VERSION [TREE]]: rules of the source tree that no compiler checks. Prints every violation; exit status 1 where
+# there is one. VERSION is what CMake takes for the version; TREE is another tree than the one of this script.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C
+cd "${2:-$(dirname "${BASH_SOURCE[0]}")/..}" || exit 2
 
 failures=0
 report() {
@@ -26,7 +28,7 @@ check_top_level() {
 
 # A file includes files of its own room and of rooms before it.
 check_include_direction() {
-  local rooms=(core simd kernels ops image graph io) room later
+  local rooms=(core simd kernels ops image graph plan run io) room later
   for ((i = 0; i < ${#rooms[@]}; i++)); do
     room=${rooms[i]}
     [[ -d include/bimtdp/$room ]] || report "rooms: include/bimtdp/$room is missing"
@@ -36,6 +38,12 @@ check_include_direction() {
   done
   report_lines "a header includes the umbrella" < <(grep -rnE '^ *#include <bimtdp/bimtdp.hpp>' include/bimtdp)
   report_lines "only io reads JSON" < <(grep -rln 'nlohmann' include/bimtdp | grep -v '^include/bimtdp/io/')
+}
+
+# No file includes itself through others. tsort names the files of every circle.
+check_include_cycles() {
+  report_lines "include circle" < <(cd include && grep -roE '^ *# *include [<"]bimtdp/[^">]+' bimtdp | sed -E 's/:.*[<"]/ /' |
+    tsort 2>&1 >/dev/null | sed -n 's/^tsort: bimtdp/bimtdp/p')
 }
 
 check_headers() {
@@ -76,22 +84,35 @@ check_version() {
   if [[ ${1:-} ]]; then [[ $1 == "$version" ]] || report "CMake says version $1, the header $version"; fi
 }
 
-# Files that the documents link to or show.
+# The text of a document without its blocks of code.
+prose() { awk '/^ *```/ { code = !code; next } !code' "$1"; }
+
+# The names by which a document's headings are linked to.
+anchors() { prose "$1" | sed -nE 's/^#+ +//p' | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\n-'; }
+
+# Files and headings that the documents link to or show, as seen from the document's folder.
 check_links() {
-  local document target
-  for document in README.md CONTRIBUTING.md CHANGELOG.md; do
+  local document target file
+  while IFS= read -r document; do
     while IFS= read -r target; do
-      [[ -e $target ]] || report "$document: $target is missing"
-    done < <(grep -oE '\]\([^)]+\)' "$document" | sed 's/^](//; s/)$//' | grep -v '^https\?:')
-  done
+      file=$document
+      if [[ ${target%%#*} ]]; then file=$(dirname "$document")/${target%%#*}; fi
+      if [[ ! -e $file ]]; then
+        report "$document: $target is missing"
+      elif [[ $target == *#* ]] && ! anchors "$file" | grep -qxF -e "${target#*#}"; then
+        report "$document: $target: no such heading"
+      fi
+    done < <(prose "$document" | grep -oE '\]\([^)]+\)' | sed 's/^](//; s/)$//' | grep -v '^https\?:')
+  done < <(git ls-files '*.md' 2>/dev/null)
 }
 
 check_text() {
-  report_lines "path of a single machine" < <(git grep -nE '/(work|home|root)/|\.\./shared' -- . ':!tests/check_tree.sh' 2>/dev/null)
+  report_lines "path of a single machine" < <(git grep -nE '/(work|home|root)/|\.\./shared' -- . ':!tests/check_tree*.sh' 2>/dev/null)
 }
 
 check_top_level
 check_include_direction
+check_include_cycles
 check_headers
 check_regions
 check_version "${1:-}"
