@@ -124,7 +124,8 @@ def main() -> int:
     made = tables.all_tables(stored)
     print("\n\n".join(made.values()))
     if not arguments.quick:
-        tables.insert(jobs.REPOSITORY / "README.md", made)
+        for document in tables.DOCUMENTS:
+            tables.insert(document, made)
     plots.draw_all(stored, path.with_suffix(""), arguments.cache / "profile.csv")
     return 0
 
