@@ -79,11 +79,11 @@ check_version() {
 # Files that the documents link to or show.
 check_links() {
   local document target
-  for document in README.md CONTRIBUTING.md CHANGELOG.md; do
+  while IFS= read -r document; do
     while IFS= read -r target; do
-      [[ -e $target ]] || report "$document: $target is missing"
-    done < <(grep -oE '\]\([^)]+\)' "$document" | sed 's/^](//; s/)$//' | grep -v '^https\?:')
-  done
+      [[ -e $(dirname "$document")/$target ]] || report "$document: $target is missing"
+    done < <(grep -oE '\]\([^)]+\)' "$document" | sed 's/^](//; s/)$//; s/#.*//' | grep -v '^https\?:')
+  done < <(git ls-files '*.md' 2>/dev/null)
 }
 
 check_text() {
