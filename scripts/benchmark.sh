@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Measures this library and its peers in one run and writes the figures of the README.
+# Measures this library and its peers in one run and writes the figures of README.md and benchmarks/README.md.
 set -euo pipefail
 
 usage() {
@@ -9,7 +9,7 @@ usage: scripts/benchmark.sh [--quick | --check | --smoke | --tables] [--no-insta
 
 Installs the peers (oneDNN from the distribution; onnxruntime, OpenVINO and ncnn from PyPI into build/benchmark/venv), builds
 the benchmarks, and runs all of them turn by turn, in about 15 minutes. Writes benchmarks/results/CPU.json, plots beside it,
-and the tables between the markers of README.md. A peer that cannot be installed is left out.
+and the tables between the markers of README.md and benchmarks/README.md. A peer that cannot be installed is left out.
 
   --quick       about 4 minutes, one network; writes to build/benchmark alone
   --check       compares our own programs with the stored run of this CPU; exit status 1 and a list where something is slower

@@ -6,7 +6,8 @@
                                                       writes scripts/results/nyud/ROW.json
     results.py time [NAME ...]                        times the networks of records (default: all) in the C++ library
     results.py todo                                   prints the commands for rows that have no record yet
-    results.py table [--insert README.md]             prints the table; writes table.csv beside the records
+    results.py table [--insert DOCUMENT ...]          prints the table; writes table.csv beside the records, and the tables
+                                                      into README.md and scripts/results/README.md, if these are named
 
 The table needs the records only, and so do times: they are of networks with random weights, on which they do not depend,
 on one thread of this machine, the least of 20 runs. Keep it quiet, and time all rows of a table on one machine.
@@ -73,8 +74,8 @@ def show(arguments: argparse.Namespace) -> None:
     print(content)
     if made:
         (folder / "table.csv").write_text(table.to_csv(made))
-    if arguments.insert:
-        table.insert(arguments.insert, arguments.dataset, content)
+    for document in arguments.insert:
+        table.insert(document, {arguments.dataset: content, f"{arguments.dataset}_summary": table.summary(layout, records)})
 
 
 def todo(arguments: argparse.Namespace) -> None:
@@ -105,7 +106,8 @@ def parse_arguments() -> argparse.Namespace:
     rest.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")
     rest.set_defaults(work=todo)
     all_rows = commands.add_parser("table", help="make the tables from the records")
-    all_rows.add_argument("--insert", type=Path, metavar="DOCUMENT", help="put the tables between its markers")
+    all_rows.add_argument("--insert", type=Path, nargs="+", default=[], metavar="DOCUMENT",
+                          help="put the tables between the markers of these files")
     all_rows.set_defaults(work=show)
     for command in (timed, rest, all_rows):
         command.add_argument("--dataset", default="nyud", choices=("nyud", "pascal"))

@@ -68,13 +68,8 @@ def sizes(models: Path) -> results.Results:
     return results.collate([[{"name": f"file/{path.name}", "file_bytes": path.stat().st_size} for path in models.glob("*.*")]])
 
 
-def check(build: Path, cache: Path) -> int:
+def check(stored: results.Results, build: Path, cache: Path) -> int:
     """Compares a fresh run of our own programs with the stored one; what seems slower is run again."""
-    path = STORED / f"{environment.cpu_slug()}.json"
-    if not path.exists():
-        print(f"no stored run of this CPU ({path.name}): run scripts/benchmark.sh first", file=sys.stderr)
-        return 1
-    stored = results.load(path)["results"]
     p, runner = jobs.Programs(build, cache / "models", 0.05), Runner()
     todo = [p.kernels("/(avx512|avx2|neon)/"), p.chains("/(avx512|avx2|neon)/"), p.network("bi_mtdp_w18")]
     fresh: results.Results = {}
@@ -111,9 +106,12 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.smoke:
         return smoke(arguments.build)
-    if arguments.check:
-        return check(arguments.build, arguments.cache)
     path = (arguments.cache if arguments.quick else STORED) / f"{environment.cpu_slug()}.json"
+    if (arguments.check or arguments.tables) and not path.exists():
+        print(f"no stored run of this CPU ({path.name}): run scripts/benchmark.sh first", file=sys.stderr)
+        return 1
+    if arguments.check:
+        return check(results.load(path)["results"], arguments.build, arguments.cache)
     if not arguments.tables:
         found = measure(arguments.build, arguments.cache, arguments.quick)
         found.update(sizes(arguments.cache / "models"))
@@ -124,7 +122,8 @@ def main() -> int:
     made = tables.all_tables(stored)
     print("\n\n".join(made.values()))
     if not arguments.quick:
-        tables.insert(jobs.REPOSITORY / "README.md", made)
+        for document in tables.DOCUMENTS:
+            tables.insert(document, made)
     plots.draw_all(stored, path.with_suffix(""), arguments.cache / "profile.csv")
     return 0
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from . import environment, results
-from .tables import LAYERS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEERS = REPOSITORY / "benchmarks" / "peers"
+LAYERS = ("3x3/256x256/56x56", "3x3/128x128/56x56", "3x3/64x64/56x56", "1x1/256x256/56x56", "3x3/18x18/120x160",
+          "3x3/36x36/60x80", "3x3/72x72/30x40", "3x3/144x144/15x20", "3x3/256x256/56x56/stride2", "3x3/256x256/56x56/dilation4",
+          "5x5/64x64/56x56", "7x7/64x64/56x56", "3x3/256x256/56x56/groups4", "3x3/256x256/56x56/depthwise")
 FLOAT_LAYERS = ("3x3/3x64/240x320/stride2", "3x3/64x64/56x56", "3x3/18x18/120x160", "1x1/256x256/30x40", "1x1/270x270/120x160",
                 "1x1/270x40/120x160", "1x1/96x24/120x160", "3x3/96x96/120x160/depthwise", "5x5/144x144/60x80/depthwise")
 CHAINS = tuple(f"{kind}/{shape}" for kind in ("bn_sign", "bi_real")

@@ -13,8 +13,9 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
+from .jobs import LAYERS
 from .results import Results, get, time_us
-from .tables import LAYERS, best, title, top_tier
+from .tables import best, title, top_tier
 
 matplotlib.rcParams.update({"svg.hashsalt": "bimtdp", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False,
                             "axes.spines.right": False})

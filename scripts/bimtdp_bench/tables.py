@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Markdown tables of a run, and how they get between the markers of a document:
+"""Markdown tables of a run, and how they get between the markers of the documents:
 
     <!-- benchmark:kernels -->
     <!-- /benchmark:kernels -->
@@ -11,11 +11,14 @@ import re
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence
 
+from .jobs import LAYERS, REPOSITORY
 from .results import Results, get, time_us
 
-LAYERS = ("3x3/256x256/56x56", "3x3/128x128/56x56", "3x3/64x64/56x56", "1x1/256x256/56x56", "3x3/18x18/120x160",
-          "3x3/36x36/60x80", "3x3/72x72/30x40", "3x3/144x144/15x20", "3x3/256x256/56x56/stride2", "3x3/256x256/56x56/dilation4",
-          "5x5/64x64/56x56", "7x7/64x64/56x56", "3x3/256x256/56x56/groups4", "3x3/256x256/56x56/depthwise")
+DOCUMENTS = (REPOSITORY / "README.md", REPOSITORY / "benchmarks" / "README.md")
+SUMMARY = (("Bi-MTDP, HRNet-W18", "bi_mtdp_w18", "mti_net_w18"), ("Bi-MTDP, HRNet-W48", "bi_mtdp_w48", "mti_net_w48"),
+           ("Bi-MTDP-C, Lite0, whole decoder", "bi_mtdp_c_lite0_decoder", "mti_net_lite0"),
+           ("Bi-MTDP-C, Lite0, distillation modules", "bi_mtdp_c_lite0_mmd", "mti_net_lite0"),
+           ("Bi-MTDP-C, HRNet-W18, whole decoder", "bi_mtdp_c_w18_decoder", "mti_net_w18"))
 _KINDS = {"fp32": ("fp32_direct", "fp32_winograd"), "int8": ("int8_direct", "int8_winograd")}
 
 
@@ -173,6 +176,24 @@ def backbones(results: Results) -> str:
     return table(["Bi-MTDP-C, 480x640, ms, 1 thread", "ours", "full precision, ours", "fp32, onnxruntime", "fp32, OpenVINO"], rows)
 
 
+def summary(stored: Mapping) -> str:
+    """Whole networks on one thread, beside the same network in OpenVINO and the faster engine on the full-precision twin."""
+    results, tier, rows = stored["results"], top_tier(stored["results"]), []
+
+    def least(*prefixes: str) -> Optional[float]:
+        times = [time_us(results, f"{prefix}/480x640/threads1") for prefix in prefixes]
+        return min((t for t in times if t is not None), default=None)
+
+    for text, name, twin in SUMMARY:
+        ours = least(f"network/{tier}/{name}")
+        if ours is not None:
+            peers = (least(f"openvino_binary/{name}"), *(least(f"onnxruntime/{twin}.{kind}", f"openvino/{twin}.{kind}")
+                                                         for kind in ("int8", "fp32")), least(f"network/{tier}/{twin}"))
+            rows.append([text, number(ours / 1e3), *(with_ratio(peer, ours, 1e3) for peer in peers)])
+    return table([f"{stored['environment']['cpu']}, {tier}, 1 thread, ms", "bimtdp", "OpenVINO, binary", "twin, int8",
+                  "twin, fp32", "twin, fp32, bimtdp"], rows)
+
+
 def bounds(results: Results) -> str:
     """Time over the sum of the operations' bounds, one thread."""
     rows, tier = [], top_tier(results)
@@ -195,5 +216,5 @@ def all_tables(stored: Mapping) -> Dict[str, str]:
     made = {"environment": environment(stored), "kernels": kernels(results), "kernels_avx2": kernels_avx2(results),
             "float_layers": float_layers(results), "copies": copies(results), "chains": chains(results),
             "network_w18": networks(results, "w18"), "network_w48": networks(results, "w48"), "bi_mtdp_c": backbones(results),
-            "bounds": bounds(results)}
+            "bounds": bounds(results), "summary": summary(stored)}
     return {name: text for name, text in made.items() if name == "environment" or text.count("\n") > 1}

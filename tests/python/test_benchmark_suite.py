@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bimtdp_bench import results, tables
+from bimtdp_bench import jobs, results, tables
 from bimtdp_torch.export.model_file import write_safetensors
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "peers"))
@@ -109,6 +109,30 @@ def test_tables_without_figures_are_left_out():
     stored = {"environment": {"cpu": "a CPU", "cpus": 2, "compiler": [], "kernel": "6", "versions": {}, "commit": "c"},
               "results": run_of(1.0)}
     assert set(tables.all_tables(stored)) == {"environment", "kernels", "chains"}
+
+
+def test_documents_have_the_tables_of_a_stored_run(tmp_path):
+    """What the documents say is what one stored run says; every table has its place."""
+    copies = [tmp_path / str(i) for i in range(len(tables.DOCUMENTS))]
+    texts = [document.read_text() for document in tables.DOCUMENTS]
+
+    def as_of(path):
+        made = tables.all_tables(results.load(path))
+        for copy, text in zip(copies, texts):
+            copy.write_text(text)
+        placed = [name for copy in copies for name in tables.insert(copy, made)]
+        return sorted(placed) == sorted(made) and [copy.read_text() for copy in copies] == texts
+
+    assert any(as_of(path) for path in (jobs.REPOSITORY / "benchmarks" / "results").glob("*.json"))
+
+
+def test_summary_takes_the_faster_engine_of_a_kind():
+    times = {"network/avx512/bi_mtdp_w18": 100e3, "openvino_binary/bi_mtdp_w18": 200e3, "onnxruntime/mti_net_w18.fp32": 900e3,
+             "openvino/mti_net_w18.fp32": 800e3, "onnxruntime/mti_net_w18.int8": 300e3}
+    found = results.collate([[{"name": f"{name}/480x640/threads1", "cpu_us": time} for name, time in times.items()]])
+    assert tables.summary({"environment": {"cpu": "a CPU"}, "results": found}).splitlines() == [
+        "| a CPU, avx512, 1 thread, ms | bimtdp | OpenVINO, binary | twin, int8 | twin, fp32 |",
+        "| --- | ---: | ---: | ---: | ---: |", "| Bi-MTDP, HRNet-W18 | 100 | 200 (2.00x) | 300 (3.00x) | 800 (8.00x) |"]
 
 
 def test_names_of_layers():

@@ -88,10 +88,28 @@ def test_between_markers_only(tmp_path):
     document = tmp_path / "README.md"
     document.write_text("a\n<!-- results:nyud -->\nold\n<!-- /results:nyud -->\nb\n")
     for content in ("new \\1", "newer"):
-        table.insert(document, "nyud", content)
+        table.insert(document, {"nyud": content, "nyud_summary": "nowhere"})
         assert document.read_text() == f"a\n<!-- results:nyud -->\n{content}\n<!-- /results:nyud -->\nb\n"
     with pytest.raises(ValueError, match="README.md: has no markers"):
-        table.insert(document, "pascal", "x")
+        table.insert(document, {"pascal": "x"})
+
+
+def test_documents_and_csv_have_the_tables_of_the_records():
+    folder = REPOSITORY / "scripts" / "results"
+    layout, records = table.read_layout(folder / "nyud" / "rows.yaml"), record.read_records(folder / "nyud")
+    made = table.tables(layout, records)
+    for document, name, content in ((folder / "README.md", "nyud", table.full_markdown(made)),
+                                    (REPOSITORY / "README.md", "nyud_summary", table.summary(layout, records))):
+        assert f"<!-- results:{name} -->\n{content}\n<!-- /results:{name} -->" in document.read_text()
+    assert (folder / "nyud" / "table.csv").read_text() == table.to_csv(made)
+
+
+def test_summary_has_the_rows_that_ask_for_it(folder):
+    (folder / "rows.yaml").write_text(LAYOUT.replace("title: joint,", "title: joint, summary: short,"))
+    text = table.summary(table.read_layout(folder / "rows.yaml"), record.read_records(folder))
+    assert text.splitlines() == [
+        "| network (time: A CPU, avx2) | mIoU, % | RMSE, m | file, MB | time, ms |", "| --- | ---: | ---: | ---: | ---: |",
+        "| short (2 seeds) | 44.00 ± 1.41 | 0.5000 ± 0.0707 | 1.50 | 20.0 |"]
 
 
 def test_bad_files_are_named(folder):

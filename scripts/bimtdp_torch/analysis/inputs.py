@@ -139,12 +139,12 @@ def spread(items: Sequence[str], count: Optional[int]) -> List[str]:
 
 def data_photos(dataset: str, root: Path, name: str = "test", count: Optional[int] = None,
                 ids: Optional[Sequence[str]] = None) -> Photos:
-    """Frames of a data folder (see the README): ``count`` of list ``name``, or the ones named."""
+    """Frames of a data folder (see scripts/README.md): ``count`` of list ``name``, or the ones named."""
     try:
         frames = load_frames(dataset, root, list(ids) if ids else spread(read_list(dataset, root, name), count))
         items = [scored(frames, index) for index in range(len(frames.ids))]
     except FileNotFoundError as error:
-        raise InputError(f"{root}: no {dataset} data in the layout of the README ({error})") from error
+        raise InputError(f"{root}: no {dataset} data in the layout of scripts/README.md ({error})") from error
     whole = isinstance(frames, data.Frames)
     return Photos(list(frames.ids), [item.photo.permute(1, 2, 0).numpy() for item in items],
                   [_nyud_truth(frames, i) if whole else item.truth for i, item in enumerate(items)],
@@ -179,7 +179,7 @@ def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[
 def add_photo_options(parser: argparse.ArgumentParser, count: int) -> None:
     """Options that all analyses share: photos, the networks' size, threads."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, help="data folder in the layout of the README (photos with ground truth)")
+    source.add_argument("--data", type=Path, help="data folder in the layout of scripts/README.md (photos with ground truth)")
     source.add_argument("--photos", type=Path, nargs="+", metavar="PATH", help="folders of photos, or photos")
     parser.add_argument("--list", default="test", choices=("test", "train"), help="list of --data (default: test)")
     parser.add_argument("--frames", nargs="+", metavar="ID", help="these frames of --data, not --count of the list")
