@@ -15,7 +15,7 @@ from PIL import Image
 
 from bimtdp_torch.analysis.activations import pooled_activations, to_input
 from bimtdp_torch.analysis.inputs import InputError, Network, load_network, split_name
-from bimtdp_torch.config import build_network
+from bimtdp_torch.networks.build import build_network
 
 
 def test_cka_command(checkpoints, data_folder, tmp_path):

@@ -8,8 +8,8 @@ from convert_tools import convert_module, randomise
 from torch import Tensor, nn
 
 from bimtdp_torch.export import ConversionError, Options, Source, convert
-from bimtdp_torch.estimators import Sign
-from bimtdp_torch.layers import BinaryConv2d, Pad, Resize, set_weight_binarization
+from bimtdp_torch.networks.estimators import Sign
+from bimtdp_torch.networks.layers import BinaryConv2d, Pad, Resize, set_weight_binarization
 
 
 class Function(nn.Module):

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data import normalise
+from ..data.samples import normalise
 
 GROUPS = ("backbone", "features", "propagation", "distilled", "hidden", "maps")
 

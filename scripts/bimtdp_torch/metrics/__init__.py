@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping
 
 import numpy as np
 
-from ..data import IGNORE_LABEL
+from ..data.samples import IGNORE_LABEL
 from .comparison import TASK_FIGURES, Figure, delta_mtl
 from .dense import DepthMeter, HumanPartsMeter, NormalsMeter, SegmentationMeter
 from .edges import EDGE_THRESHOLDS, MAX_DISTANCE, BoundaryMeter, EdgeMeter

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .datasets import AnyFrames, metrics_of, scored
-from .evaluation import resize_photos, to_label_size, torch_predictor
-from .data import Frames, normalise
-from .training.batch_norm import recalibrate
+from ..data.datasets import AnyFrames, scored
+from ..data.nyud import Frames
+from ..data.samples import normalise
+from ..metrics.evaluation import metrics_of, resize_photos, to_label_size, torch_predictor
+from .batch_norm import recalibrate
 
 
 def whole_frames(frames: AnyFrames, size: Tuple[int, int], count: int, device: torch.device,
