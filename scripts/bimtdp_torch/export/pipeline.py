@@ -238,7 +238,7 @@ def convert(source: Source, output: Path, options: Options = Options()) -> Resul
 
 def _last_check(program: Optional[Path], candidate: Path, options: Options) -> str:
     """Replays the self-test of the finished file; says what was checked."""
-    if program is None:
+    if not options.verify:
         return "not verified, marked as unchecked"
     if options.channels != 3:
         return "verified, but without a self-test in the file (that needs a photo of 3 channels)"
