@@ -57,12 +57,17 @@ class Scored(NamedTuple):
     window: Tuple[slice, slice]
 
 
+def nyud_truth(frames: Frames, index: int) -> Dict[str, np.ndarray]:
+    """Labels of a whole frame, of which the scored window is a part."""
+    return {"semseg": frames.label[index, 0].numpy(), "depth": frames.depth[index, 0].numpy(),
+            "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy(),
+            "edge": frames.edge[index, 0].numpy().astype(bool)}
+
+
 def _scored_nyud(frames: Frames, index: int) -> Scored:
     window = tuple(slice(scored[0] - inner[0], scored[1] - inner[0]) for scored, inner in
                    ((nyud.SCORED_ROWS, nyud.INNER_ROWS), (nyud.SCORED_COLUMNS, nyud.INNER_COLUMNS)))
-    truth = {"semseg": frames.label[index, 0].numpy()[window], "depth": frames.depth[index, 0].numpy()[window],
-             "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy()[window],
-             "edge": frames.edge[index, 0].numpy()[window].astype(bool)}
+    truth = {task: values[window] for task, values in nyud_truth(frames, index).items()}
     return Scored(frames.image[index], truth, window)
 
 

@@ -25,6 +25,12 @@ def normalise(image: Tensor) -> Tensor:
     return (image - mean) / std
 
 
+def to_input(photos: np.ndarray) -> Tensor:
+    """(N, H, W, 3) uint8 photos -> the networks' input (N, 3, H, W), channels last."""
+    x = torch.from_numpy(np.array(photos)).permute(0, 3, 1, 2).float() / 255
+    return normalise(x).contiguous(memory_format=torch.channels_last)
+
+
 def unit_vectors(x: Tensor, dim: int) -> Tensor:
     """x / |x| over ``dim``; a zero vector stays zero. F.normalize reduces an outer dimension of three many times slower."""
     return x * x.square().sum(dim, keepdim=True).clamp(min=1e-24).rsqrt()

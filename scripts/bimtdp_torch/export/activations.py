@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Handlers of activation layers."""
+"""Handlers of activation layers, and of the functions that are the same."""
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, Callable, List, Tuple
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..networks.layers import PReLU, RPReLU
@@ -34,14 +36,15 @@ def lower_clamp(lowering: Lowering, x: Any, low: Any, high: Any) -> Map:
     return lower_activation(lowering, x, kinds[low, high])
 
 
-@HANDLERS.module(nn.ReLU)
-def relu(lowering: Lowering, layer: nn.ReLU, x: Any) -> Map:
-    return lower_activation(lowering, x, "relu")
+def _same_everywhere(kind: str, layer: type, *functions: Callable, methods: Tuple[str, ...] = ()) -> None:
+    """Handlers of an activation without parameters."""
+    HANDLERS.module(layer)(lambda lowering, layer, x: lower_activation(lowering, x, kind))
+    HANDLERS.function(*functions, methods=methods)(lambda lowering, x, inplace=False: lower_activation(lowering, x, kind))
 
 
-@HANDLERS.module(nn.ReLU6)
-def relu6(lowering: Lowering, layer: nn.ReLU6, x: Any) -> Map:
-    return lower_activation(lowering, x, "relu6")
+_same_everywhere("relu", nn.ReLU, F.relu, F.relu_, torch.relu, methods=("relu",))
+_same_everywhere("relu6", nn.ReLU6, F.relu6)
+_same_everywhere("sigmoid", nn.Sigmoid, F.sigmoid, torch.sigmoid, methods=("sigmoid",))
 
 
 @HANDLERS.module(nn.Hardtanh)
@@ -49,15 +52,9 @@ def hardtanh(lowering: Lowering, layer: nn.Hardtanh, x: Any) -> Map:
     return lower_clamp(lowering, x, layer.min_val, layer.max_val)
 
 
-@HANDLERS.module(nn.Sigmoid)
-def sigmoid(lowering: Lowering, layer: nn.Sigmoid, x: Any) -> Map:
-    return lower_activation(lowering, x, "sigmoid")
-
-
 @HANDLERS.module(nn.LeakyReLU)
 def leaky_relu(lowering: Lowering, layer: nn.LeakyReLU, x: Any) -> Map:
-    channels = lowering.map(x).node.channels
-    return lower_activation(lowering, x, "prelu", slope=np.full(channels, layer.negative_slope, np.float32))
+    return lower_prelu(lowering, x, torch.tensor(layer.negative_slope))
 
 
 @HANDLERS.module(nn.PReLU, PReLU)

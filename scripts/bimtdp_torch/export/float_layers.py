@@ -153,13 +153,8 @@ def lower_pad(lowering: Lowering, x: Any, sides: Tuple[int, ...]) -> Padded:
     return Padded(lowering.map(x), (top, bottom, left, right))
 
 
-@HANDLERS.module(Pad)
-def pad(lowering: Lowering, layer: Pad, x: Any) -> Padded:
-    return lower_pad(lowering, x, layer.padding)
-
-
-@HANDLERS.module(nn.ZeroPad2d)
-def zero_pad(lowering: Lowering, layer: nn.ZeroPad2d, x: Any) -> Padded:
+@HANDLERS.module(Pad, nn.ZeroPad2d)
+def pad(lowering: Lowering, layer: nn.Module, x: Any) -> Padded:
     return lower_pad(lowering, x, layer.padding)
 
 

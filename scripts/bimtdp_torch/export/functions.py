@@ -93,21 +93,6 @@ def divide(lowering: Lowering, x: Any, y: Any) -> Map:
 
 # -- activations -----------------------------------------------------------------------------------------------------
 
-@HANDLERS.function(F.relu, F.relu_, torch.relu, methods=("relu",))
-def relu(lowering: Lowering, x: Any, inplace: bool = False) -> Map:
-    return activations.lower_activation(lowering, x, "relu")
-
-
-@HANDLERS.function(F.relu6)
-def relu6(lowering: Lowering, x: Any, inplace: bool = False) -> Map:
-    return activations.lower_activation(lowering, x, "relu6")
-
-
-@HANDLERS.function(F.sigmoid, torch.sigmoid, methods=("sigmoid",))
-def sigmoid(lowering: Lowering, x: Any) -> Map:
-    return activations.lower_activation(lowering, x, "sigmoid")
-
-
 @HANDLERS.function(F.hardtanh)
 def hardtanh(lowering: Lowering, x: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Map:
     return activations.lower_clamp(lowering, x, min_val, max_val)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..data import nyud, pascal
 from ..data.datasets import AnyFrames, scored
-from ..data.samples import IGNORE_LABEL, normalise
+from ..data.samples import IGNORE_LABEL, to_input
 from . import MAX_DISTANCE, Metrics
 
 # A predictor maps (N, H, W, 3) uint8 photos to task -> (H, W, C) float32, one dict a photo, in order.
@@ -40,9 +40,9 @@ def torch_predictor(network: nn.Module, batch: int = 8, bf16: bool = False) -> P
 
     def predict(photos: np.ndarray):
         for start in range(0, len(photos), batch):
-            x = torch.from_numpy(photos[start:start + batch].copy()).permute(0, 3, 1, 2).float() / 255
+            x = to_input(photos[start:start + batch]).to(device)
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                maps = network(normalise(x).to(device, memory_format=torch.channels_last))
+                maps = network(x)
             arrays = {task: m.float().permute(0, 2, 3, 1).cpu().numpy() for task, m in maps.items()}
             for i in range(len(x)):
                 yield {task: a[i] for task, a in arrays.items()}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..data.datasets import AnyFrames, scored
 from ..data.nyud import Frames
-from ..data.samples import normalise
+from ..data.samples import to_input
 from ..metrics.evaluation import metrics_of, resize_photos, to_label_size, torch_predictor
 from .batch_norm import recalibrate
 
@@ -28,9 +28,9 @@ def whole_frames(frames: AnyFrames, size: Tuple[int, int], count: int, device: t
     for start in range(0, len(indices), batch):
         photos = np.concatenate([resize_photos(scored(frames, int(index)).photo.unsqueeze(0), size)
                                  for index in indices[start:start + batch]])
-        x = torch.from_numpy(photos.copy()).permute(0, 3, 1, 2).float() / 255
+        x = to_input(photos)
         x[::2] = x[::2].flip(3)
-        yield normalise(x).to(device, memory_format=torch.channels_last)
+        yield x.to(device)
 
 
 def fit_depth(network: nn.Module, frames: AnyFrames, size: Tuple[int, int]) -> Tuple[float, float]:
