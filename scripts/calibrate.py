@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Last step of training: calibrate.py CHECKPOINT --data DIR --output CHECKPOINT. See bimtdp_torch/calibration.py.
+"""Last step of training: calibrate.py CHECKPOINT --data DIR --output CHECKPOINT. See bimtdp_torch/training/calibration.py.
 
 Statistics come from whole training frames, the depth's scale from the validation part of the training frames; a
 network without depth or segmentation keeps what it has there.
@@ -15,14 +15,16 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.calibration import calibrate
-from bimtdp_torch.checkpoints import is_model_file, load_checkpoint, save_checkpoint
-from bimtdp_torch.data import split_validation
-from bimtdp_torch.datasets import dataset_of, load_frames, read_list
-from bimtdp_torch.evaluation import format_metrics, score, torch_predictor
+from bimtdp_torch.checkpoints import save_checkpoint
+from bimtdp_torch.data.datasets import dataset_of, load_frames, read_list
+from bimtdp_torch.data.nyud import split_validation
+from bimtdp_torch.export.model_file import is_model_file
 from bimtdp_torch.machine import add_machine_options, use_machine
-from bimtdp_torch.predictor import check_size, training_size
+from bimtdp_torch.metrics.evaluation import format_metrics, score, torch_predictor
+from bimtdp_torch.networks.predictor import check_size, training_size
+from bimtdp_torch.sources import load_checkpoint
 from bimtdp_torch.training import freeze
+from bimtdp_torch.training.calibration import calibrate
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.checkpoints import CheckpointError
-from bimtdp_torch.export import (ConversionError, Options, VerificationError, convert, load_source,
-                                 load_user_module)
+from bimtdp_torch.export import ConversionError, Options, VerificationError, convert
+from bimtdp_torch.sources import load_source, load_user_module
 
 
 def _pairs(values: list, parser: argparse.ArgumentParser, option: str) -> dict:

@@ -19,14 +19,15 @@ from typing import Dict, List, NamedTuple, Tuple
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.checkpoints import is_model_file, load_checkpoint
-from bimtdp_torch.cpp_predictor import cpp_predictor, model_tasks, preferred_size
-from bimtdp_torch.data import split_validation
-from bimtdp_torch.datasets import dataset_of, dataset_of_tasks, load_frames, read_list
-from bimtdp_torch.evaluation import Predictor, format_metrics, score, torch_predictor
+from bimtdp_torch.data.datasets import dataset_of, dataset_of_tasks, load_frames, read_list
+from bimtdp_torch.data.nyud import split_validation
+from bimtdp_torch.export.model_file import is_model_file
 from bimtdp_torch.machine import add_machine_options, use_machine
-from bimtdp_torch.predictor import check_size, training_size
+from bimtdp_torch.metrics.cpp_predictor import cpp_predictor, model_tasks, preferred_size
+from bimtdp_torch.metrics.evaluation import Predictor, format_metrics, score, torch_predictor
+from bimtdp_torch.networks.predictor import check_size, training_size
 from bimtdp_torch.programs import ProgramError
+from bimtdp_torch.sources import load_checkpoint
 
 
 class Subject(NamedTuple):

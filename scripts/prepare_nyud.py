@@ -22,6 +22,7 @@ from typing import Tuple
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 WIDTH, HEIGHT = 320, 240
 FOCAL, CENTRE = (259.43, 259.73), (162.29, 126.37)  # of the 320x240 photo, pixel centres at integers
@@ -116,7 +117,6 @@ def main() -> None:
     arguments = parser.parse_args()
     import h5py
     from scipy.io import loadmat
-    from tqdm import tqdm
     for folder in ("image", "depth", "label", "normal", "edge"):
         (arguments.output / folder).mkdir(parents=True, exist_ok=True)
     mapping = loadmat(arguments.classes)["mapClass"].ravel().astype(np.int64)

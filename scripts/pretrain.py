@@ -16,11 +16,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch import fused
 from bimtdp_torch.configuration import dump_config, read_config
 from bimtdp_torch.machine import add_machine_options, use_machine
-from bimtdp_torch.pretraining import BackbonePretrainer, resolve
+from bimtdp_torch.networks import fused
 from bimtdp_torch.training import Stopped
+from bimtdp_torch.training.pretraining import BackbonePretrainer, resolve
 
 
 def main() -> int:

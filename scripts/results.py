@@ -21,9 +21,9 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.datasets import data_family, dataset_of
-from bimtdp_torch.evaluation import format_metrics
+from bimtdp_torch.data.datasets import data_family, dataset_of
 from bimtdp_torch.machine import add_machine_options, use_machine
+from bimtdp_torch.metrics.evaluation import format_metrics
 from bimtdp_torch.results import plan, record, table
 
 SCRIPTS = Path(__file__).resolve().parent

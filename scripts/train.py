@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any, Dict
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch import fused
 from bimtdp_torch.configuration import read_config
 from bimtdp_torch.machine import add_machine_options, use_machine
+from bimtdp_torch.networks import fused
 from bimtdp_torch.training import Stopped, Trainer
-from bimtdp_torch.training.network_settings import describe
 from bimtdp_torch.training.parallel import Parallel
-from bimtdp_torch.training.settings import resolve
+from bimtdp_torch.training.settings import describe, resolve
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -16,10 +16,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from bimtdp_torch.config import DATASETS, build_network
-from bimtdp_torch.data import IMAGE_MEAN, IMAGE_STD
+from bimtdp_torch.data.samples import IMAGE_MEAN, IMAGE_STD
 from bimtdp_torch.export import Options, Source, convert
 from bimtdp_torch.export.pipeline import round_weights_to_half
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.networks.options import DATASETS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIZE = (480, 640)

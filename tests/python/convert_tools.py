@@ -16,9 +16,9 @@ _built = Path(os.environ.get("BIMTDP_BUILD_DIR", "/nonexistent")) / "examples" /
 if _built.is_file():  # the C++ build made it already
     os.environ.setdefault("BIMTDP_VERIFY_MODEL", str(_built))
 
-from bimtdp_torch.estimators import RSign, bn_sign  # noqa: E402
-from bimtdp_torch.export import Options, Result, Source, convert  # noqa: E402
-from bimtdp_torch.layers import BinaryConv2d, RPReLU  # noqa: E402
+from bimtdp_torch.export import Options, Result, Source, convert# noqa: E402
+from bimtdp_torch.networks.estimators import RSign, bn_sign# noqa: E402
+from bimtdp_torch.networks.layers import BinaryConv2d, RPReLU# noqa: E402
 
 
 def randomise(network: nn.Module, seed: int = 0) -> nn.Module:

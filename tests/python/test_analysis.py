@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from bimtdp_torch.analysis.activations import pooled_activations, run_network, to_input
+from bimtdp_torch.analysis.activations import pooled_activations, run_network
 from bimtdp_torch.analysis.cka import CkaTable, centre, cka, gram, minibatches, u_centre
 from bimtdp_torch.analysis.embedding import choose_pixels, embed, neighbour_accuracy, pixel_vectors, resize_nearest
 from bimtdp_torch.analysis.gradcam import grad_cam, task_score
 from bimtdp_torch.analysis.inputs import InputError, Network, Photos
+from bimtdp_torch.data.samples import to_input
 
 
 @pytest.fixture(autouse=True)

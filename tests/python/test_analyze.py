@@ -13,9 +13,10 @@ import torch
 from analysis_tools import PHOTOS, checkpoints, has_colour, pixels_of, run, svg_text  # noqa: F401  (a fixture)
 from PIL import Image
 
-from bimtdp_torch.analysis.activations import pooled_activations, to_input
+from bimtdp_torch.analysis.activations import pooled_activations
 from bimtdp_torch.analysis.inputs import InputError, Network, load_network, split_name
-from bimtdp_torch.config import build_network
+from bimtdp_torch.data.samples import to_input
+from bimtdp_torch.networks.build import build_network
 
 
 def test_cka_command(checkpoints, data_folder, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bimtdp_torch.attention import BinaryAttention, MultiModalDistillation
+from bimtdp_torch.networks.attention import BinaryAttention, MultiModalDistillation
 
 TASKS, AUXILIARY = ["semseg", "depth"], ["semseg", "normals", "depth"]
 

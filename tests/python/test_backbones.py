@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from bimtdp_torch.deeplab import DeepLabHead
-from bimtdp_torch.efficientnet_lite import SIZES, EfficientNetLite, load_imagenet, scaled_width
-from bimtdp_torch.layers import BinaryConv2d
-from bimtdp_torch.resnet import ResNet
-from bimtdp_torch.style import PRESETS
+from bimtdp_torch.networks.efficientnet_lite import SIZES, EfficientNetLite, load_imagenet, scaled_width
+from bimtdp_torch.networks.heads import DeepLabHead
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.networks.resnet import ResNet
+from bimtdp_torch.networks.style import PRESETS
 
 
 def parameters(module):

@@ -6,7 +6,7 @@ import torch
 from network_tools import tiny
 from torch.distributions import Normal, kl_divergence
 
-from bimtdp_torch.bottleneck import MU_KINDS, Bottlenecks, VariationalBottleneck, gaussian_kl
+from bimtdp_torch.networks.bottleneck import MU_KINDS, Bottlenecks, VariationalBottleneck, gaussian_kl
 
 
 def test_divergence_is_that_of_gaussians():

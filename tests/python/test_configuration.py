@@ -6,11 +6,11 @@ import torch
 import yaml
 from conftest import REPOSITORY
 
-from bimtdp_torch.checkpoints import read_state_dict
-from bimtdp_torch.config import build_network
 from bimtdp_torch.configuration import dump_config, read_config
-from bimtdp_torch.initialisation import initialise_from
+from bimtdp_torch.networks.build import build_network
 from bimtdp_torch.results.table import read_layout
+from bimtdp_torch.sources import read_state_dict
+from bimtdp_torch.training.initialisation import initialise_from
 from bimtdp_torch.training.settings import resolve
 
 

@@ -13,15 +13,15 @@ import torch
 from convert_tools import REPOSITORY, UserNet, convert_module, ops, randomise, read_metadata
 from safetensors.numpy import load_file
 
-from bimtdp_torch.checkpoints import CheckpointError, load_checkpoint
-from bimtdp_torch.config import build_network
-from bimtdp_torch.export import ConversionError, Options, Source, VerificationError, convert, load_source
-from bimtdp_torch.export.sources import network_config
+from bimtdp_torch.checkpoints import CheckpointError
+from bimtdp_torch.export import ConversionError, Options, Source, VerificationError, convert
 from bimtdp_torch.export.model_file import tensors_hash, write_safetensors
 from bimtdp_torch.export.numerics import fma, fold_batch_norm
 from bimtdp_torch.export.pipeline import Conversion
 from bimtdp_torch.export.self_test import self_test_photo, splitmix64
 from bimtdp_torch.export.verify import build_verify_model, compare_with_pytorch, replay_self_test
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.sources import load_checkpoint, load_source, network_config
 
 NUMBER = {"nyud2": 1316, "nyud4": 1682}  # entries of a public W18 state_dict
 

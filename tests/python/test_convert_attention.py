@@ -8,7 +8,7 @@ import torch
 from convert_tools import convert_module, ops, randomise
 from torch import Tensor, nn
 
-from bimtdp_torch.attention import BinaryAttention
+from bimtdp_torch.networks.attention import BinaryAttention
 
 CHANNELS = 9
 SOURCES = ("semseg", "normals", "depth")

@@ -12,11 +12,12 @@ import torch
 from convert_tools import randomise, read_metadata
 from network_tools import tiny, train_briefly
 
-from bimtdp_torch.config import DATASETS
-from bimtdp_torch.export import ConversionError, Options, Source, convert, load_source
+from bimtdp_torch.export import ConversionError, Options, Source, convert
 from bimtdp_torch.export.pipeline import Conversion
 from bimtdp_torch.export.verify import build_verify_model
-from bimtdp_torch.layers import set_weight_binarization
+from bimtdp_torch.networks.layers import set_weight_binarization
+from bimtdp_torch.networks.options import DATASETS
+from bimtdp_torch.sources import load_source
 
 WIDTHS = [16, 18, 20, 24]
 

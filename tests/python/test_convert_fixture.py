@@ -14,11 +14,12 @@ import pytest
 import torch
 from convert_tools import REPOSITORY
 
-from bimtdp_torch.config import build_network
-from bimtdp_torch.export import Options, convert, load_source
+from bimtdp_torch.export import Options, convert
 from bimtdp_torch.export.pipeline import Conversion
 from bimtdp_torch.export.verify import build_verify_model, compare_with_pytorch
-from bimtdp_torch.initialisation import initialise_from
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.sources import load_source
+from bimtdp_torch.training.initialisation import initialise_from
 
 FOLDER = Path(os.environ.get("BIMTDP_FIXTURES", REPOSITORY.parent / "shared" / "fixtures")) / "mti_net_w18_nyud2"
 TIERS = ("baseline", "sse42", "avx2", "avx512")

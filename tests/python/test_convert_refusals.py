@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cannot be reproduced exactly is refused, with the module and the reason."""
 
+import contextlib
+
 import pytest
 import torch
 import torch.nn.functional as F
 from convert_tools import convert_module, randomise
 from torch import Tensor, nn
 
-from bimtdp_torch.export import ConversionError, Options, Source, convert
-from bimtdp_torch.estimators import Sign
-from bimtdp_torch.layers import BinaryConv2d, Pad, Resize, set_weight_binarization
+from bimtdp_torch.export import ConversionError, Options, Source, VerificationError, convert, pipeline
+from bimtdp_torch.networks.estimators import Sign
+from bimtdp_torch.networks.layers import BinaryConv2d, Pad, Resize, set_weight_binarization
 
 
 class Function(nn.Module):
@@ -118,3 +120,28 @@ def test_no_file_when_the_size_does_not_fit(tmp_path):
     network = randomise(nn.Sequential(nn.Conv2d(3, 4, 3, 2)))
     result = convert(Source(network, "odd", 8), tmp_path / "m", Options(quiet=True, self_test_size=(20, 20)))
     assert result.message.startswith("odd: 2 tensors identical")  # 20 was rounded up to 24
+
+
+def no(*arguments, **options):
+    raise VerificationError("the written file does not verify")
+
+
+SAME = {"failures": 0, "outputs_too_far": 0, "passed": True, "nodes": [], "outputs": [], "digests": []}
+OTHER = {**SAME, "failures": 1, "passed": False, "nodes": [{"agrees": False, "name": "n", "op": "conv2d"}], "messages": ""}
+
+
+@pytest.mark.parametrize("report, replay, function, config, error", [
+    (SAME, no, torch.erf, {}, ConversionError), (OTHER, no, torch.relu, {}, VerificationError),
+    (SAME, no, torch.relu, {}, VerificationError), (SAME, lambda *a: "good", torch.relu, None, ConversionError),
+    (SAME, lambda *a: "good", torch.relu, {}, None),
+], ids=["layer", "nodes", "self-test", "no checkpoint", "none"])
+def test_a_refused_conversion_leaves_no_file(tmp_path, monkeypatch, report, replay, function, config, error):
+    """Neither the model nor the checkpoint with rounded weights; where nothing is wrong both are there."""
+    monkeypatch.setattr(pipeline, "build_verify_model", lambda quiet: None)
+    monkeypatch.setattr(pipeline, "compare_with_pytorch", lambda *arguments: report)
+    monkeypatch.setattr(pipeline, "replay_self_test", replay)
+    source = Source(Function(function), "small", config=config)
+    options = Options(quiet=True, self_test_size=(8, 8), rounded_checkpoint=tmp_path / "rounded.pt")
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        convert(source, tmp_path / "m", options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ([] if error else ["m", "rounded.pt"])

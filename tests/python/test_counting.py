@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bimtdp_torch.config import build_network
-from bimtdp_torch.counting import count, count_operations
-from bimtdp_torch.layers import BinaryConv2d
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.results.counting import count, count_operations
 
 
 def build(**section):

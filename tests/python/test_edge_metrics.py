@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
+from bimtdp_torch.data.thinning import thin
 from bimtdp_torch.metrics import BoundaryMeter
-from bimtdp_torch.metrics.matching import match_levels, suppress_non_maxima, thin
+from bimtdp_torch.metrics.matching import match_levels, suppress_non_maxima
 
 
 def largest_matching(predicted, true, distance):

@@ -6,8 +6,8 @@ import torch
 from network_tools import tiny
 
 from bimtdp_torch.checkpoints import find_state_dict, read_checkpoint
-from bimtdp_torch.initialisation import initialise_from
-from bimtdp_torch.resnet import ResNet
+from bimtdp_torch.networks.resnet import ResNet
+from bimtdp_torch.training.initialisation import initialise_from
 
 PAIRWISE = {"gate_source": "source", "message_weights": "pairwise"}
 

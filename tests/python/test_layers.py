@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bimtdp_torch import estimators, fused, layers
-from bimtdp_torch.pointwise import speed_up_pointwise
+from bimtdp_torch.networks import estimators, fused, layers
+from bimtdp_torch.networks.pointwise import speed_up_pointwise
 
 
 def test_sign_has_two_states():

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bimtdp_torch.data import IGNORE_LABEL, unit_vectors
-from bimtdp_torch.losses import (TASK_WEIGHTS, ValidCounts, distillation_loss, shrink_target, supervised_loss,
-                                 task_losses)
+from bimtdp_torch.data.samples import IGNORE_LABEL, unit_vectors
+from bimtdp_torch.training.losses import (TASK_WEIGHTS, ValidCounts, distillation_loss, shrink_target, supervised_loss,
+                                          task_losses)
 
 
 def one_task(task, prediction, target, **options):

@@ -6,9 +6,10 @@ import torch
 from network_tools import tensors, tiny, training_loss
 from torch import nn
 
-from bimtdp_torch.checkpoints import load_checkpoint
-from bimtdp_torch.config import DATASETS, build_network
-from bimtdp_torch.layers import BinaryConv2d
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.networks.options import DATASETS
+from bimtdp_torch.sources import load_checkpoint
 
 
 def network(name, backbone, dataset="nyud4", **options):

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from bimtdp_torch import datasets, pascal
-from bimtdp_torch.evaluation import score
-from bimtdp_torch.pascal import Motion
+from bimtdp_torch.data import datasets, pascal
+from bimtdp_torch.data.pascal import Motion
+from bimtdp_torch.metrics.evaluation import score
 from bimtdp_torch.training import Trainer
 
 import evaluate

@@ -11,15 +11,15 @@ from convert_tools import convert_module, randomise
 from network_tools import tiny, train_briefly
 from torch import nn
 
-from bimtdp_torch.checkpoints import load_checkpoint, read_state_dict
 from bimtdp_torch.export import Options, Source, convert
 from bimtdp_torch.export.errors import ModelFileError
 from bimtdp_torch.export.model_file import canonical_json, read_model_file, write_safetensors
 from bimtdp_torch.export.restore import restore
-from bimtdp_torch.initialisation import initialise_from
-from bimtdp_torch.layers import BinaryConv2d
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.sources import load_checkpoint, read_state_dict
 from bimtdp_torch.training import Trainer
 from bimtdp_torch.training.batch_norm import measure_statistics
+from bimtdp_torch.training.initialisation import initialise_from
 from bimtdp_torch.training.logs import CsvFile
 
 WIDTHS = [16, 18, 20, 24]

@@ -11,7 +11,7 @@ import torch
 import yaml
 from conftest import REPOSITORY
 
-from bimtdp_torch.config import build_network
+from bimtdp_torch.networks.build import build_network
 from bimtdp_torch.programs import built_program
 from bimtdp_torch.results import plan, record, table
 

@@ -18,16 +18,17 @@ import yaml
 from conftest import REPOSITORY
 from PIL import Image
 
-from bimtdp_torch.calibration import log_prior
-from bimtdp_torch.checkpoints import CheckpointError, is_model_file, load_checkpoint, read_checkpoint, read_state_dict
-from bimtdp_torch.config import build_network
-from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, make_batch, make_sample, read_list,
-                               split_validation)
-from bimtdp_torch.initialisation import initialise
-from bimtdp_torch.losses import valid_pixels
-from bimtdp_torch.pretraining import BackbonePretrainer
+from bimtdp_torch.checkpoints import CheckpointError, read_checkpoint
+from bimtdp_torch.data.nyud import Crop, TeacherMaps, load_frames, make_batch, make_sample, read_list, split_validation
+from bimtdp_torch.data.samples import batch_indices, valid_pixels
+from bimtdp_torch.export.model_file import is_model_file
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.sources import load_checkpoint, read_state_dict
 from bimtdp_torch.training import Stopped, Trainer, validation
+from bimtdp_torch.training.calibration import log_prior
+from bimtdp_torch.training.initialisation import initialise
 from bimtdp_torch.training.logs import CsvFile
+from bimtdp_torch.training.pretraining import BackbonePretrainer
 
 CONFIG = {
     "name": "tiny",

@@ -11,7 +11,7 @@ import torch
 from network_tools import small_network
 from torch import nn
 
-from bimtdp_torch.layers import BinaryConv2d
+from bimtdp_torch.networks.layers import BinaryConv2d
 from bimtdp_torch.training import freeze, recalibrate
 from bimtdp_torch.training.averages import WeightAverage
 from bimtdp_torch.training.batch_norm import reset_spoilt_statistics
@@ -21,7 +21,7 @@ from bimtdp_torch.training.logs import CsvFile, RunLog, Window
 from bimtdp_torch.training.objective import Objective
 from bimtdp_torch.training.precision import bf16_pays
 from bimtdp_torch.training.settings import resolve
-from bimtdp_torch.training.signals import Stopped, StopSignal
+from bimtdp_torch.training.signals import StopSignal, Stopped
 from bimtdp_torch.training.validation import validation_score
 
 

@@ -7,14 +7,15 @@ import yaml
 from conftest import REPOSITORY
 from network_tools import small_network
 
-from bimtdp_torch import pretraining
-from bimtdp_torch.config import build_network
 from bimtdp_torch.configuration import changed_options, read_config
-from bimtdp_torch.estimators import Sign
-from bimtdp_torch.layers import BinaryConv2d
-from bimtdp_torch.training.network_settings import describe, resolve_network
-from bimtdp_torch.training.schedule import Schedule, learning_rate_factor, load_moments, make_optimizer, parameter_groups
-from bimtdp_torch.training.settings import resolve
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.networks.estimators import Sign
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.networks.options import resolve_network
+from bimtdp_torch.training import pretraining
+from bimtdp_torch.training.schedule import (Schedule, learning_rate_factor, load_moments, make_optimizer,
+                                            parameter_groups)
+from bimtdp_torch.training.settings import describe, resolve
 
 PHASES = [{"size": [32, 64], "batch": 4, "steps": 30}, {"size": [64, 128], "batch": 2, "steps": 10}]
 

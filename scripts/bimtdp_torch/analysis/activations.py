@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data import normalise
+from ..data.samples import to_input
 
 GROUPS = ("backbone", "features", "propagation", "distilled", "hidden", "maps")
 
@@ -112,12 +112,6 @@ def run_network(network: nn.Module, x: Tensor, keep: Callable[[str, Tensor], Non
 def network_order(names: Sequence[str]) -> List[str]:
     """Sorted by group; inside a group in the order of appearance."""
     return sorted(names, key=lambda name: GROUPS.index(name.split("/")[0]))
-
-
-def to_input(photos: np.ndarray) -> Tensor:
-    """(N, H, W, 3) uint8 photos -> normalised (N, 3, H, W) input, channels last."""
-    x = torch.from_numpy(np.ascontiguousarray(photos)).permute(0, 3, 1, 2).float() / 255
-    return normalise(x).contiguous(memory_format=torch.channels_last)
 
 
 def pooled(tensor: Tensor, grid: int) -> Tensor:

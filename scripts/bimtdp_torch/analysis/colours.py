@@ -9,6 +9,8 @@ from typing import Optional, Tuple
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from ..metrics import sigmoid
+
 # Okabe and Ito's colours, told apart with every common colour blindness (yellow last: weak on white).
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
 MARKERS = "os^DvPX*<>"
@@ -48,10 +50,6 @@ def colour_normals(normals: np.ndarray) -> np.ndarray:
     """(H, W, 3) vectors -> RGB (n + 1) / 2."""
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     return ((normals / np.maximum(length, 1e-12) + 1) * 127.5 + 0.5).astype(np.uint8)
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * np.asarray(x, np.float64)))
 
 
 def colour_probability(probability: np.ndarray) -> np.ndarray:

@@ -10,13 +10,13 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 from tqdm import tqdm
 
-from ..config import DATASETS
-from ..cpp_predictor import cpp_predictor, model_tasks, preferred_size
-from ..datasets import class_names, data_family, dataset_of_tasks
-from ..evaluation import Predictor, to_label_size, torch_predictor
-from ..metrics import DepthMeter, EdgeMeter, NormalsMeter, SegmentationMeter
-from ..predictor import check_size
-from .colours import DEPTH, palette, picture, sigmoid, truth_picture
+from ..data.datasets import class_names, data_family, dataset_of_tasks
+from ..metrics import DepthMeter, EdgeMeter, NormalsMeter, SegmentationMeter, sigmoid
+from ..metrics.cpp_predictor import cpp_predictor, model_tasks, preferred_size
+from ..metrics.evaluation import Predictor, to_label_size, torch_predictor
+from ..networks.options import DATASETS
+from ..networks.predictor import check_size
+from .colours import DEPTH, palette, picture, truth_picture
 from .inputs import InputError, Photos, distinct_names, load_network, split_name
 from .output import save_csv, save_figure, save_json
 from .sheet import Row, Sheet, Tile, check_rows, draw, tile_names, wrapped

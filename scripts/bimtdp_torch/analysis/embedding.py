@@ -21,7 +21,7 @@ from sklearn.metrics import silhouette_score
 from torch import Tensor
 from tqdm import tqdm
 
-from .activations import to_input
+from ..data.samples import to_input
 from .inputs import InputError, Network, Photos
 
 PCA_DIMENSIONS = 50

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .activations import to_input
+from ..data.samples import to_input
 from .inputs import InputError, Network
 
 CLASS_TASKS = ("semseg", "human_parts")

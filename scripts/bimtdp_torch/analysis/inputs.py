@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import nn
 
-from .. import data
-from ..checkpoints import load_checkpoint
-from ..datasets import class_names, dataset_of, load_frames, read_list, scored
+from ..data.datasets import class_names, dataset_of, load_frames, nyud_truth, read_list, scored
+from ..data.nyud import Frames
 from ..machine import add_thread_option
-from ..predictor import training_size
+from ..networks.predictor import training_size
+from ..sources import load_checkpoint
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
 
@@ -123,13 +123,6 @@ class Photos:
         return np.stack([np.asarray(Image.fromarray(p).resize((size[1], size[0]), Image.BILINEAR)) for p in chosen])
 
 
-def _nyud_truth(frames: data.Frames, index: int) -> Dict[str, np.ndarray]:
-    """Of the whole photo: the scored window is smaller."""
-    return {"semseg": frames.label[index, 0].numpy(), "depth": frames.depth[index, 0].numpy(),
-            "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy(),
-            "edge": frames.edge[index, 0].numpy().astype(bool)}
-
-
 def spread(items: Sequence[str], count: Optional[int]) -> List[str]:
     """``count`` items at even distances: neighbours of a list show one room."""
     if count is None or count >= len(items):
@@ -145,9 +138,9 @@ def data_photos(dataset: str, root: Path, name: str = "test", count: Optional[in
         items = [scored(frames, index) for index in range(len(frames.ids))]
     except FileNotFoundError as error:
         raise InputError(f"{root}: no {dataset} data in the layout of scripts/README.md ({error})") from error
-    whole = isinstance(frames, data.Frames)
+    whole = isinstance(frames, Frames)
     return Photos(list(frames.ids), [item.photo.permute(1, 2, 0).numpy() for item in items],
-                  [_nyud_truth(frames, i) if whole else item.truth for i, item in enumerate(items)],
+                  [nyud_truth(frames, i) if whole else item.truth for i, item in enumerate(items)],
                   [item.window for item in items])
 
 

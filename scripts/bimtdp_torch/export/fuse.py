@@ -11,6 +11,7 @@ A node is joined with its producer only if it is the producer's only reader.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, List
 
 from .ir import Node, Output
@@ -53,7 +54,7 @@ class _Fuser:
             return
         scale, bias = node.fields["scale"], node.fields["bias"]
         if conv.has("bias"):
-            bias = fma(scale, conv.fields["bias"], bias)
+            bias = replace(bias, array=fma(scale.array, conv.fields["bias"].array, bias.array))
         self.replace(node, conv, conv.inputs, {**conv.fields, "scale": scale, "bias": bias})
 
     def add(self, node: Node) -> None:

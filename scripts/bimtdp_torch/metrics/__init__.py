@@ -10,18 +10,20 @@ from typing import Any, Dict, Mapping
 
 import numpy as np
 
-from ..data import IGNORE_LABEL
+from ..data.samples import IGNORE_LABEL
 from .comparison import TASK_FIGURES, Figure, delta_mtl
 from .dense import DepthMeter, HumanPartsMeter, NormalsMeter, SegmentationMeter
 from .edges import EDGE_THRESHOLDS, MAX_DISTANCE, BoundaryMeter, EdgeMeter
 from .saliency import SaliencyMeter
 
 __all__ = ["TASK_FIGURES", "Figure", "delta_mtl", "DepthMeter", "HumanPartsMeter", "NormalsMeter", "SegmentationMeter",
-           "EDGE_THRESHOLDS", "MAX_DISTANCE", "BoundaryMeter", "EdgeMeter", "SaliencyMeter", "Metrics"]
+           "EDGE_THRESHOLDS", "MAX_DISTANCE", "BoundaryMeter", "EdgeMeter", "SaliencyMeter", "Metrics",
+           "sigmoid"]
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))  # does not overflow
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """In float64; does not overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))
 
 
 class Metrics:
@@ -58,7 +60,7 @@ class Metrics:
             elif task == "normals":
                 self._meter(task).update(values, truth[task])
             else:  # sal, edge
-                probability = _sigmoid(values[..., 0])
+                probability = sigmoid(values[..., 0])
                 self._meter(task).update(probability, truth[task])
                 if task == "edge":
                     self._meter("boundary").update(probability, truth[task])

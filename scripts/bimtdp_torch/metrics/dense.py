@@ -7,7 +7,7 @@ from typing import Dict
 
 import numpy as np
 
-from ..data import IGNORE_LABEL
+from ..data.samples import IGNORE_LABEL
 
 
 class SegmentationMeter:

@@ -7,7 +7,8 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 
-from .matching import match_levels, suppress_non_maxima, thin
+from ..data.thinning import thin
+from .matching import match_levels, suppress_non_maxima
 
 EDGE_THRESHOLDS = np.arange(1, 100) / 100.0
 # Share of the map's diagonal within which pixels may match; the values that the literature uses.

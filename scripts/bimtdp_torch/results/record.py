@@ -25,17 +25,17 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 import torch
 
-from ..checkpoints import load_checkpoint, read_checkpoint
-from ..config import build_network
-from ..counting import count
-from ..cpp_predictor import cpp_predictor
-from ..datasets import dataset_of, load_frames, read_list
-from ..evaluation import score, torch_predictor
+from ..checkpoints import read_checkpoint
+from ..data.datasets import dataset_of, load_frames, read_list
 from ..export import Options, Source, convert
 from ..export.pipeline import round_weights_to_half
-from ..export.sources import load_source
-from ..predictor import SIDE_MULTIPLE, training_size
+from ..metrics.cpp_predictor import cpp_predictor
+from ..metrics.evaluation import score, torch_predictor
+from ..networks.build import build_network
+from ..networks.predictor import SIDE_MULTIPLE, training_size
 from ..programs import REPOSITORY, build_program
+from ..sources import load_checkpoint, load_source
+from .counting import count
 
 COUNT_SIZE = (480, 640)  # the size of the published figures
 _FLAT_LIST = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")  # json puts each item on a line of its own

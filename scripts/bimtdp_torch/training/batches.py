@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..data import TeacherMaps, split_validation
-from ..datasets import AnyFrames, class_names, load_frames, make_batch, read_list
-from ..photos import load_photos, unlabelled_batch
+from ..data.datasets import AnyFrames, class_names, load_frames, make_batch, read_list
+from ..data.nyud import TeacherMaps, split_validation
+from ..data.photos import load_photos, unlabelled_batch
 from .distillation import online_size
 from .parallel import Parallel
 from .schedule import Schedule

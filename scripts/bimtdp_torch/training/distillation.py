@@ -12,10 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..checkpoints import load_checkpoint, read_checkpoint, save_checkpoint
-from ..data import Frames, TeacherMaps, normalise
-from ..losses import resize_map
-from ..pointwise import speed_up_pointwise
+from ..checkpoints import read_checkpoint, save_checkpoint
+from ..data.nyud import Frames, TeacherMaps
+from ..data.samples import normalise
+from ..networks.pointwise import speed_up_pointwise
+from ..sources import load_checkpoint
+from .losses import resize_map
 from .precision import autocast
 
 Pairs = Dict[str, Tensor]  # name of the tensor -> (B, C, H, W)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..layers import BinaryConv2d
+from ..networks.layers import BinaryConv2d
 
 
 class FlipMonitor:

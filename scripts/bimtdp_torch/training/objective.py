@@ -8,8 +8,8 @@ from typing import Any, Dict, Mapping, Optional
 import torch
 from torch import Tensor
 
-from ..losses import ValidCounts, distillation_loss, supervised_loss
 from .distillation import OnlineTeacher, feature_losses, load_teacher
+from .losses import ValidCounts, distillation_loss, supervised_loss
 
 
 class Objective:

@@ -9,8 +9,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 import torch
 from torch import nn
 
-from ..estimators import set_ede_progress
-from ..layers import BinaryConv2d, set_weight_binarization
+from ..networks.estimators import set_ede_progress
+from ..networks.layers import BinaryConv2d, set_weight_binarization
 
 
 class Phase(NamedTuple):

@@ -50,9 +50,10 @@ from __future__ import annotations
 import copy
 from typing import Any, Dict, List, Mapping
 
-from ..configuration import check_keys
-from ..losses import TASK_WEIGHTS
-from ..predictor import check_size
+from ..configuration import check_keys, dump_config
+from ..networks.options import resolve_network
+from ..networks.predictor import check_size
+from .losses import TASK_WEIGHTS
 
 FEATURE_GROUPS = ("backbone", "features", "distilled", "hidden")
 REQUIRED = object()
@@ -203,3 +204,8 @@ def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, An
         _scale_steps(result["train"], steps_scale)
         result["steps_scale"] *= steps_scale
     return result
+
+
+def describe(config: Mapping[str, Any]) -> str:
+    """YAML of a resolved configuration with the network's defaults, too; train.py trains the same from it."""
+    return dump_config({**config, "network": resolve_network(config["network"])})

@@ -17,27 +17,27 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..checkpoints import is_model_file, load_strictly, read_checkpoint, save_checkpoint
-from ..config import build_network
+from ..checkpoints import load_strictly, read_checkpoint, save_checkpoint
 from ..configuration import changed_options
-from ..initialisation import initialise
-from ..losses import ValidCounts
-from ..pointwise import speed_up_pointwise
+from ..export.model_file import is_model_file
+from ..networks.build import build_network
+from ..networks.pointwise import speed_up_pointwise
 from .averages import WeightAverage
 from .batch_norm import freeze, measure_statistics, recalibrate, reset_spoilt_statistics
 from .batches import Batches
 from .distillation import cached_teacher_maps
 from .flips import FlipMonitor
+from .initialisation import initialise
 from .logs import RunLog, Window, plot_losses
-from .network_settings import describe
+from .losses import ValidCounts
 from .objective import Objective
 from .parallel import Parallel, synchronise
 from .precision import autocast, use_bf16
 from .progress import Progress
 from .randomness import seed_everything, seed_step
 from .schedule import Schedule, load_moments, make_optimizer, parameter_groups
-from .settings import resolve
-from .signals import Stopped, StopSignal
+from .settings import describe, resolve
+from .signals import StopSignal, Stopped
 from .validation import Validator
 
 _MAX_SKIPPED = 50  # steps in a row without a finite gradient

@@ -8,9 +8,9 @@ from typing import Mapping, Optional, Tuple
 
 from torch import nn
 
-from ..datasets import AnyFrames
-from ..evaluation import format_metrics, score, torch_predictor
+from ..data.datasets import AnyFrames
 from ..metrics import TASK_FIGURES
+from ..metrics.evaluation import format_metrics, score, torch_predictor
 from .logs import RunLog
 
 _FIGURES = {figure.key: figure.lower_is_better for figure in TASK_FIGURES.values()}

@@ -15,8 +15,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from .data import batch_indices, generator, jitter_colour, normalise
-from .losses import unknown_target
+from .samples import batch_indices, generator, jitter_colour, normalise, unknown_target
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 

@@ -7,7 +7,7 @@ are those of the public MTI-Net checkpoints wherever the part exists there.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from .attention import BinaryAttention, MultiModalDistillation
 from .blocks import basic_block
 from .bottleneck import Bottlenecks
-from .layers import GroupedSoftmax, PReLU, Resize, SqueezeExcite
+from .heads import HighResolutionHead
+from .layers import GroupedSoftmax, Resize, SqueezeExcite
 from .predictor import DensePredictor, Maps
 from .style import BinaryStyle
 
@@ -75,35 +76,6 @@ class FeaturePropagation(nn.Module):
         return {task: self.se[task](shared) + features[task] for task in self.tasks}
 
 
-class HighResolutionHead(nn.Module):
-    """All scales to the finest, concatenation, 1x1 + BN + activation, 1x1. ``last_layer`` has MTI-Net's keys."""
-
-    def __init__(self, channels: Sequence[int], outputs: int, style: Optional[BinaryStyle], dropout: float = 0.0):
-        super().__init__()
-        width = sum(channels)
-        self.binary = style is not None
-        self.resize = Resize("bilinear")
-        first = style.conv(width, width, 1) if self.binary else nn.Conv2d(width, width, 1)
-        self.last_layer = nn.ModuleDict({"0": first, "1": nn.BatchNorm2d(width), "3": nn.Conv2d(width, outputs, 1)})
-        if self.binary:
-            self.binarize = style.binarize(width)
-        self.activation = PReLU(width) if self.binary else nn.ReLU()
-        self.dropout = nn.Dropout2d(dropout)
-
-    def with_hidden(self, maps: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
-        """(B, outputs, H_0, W_0) and the hidden (B, sum C, H_0, W_0) that the last layer reads."""
-        x = torch.cat([maps[0]] + [self.resize(m, maps[0]) for m in maps[1:]], 1)
-        if self.binary:
-            hidden = self.last_layer["1"](self.last_layer["0"](self.binarize(x))) + x
-        else:
-            hidden = self.last_layer["1"](self.last_layer["0"](x))
-        hidden = self.activation(hidden)
-        return self.last_layer["3"](self.dropout(hidden)), hidden
-
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        return self.with_hidden(maps)[0]
-
-
 class MTINet(DensePredictor):
     """Multi-task dense predictor. ``forward``: (B, 3, H, W) -> task -> (B, outputs, H, W).
 
@@ -114,12 +86,10 @@ class MTINet(DensePredictor):
     """
 
     def __init__(self, backbone: nn.Module, tasks: Dict[str, int], auxiliary: Dict[str, int], *,
-                 refinement: Optional[BinaryStyle] = None, propagation: Optional[BinaryStyle] = None,
-                 attention: Optional[dict] = None, head: Optional[BinaryStyle] = None, binary_mask: bool = False,
-                 dropout: float = 0.0, distillation_modules: int = 1, bottleneck: Optional[Bottlenecks] = None):
+                 refinement: Optional[BinaryStyle], propagation: Optional[BinaryStyle], attention: Optional[dict],
+                 head: Optional[BinaryStyle], binary_mask: bool, dropout: float, distillation_modules: int,
+                 bottleneck: Optional[Bottlenecks]):
         super().__init__(backbone, tasks, auxiliary, bottleneck)
-        if distillation_modules < 1:
-            raise ValueError(f"distillation_modules must be at least 1, got {distillation_modules}")
         self.distillation_modules = distillation_modules
         channels = tuple(backbone.channels)
         for scale, width in enumerate(channels):
@@ -142,7 +112,7 @@ class MTINet(DensePredictor):
         if attention is None:
             return MultiModalDistillation(list(self.tasks), list(self.auxiliary), channels)
         # Behind an outer sign the targets arrive as +-1; auxiliary tasks keep their features.
-        binary = list(self.tasks) if number > 1 and attention.get("outer_sign", True) else []
+        binary = list(self.tasks) if number > 1 and attention["outer_sign"] else []
         return BinaryAttention(list(self.tasks), list(self.auxiliary), channels, **attention, binary_sources=binary)
 
     def heads_by_task(self) -> Dict[str, nn.Module]:

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .datasets import AnyFrames, metrics_of, scored
-from .evaluation import resize_photos, to_label_size, torch_predictor
-from .data import Frames, normalise
-from .training.batch_norm import recalibrate
+from ..data.datasets import AnyFrames, scored
+from ..data.nyud import Frames
+from ..data.samples import to_input
+from ..metrics.evaluation import metrics_of, resize_photos, to_label_size, torch_predictor
+from .batch_norm import recalibrate
 
 
 def whole_frames(frames: AnyFrames, size: Tuple[int, int], count: int, device: torch.device,
@@ -27,9 +28,9 @@ def whole_frames(frames: AnyFrames, size: Tuple[int, int], count: int, device: t
     for start in range(0, len(indices), batch):
         photos = np.concatenate([resize_photos(scored(frames, int(index)).photo.unsqueeze(0), size)
                                  for index in indices[start:start + batch]])
-        x = torch.from_numpy(photos.copy()).permute(0, 3, 1, 2).float() / 255
+        x = to_input(photos)
         x[::2] = x[::2].flip(3)
-        yield normalise(x).to(device, memory_format=torch.channels_last)
+        yield x.to(device)
 
 
 def fit_depth(network: nn.Module, frames: AnyFrames, size: Tuple[int, int]) -> Tuple[float, float]:

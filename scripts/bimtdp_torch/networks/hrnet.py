@@ -82,8 +82,7 @@ class HRNet(nn.Module):
     ``stem_width``: channels of the two stem convolutions (the public networks have 64).
     """
 
-    def __init__(self, size: str = "hrnet_w18", style: Optional[BinaryStyle] = None, binary_conv2: bool = True,
-                 stem_width: int = 64):
+    def __init__(self, size: str, style: Optional[BinaryStyle], binary_conv2: bool, stem_width: int):
         super().__init__()
         spec = SIZES[size]
         self.channels, self.strides = spec.channels, (4, 8, 16, 32)
@@ -92,7 +91,7 @@ class HRNet(nn.Module):
         self.conv1 = nn.Conv2d(3, stem_width, 3, stride=2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(stem_width, momentum=momentum)
         self.activation1 = nn.ReLU() if style is None else style.act(stem_width)
-        self.binary_conv2 = style is not None and binary_conv2
+        self.binary_conv2 = binary_conv2
         if self.binary_conv2:
             self.binarize2, self.conv2 = style.binarize(stem_width), style.conv(stem_width, stem_width, 3, 2)
             self.shortcut2 = nn.AvgPool2d(2, 2)

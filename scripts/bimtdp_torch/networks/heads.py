@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DeepLabV3's head with atrous spatial pyramid pooling, float or binary; torchvision's keys.
+"""The heads, float or binary: MTI-Net's (with its keys), and DeepLabV3's with atrous spatial pyramid pooling (torchvision's).
 
-The binary form keeps the pooled branch (one pixel) and the last 1x1 convolution in float.
+DeepLab's binary form keeps the pooled branch (one pixel) and the last 1x1 convolution in float.
 """
 
 from __future__ import annotations
@@ -12,11 +12,40 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import conv_unit
-from .layers import Resize
+from .layers import PReLU, Resize
 from .style import BinaryStyle
 
 RATES = (12, 24, 36)
 _WIDTH = 256
+
+
+class HighResolutionHead(nn.Module):
+    """All scales to the finest, concatenation, 1x1 + BN + activation, 1x1. ``last_layer`` has MTI-Net's keys."""
+
+    def __init__(self, channels: Sequence[int], outputs: int, style: Optional[BinaryStyle], dropout: float = 0.0):
+        super().__init__()
+        width = sum(channels)
+        self.binary = style is not None
+        self.resize = Resize("bilinear")
+        first = style.conv(width, width, 1) if self.binary else nn.Conv2d(width, width, 1)
+        self.last_layer = nn.ModuleDict({"0": first, "1": nn.BatchNorm2d(width), "3": nn.Conv2d(width, outputs, 1)})
+        if self.binary:
+            self.binarize = style.binarize(width)
+        self.activation = PReLU(width) if self.binary else nn.ReLU()
+        self.dropout = nn.Dropout2d(dropout)
+
+    def with_hidden(self, maps: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
+        """(B, outputs, H_0, W_0) and the hidden (B, sum C, H_0, W_0) that the last layer reads."""
+        x = torch.cat([maps[0]] + [self.resize(m, maps[0]) for m in maps[1:]], 1)
+        if self.binary:
+            hidden = self.last_layer["1"](self.last_layer["0"](self.binarize(x))) + x
+        else:
+            hidden = self.last_layer["1"](self.last_layer["0"](x))
+        hidden = self.activation(hidden)
+        return self.last_layer["3"](self.dropout(hidden)), hidden
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        return self.with_hidden(maps)[0]
 
 
 class PooledBranch(nn.Sequential):
@@ -77,3 +106,7 @@ class DeepLabHead(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         return self.with_hidden(maps)[0]
+
+
+# kind -> head: all maps joined at the finest, or ASPP on the last map
+HEADS = {"hrnet": HighResolutionHead, "deeplab": DeepLabHead}

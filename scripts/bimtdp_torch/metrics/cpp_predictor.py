@@ -11,9 +11,9 @@ from typing import Dict, Iterator, List, Tuple
 import numpy as np
 from PIL import Image
 
+from ..export.model_file import read_description
+from ..programs import build_program
 from .evaluation import Predictor
-from .export.model_file import read_description
-from .programs import build_program
 
 _CHUNK = 50  # photos per call: bounds the space that the maps take
 

@@ -76,12 +76,10 @@ PRESETS = {
 }
 
 
-def make_style(preset: str = "bimtdp", changes: Optional[Mapping[str, Any]] = None) -> BinaryStyle:
+def make_style(preset: str, changes: Mapping[str, Any]) -> BinaryStyle:
     """A preset with single choices changed."""
-    if preset not in PRESETS:
-        raise ValueError(f"preset must be one of {sorted(PRESETS)}, got {preset!r}")
     known = [field.name for field in fields(BinaryStyle)]
-    unknown = sorted(set(changes or {}) - set(known))
+    unknown = sorted(set(changes) - set(known))
     if unknown:
         raise ValueError(f"style: unknown choice {unknown[0]!r} (there are {', '.join(known)})")
-    return replace(PRESETS[preset], **(changes or {}))
+    return replace(PRESETS[preset], **changes)

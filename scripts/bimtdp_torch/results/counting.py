@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, NamedTuple, Tuple
 import torch
 from torch import Tensor, nn
 
-from .layers import BinaryConv2d
+from ..networks.layers import BinaryConv2d
 
 
 class Counts(NamedTuple):

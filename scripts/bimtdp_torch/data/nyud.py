@@ -2,7 +2,7 @@
 """NYUDv2 in the folder layout that prepare_nyud.py writes, held in memory as bytes, and its augmentation.
 
 Layout: image/NNNN.jpg, depth/NNNN.png (8 bits), label/NNNN.png (39 = ignore), normal/NNNN.jpg, edge/NNNN.png,
-train.txt, test.txt; 320x240. Everything random is a function of (seed, step), so a resumed run sees the same data.
+train.txt, test.txt; 320x240.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from .samples import batch_indices, generator, jitter_colour, normalise, unit_vectors
+
 FRAME_SIZE = (320, 240)  # width and height
 # The photos have a white frame of about 4 pixels; the inner part has the ratio 3:4 and holds the scored crop.
 INNER_ROWS, INNER_COLUMNS = (7, 235), (8, 312)
 SCORED_ROWS, SCORED_COLUMNS = (23, 235), (21, 300)
-IGNORE_LABEL = 39
 DEPTH_SCALE = 9.99547 / 255  # metres = (v + 0.5) * DEPTH_SCALE
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
 CLASS_NAMES = tuple("wall,floor,cabinet,bed,chair,sofa,table,door,window,bookshelf,picture,counter,blinds,desk,shelves,"
                     "curtain,dresser,pillow,mirror,floor mat,clothes,ceiling,books,refrigerator,television,paper,towel,"
                     "shower curtain,box,whiteboard,person,night stand,toilet,sink,lamp,bathtub,bag,otherstructure,"
@@ -79,34 +78,6 @@ def load_frames(root: Path, ids: Sequence[str], rows: Tuple[int, int] = INNER_RO
                   stack("label", ".png"), stack("normal", ".jpg", "RGB"), (stack("edge", ".png") > 0).to(torch.uint8))
 
 
-def normalise(image: Tensor) -> Tensor:
-    """(B, 3, H, W) in 0..1 -> the networks' input."""
-    mean = torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1)
-    std = torch.tensor(IMAGE_STD).view(1, 3, 1, 1)
-    return (image - mean) / std
-
-
-def unit_vectors(x: Tensor, dim: int) -> Tensor:
-    """x / |x| over ``dim``; a zero vector stays zero. F.normalize reduces an outer dimension of three many times slower."""
-    return x * x.square().sum(dim, keepdim=True).clamp(min=1e-24).rsqrt()
-
-
-def generator(seed: int, *stream: int) -> torch.Generator:
-    """Random numbers that depend on (seed, stream) alone."""
-    mixed = np.random.SeedSequence((seed, *stream)).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
-
-
-def batch_indices(seed: int, step: int, batch: int, count: int) -> List[int]:
-    """Indices of one batch: consecutive pieces of a fresh permutation per pass over the data."""
-    indices = []
-    for position in range(step * batch, (step + 1) * batch):
-        if position % count == 0 or not indices:
-            order = torch.randperm(count, generator=generator(seed, 1, position // count))
-        indices.append(int(order[position % count]))
-    return indices
-
-
 class Crop(NamedTuple):
     """A window of a frame, whether it is mirrored, and how much its content is enlarged."""
 
@@ -124,18 +95,6 @@ def random_crop(rng: torch.Generator, height: int, width: int, max_zoom: float) 
     zoom = math.exp(u[0] * math.log(max_zoom))
     h, w = round(height / zoom), round(width / zoom)
     return Crop(int(u[1] * (height - h + 1)), int(u[2] * (width - w + 1)), h, w, u[3] < 0.5, height / h)
-
-
-def jitter_colour(image: Tensor, rng: torch.Generator, strength: float) -> Tensor:
-    """Brightness, contrast, saturation and tint of (3, H, W) values in 0..1."""
-    if strength == 0:
-        return image
-    u = (torch.rand(6, generator=rng) * 2 - 1) * strength
-    image = image * (1 + u[0])
-    image = (image - image.mean()) * (1 + u[1]) + image.mean()
-    grey = image.mean(0, keepdim=True)
-    image = grey + (image - grey) * (1 + u[2])
-    return (image * (1 + 0.25 * u[3:6].view(3, 1, 1))).clamp(0, 1)
 
 
 def _cut(x: Tensor, crop: Crop) -> Tensor:

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is converted: our own checkpoints (which carry their configuration), public MTI-Net ones, and a user's module."""
+"""Networks from files: our own checkpoints (which carry their configuration), model files, public MTI-Net checkpoints, and a
+user's module. A model file takes the place of a checkpoint wherever a network alone is needed."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional
 
-from torch import nn
+from torch import Tensor, nn
 
-from .. import data, pascal
-from ..checkpoints import Checkpoint, find_state_dict, load_checkpoint, load_strictly, read_checkpoint
-from ..config import DATASETS, NETWORKS, build_network
-from .errors import ConversionError
-from .model_file import canonical_json
+from .checkpoints import CheckpointError, find_state_dict, load_strictly, read_checkpoint
+from .export.errors import ConversionError
+from .export.model_file import canonical_json, is_model_file
+from .export.pipeline import Source, class_names
+from .export.restore import restore
+from .networks.build import build_network
+from .networks.options import DATASETS, NETWORKS
+from .networks.predictor import SIDE_MULTIPLE
 
 _BACKBONES = {"w18": "hrnet_w18", "w32": "hrnet_w32", "w48": "hrnet_w48", "r18": "resnet18", "r50": "resnet50",
               "r101": "resnet101", "lite0": "efficientnet_lite0", "lite1": "efficientnet_lite1",
@@ -24,18 +27,47 @@ _BACKBONES = {"w18": "hrnet_w18", "w32": "hrnet_w32", "w48": "hrnet_w48", "r18":
 _KINDS = {"semseg": "classes", "human_parts": "classes", "depth": "depth", "normals": "normals", "edge": "edges"}
 
 
-@dataclass
-class Source:
-    """A network ready for conversion and what is known about it."""
+class Checkpoint(NamedTuple):
+    """A checkpoint of train.py, or a model file's network."""
 
-    network: nn.Module
-    name: str
-    stride: int = 1
-    size: Tuple[int, int] = (0, 0)  # preferred input size; 0: none
-    kinds: Dict[str, str] = field(default_factory=dict)
-    class_names: Dict[str, List[str]] = field(default_factory=dict)
-    provenance: Dict[str, str] = field(default_factory=dict)
-    config: Optional[Mapping[str, Any]] = None  # of a checkpoint of train.py
+    config: Dict[str, Any]  # resolved
+    network: nn.Module      # in evaluation mode
+    step: int               # steps that it was trained for
+
+
+def _load_model_file(path: Path) -> Checkpoint:
+    """The configuration says no more than the file: name, network and the preferred size."""
+    description, network_config, network, _ = restore(path)
+    size = [description["preprocessing"][side] for side in ("height", "width")]
+    config = {"name": description["name"], "network": network_config,
+              "train": {"phases": [{"size": size}] if all(size) else []}}
+    return Checkpoint(config, network, int(description["provenance"].get("training_steps", 0)))
+
+
+def read_state_dict(path: Path) -> Dict[str, Tensor]:
+    """The state_dict of a checkpoint, or what a model file has of one."""
+    if not is_model_file(path):
+        return find_state_dict(read_checkpoint(path), path)
+    restored = restore(path)
+    state = restored.network.state_dict()
+    return {key: state[key] for key in restored.keys}
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint of train.py or a model file, with its network; ``ValueError`` for another file."""
+    if is_model_file(path):
+        return _load_model_file(path)
+    content = read_checkpoint(path)
+    config = content.get("config") if isinstance(content, Mapping) else None
+    if not isinstance(config, Mapping) or not isinstance(config.get("network"), Mapping):
+        raise CheckpointError(f"{path}: carries no configuration, so it is no checkpoint of train.py "
+                              "(convert.py takes others with --network or --module)")
+    try:
+        network = build_network(config["network"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its network cannot be built: {error}") from error
+    load_strictly(network, find_state_dict(content, path), path)
+    return Checkpoint(dict(config), network.eval(), int(content.get("step", 0)))
 
 
 def _alternatives(names: Iterable[str]) -> str:
@@ -57,20 +89,13 @@ def network_config(name: str) -> Dict[str, Any]:
     return config if match[4] is None else {**config, "task": match[4]}
 
 
-def class_names(task: str, count: int) -> List[str]:
-    """Names of a data set's classes; numbers where the count fits none that is known."""
-    known = {("semseg", 39): data.CLASS_NAMES, ("semseg", 40): (*data.CLASS_NAMES, "otherprop"),
-             ("semseg", 21): pascal.CLASS_NAMES, ("human_parts", 7): pascal.PART_NAMES}
-    return list(known.get((task, count), [f"class {i}" for i in range(count)]))
-
-
 def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _source(checkpoint: Checkpoint, name: str, path: Path) -> Source:
     network, config = checkpoint.network, checkpoint.config["network"]
-    return Source(network, name, stride=32, kinds={t: _KINDS.get(t, "raw") for t in network.tasks},
+    return Source(network, name, stride=SIDE_MULTIPLE, kinds={t: _KINDS.get(t, "raw") for t in network.tasks},
                   class_names={t: class_names(t, n) for t, n in network.tasks.items() if _KINDS.get(t) == "classes"},
                   provenance={"checkpoint": path.name, "checkpoint_sha256": _hash(path), "network": canonical_json(config)})
 

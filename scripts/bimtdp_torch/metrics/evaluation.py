@@ -16,8 +16,10 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .data import normalise
-from .datasets import AnyFrames, metrics_of, scored
+from ..data import nyud, pascal
+from ..data.datasets import AnyFrames, scored
+from ..data.samples import IGNORE_LABEL, to_input
+from . import MAX_DISTANCE, Metrics
 
 # A predictor maps (N, H, W, 3) uint8 photos to task -> (H, W, C) float32, one dict a photo, in order.
 Predictor = Callable[[np.ndarray], Iterable[Dict[str, np.ndarray]]]
@@ -38,9 +40,9 @@ def torch_predictor(network: nn.Module, batch: int = 8, bf16: bool = False) -> P
 
     def predict(photos: np.ndarray):
         for start in range(0, len(photos), batch):
-            x = torch.from_numpy(photos[start:start + batch].copy()).permute(0, 3, 1, 2).float() / 255
+            x = to_input(photos[start:start + batch]).to(device)
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                maps = network(normalise(x).to(device, memory_format=torch.channels_last))
+                maps = network(x)
             arrays = {task: m.float().permute(0, 2, 3, 1).cpu().numpy() for task, m in maps.items()}
             for i in range(len(x)):
                 yield {task: a[i] for task, a in arrays.items()}
@@ -54,6 +56,13 @@ def to_label_size(array: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
         return array
     x = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1).unsqueeze(0)
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
+
+
+def metrics_of(frames: AnyFrames) -> Metrics:
+    """Empty metrics with the data's number of classes, ignored label and tolerance of edges."""
+    if isinstance(frames, nyud.Frames):
+        return Metrics(len(nyud.CLASS_NAMES), IGNORE_LABEL, MAX_DISTANCE["nyud"])
+    return Metrics(len(pascal.CLASS_NAMES), pascal.UNKNOWN, MAX_DISTANCE["pascal"])
 
 
 def score(frames: AnyFrames, predictor: Predictor, size: Tuple[int, int], progress: bool = False) -> Dict[str, float]:

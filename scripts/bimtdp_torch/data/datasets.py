@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import data, pascal
-from .data import Frames, TeacherMaps
-from .metrics import MAX_DISTANCE, Metrics
+from . import nyud, pascal
+from .nyud import Frames, TeacherMaps
 from .pascal import PascalFrames
 
 AnyFrames = Union[Frames, PascalFrames]
@@ -28,14 +27,14 @@ def data_family(dataset: str) -> str:
 
 def read_list(dataset: str, root: Path, name: str) -> List[str]:
     """Frame ids of ``train`` or ``test``."""
-    return (pascal if data_family(dataset) == "pascal" else data).read_list(Path(root), name)
+    return (pascal if data_family(dataset) == "pascal" else nyud).read_list(Path(root), name)
 
 
 def load_frames(dataset: str, root: Path, ids: Sequence[str], tasks: Optional[Sequence[str]] = None) -> AnyFrames:
     """NYUD's frames in memory, or PASCAL's to be read on demand with the labels of ``tasks`` (default: all five)."""
     if data_family(dataset) == "pascal":
         return pascal.load_frames(root, ids, tasks or ("semseg", "human_parts", "sal", "normals", "edge"))
-    return data.load_frames(root, ids)
+    return nyud.load_frames(root, ids)
 
 
 def make_batch(frames: AnyFrames, seed: int, step: int, batch: int, size: Tuple[int, int], max_zoom: float, colour: float,
@@ -44,7 +43,7 @@ def make_batch(frames: AnyFrames, seed: int, step: int, batch: int, size: Tuple[
     """The batch of one step, its image perhaps at another size than the labels. ``max_zoom`` and ``teacher`` (maps of
     whole photos) are NYUD's; PASCAL is turned and scaled as MTI-Net does."""
     if isinstance(frames, Frames):
-        return data.make_batch(frames, seed, step, batch, size, max_zoom, colour, teacher, part, image_size)
+        return nyud.make_batch(frames, seed, step, batch, size, max_zoom, colour, teacher, part, image_size)
     if teacher is not None:
         raise ValueError("maps of a teacher that were computed beforehand cannot follow PASCAL's rotations")
     return pascal.make_batch(frames, seed, step, batch, size, colour, part, image_size)
@@ -58,12 +57,17 @@ class Scored(NamedTuple):
     window: Tuple[slice, slice]
 
 
+def nyud_truth(frames: Frames, index: int) -> Dict[str, np.ndarray]:
+    """Labels of a whole frame, of which the scored window is a part."""
+    return {"semseg": frames.label[index, 0].numpy(), "depth": frames.depth[index, 0].numpy(),
+            "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy(),
+            "edge": frames.edge[index, 0].numpy().astype(bool)}
+
+
 def _scored_nyud(frames: Frames, index: int) -> Scored:
     window = tuple(slice(scored[0] - inner[0], scored[1] - inner[0]) for scored, inner in
-                   ((data.SCORED_ROWS, data.INNER_ROWS), (data.SCORED_COLUMNS, data.INNER_COLUMNS)))
-    truth = {"semseg": frames.label[index, 0].numpy()[window], "depth": frames.depth[index, 0].numpy()[window],
-             "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy()[window],
-             "edge": frames.edge[index, 0].numpy()[window].astype(bool)}
+                   ((nyud.SCORED_ROWS, nyud.INNER_ROWS), (nyud.SCORED_COLUMNS, nyud.INNER_COLUMNS)))
+    truth = {task: values[window] for task, values in nyud_truth(frames, index).items()}
     return Scored(frames.image[index], truth, window)
 
 
@@ -76,16 +80,9 @@ def scored(frames: AnyFrames, index: int) -> Scored:
     return Scored(photo, truth, (slice(None), slice(None)))
 
 
-def metrics_of(frames: AnyFrames) -> Metrics:
-    """Empty metrics with the data's number of classes, ignored label and tolerance of edges."""
-    if isinstance(frames, Frames):
-        return Metrics(len(data.CLASS_NAMES), data.IGNORE_LABEL, MAX_DISTANCE["nyud"])
-    return Metrics(len(pascal.CLASS_NAMES), pascal.UNKNOWN, MAX_DISTANCE["pascal"])
-
-
 def class_names(dataset: str) -> Tuple[str, ...]:
     """Names of the segmentation's classes."""
-    return pascal.CLASS_NAMES if data_family(dataset) == "pascal" else data.CLASS_NAMES
+    return pascal.CLASS_NAMES if data_family(dataset) == "pascal" else nyud.CLASS_NAMES
 
 
 def dataset_of(config: Mapping[str, Any]) -> str:

@@ -16,8 +16,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from torch import Tensor, nn
 
-from .checkpoints import read_state_dict
-from .efficientnet_lite import load_imagenet
+from ..networks.efficientnet_lite import load_imagenet
+from ..sources import read_state_dict
 
 # (pattern of a name of the network, names under which another variant has the same tensor)
 _ALIASES = [

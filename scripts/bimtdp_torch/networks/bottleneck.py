@@ -42,8 +42,6 @@ class VariationalBottleneck(nn.Module):
 
     def __init__(self, channels: int, kind: str = "float", style: Optional[BinaryStyle] = None):
         super().__init__()
-        if kind not in MU_KINDS:
-            raise ValueError(f"vib.mu must be one of {MU_KINDS}, got {kind!r}")
         style = style or BinaryStyle()
         self.binarize = nn.Identity() if kind == "float" else style.binarize(channels, "bn_sign")
         self.mu = (nn.Sequential(style.conv(channels, channels, 1), nn.BatchNorm2d(channels)) if kind == "binary"

@@ -15,22 +15,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import read_checkpoint, save_checkpoint, save_weights
-from .config import build_network
-from .configuration import dump_config
-from .data import batch_indices, generator, normalise
-from .efficientnet_lite import EfficientNetLite, load_imagenet
+from ..checkpoints import read_checkpoint, save_checkpoint, save_weights
+from ..configuration import dump_config
+from ..data.photos import augmented_crop, load_photos
+from ..data.samples import batch_indices, generator, normalise
+from ..networks.build import build_network
+from ..networks.efficientnet_lite import EfficientNetLite, load_imagenet
+from ..networks.pointwise import speed_up_pointwise
+from .flips import FlipMonitor
+from .logs import RunLog, Window, plot_losses
 from .losses import resize_map
-from .photos import augmented_crop, load_photos
-from .pointwise import speed_up_pointwise
-from .training.flips import FlipMonitor
-from .training.logs import RunLog, Window, plot_losses
-from .training.precision import autocast, use_bf16
-from .training.progress import Progress
-from .training.randomness import seed_everything
-from .training.schedule import Phase, PhaseList, learning_rate_factor
-from .training.settings import REQUIRED, fill
-from .training.signals import Stopped, StopSignal
+from .precision import autocast, use_bf16
+from .progress import Progress
+from .randomness import seed_everything
+from .schedule import Phase, PhaseList, learning_rate_factor
+from .settings import REQUIRED, fill
+from .signals import StopSignal, Stopped
 
 DEFAULTS: Dict[str, Any] = {  # of the section ``train``
     "seed": 0, "steps": REQUIRED, "size": REQUIRED, "batch": REQUIRED, "lr": REQUIRED, "warmup": 100, "clip_norm": 10.0,

@@ -3,34 +3,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional
 
 from torch import Tensor, nn
 
 from .bottleneck import Bottlenecks
-from .deeplab import DeepLabHead
-from .mti_net import HighResolutionHead
+from .heads import HEADS
 from .predictor import DensePredictor, Maps
 from .style import BinaryStyle
-
-HEADS = {"hrnet": HighResolutionHead, "deeplab": DeepLabHead}
-
-
-def make_head(kind: str, channels: Sequence[int], outputs: int, style: Optional[BinaryStyle],
-              dropout: float) -> nn.Module:
-    """``hrnet``: all maps, joined at the finest; ``deeplab``: ASPP on the last map."""
-    if kind not in HEADS:
-        raise ValueError(f"head must be one of {sorted(HEADS)}, got {kind!r}")
-    return HEADS[kind](channels, outputs, style, dropout)
 
 
 class MultiTaskBaseline(DensePredictor):
     """Shared backbone, one independent head a task (keys ``decoders.<task>.*``)."""
 
-    def __init__(self, backbone: nn.Module, tasks: Dict[str, int], head: str, style: Optional[BinaryStyle] = None,
-                 dropout: float = 0.0, bottleneck: Optional[Bottlenecks] = None):
+    def __init__(self, backbone: nn.Module, tasks: Dict[str, int], head: str, style: Optional[BinaryStyle],
+                 dropout: float, bottleneck: Optional[Bottlenecks]):
         super().__init__(backbone, tasks, {}, bottleneck)
-        self._add_heads({task: make_head(head, backbone.channels, outputs, style, dropout)
+        self._add_heads({task: HEADS[head](backbone.channels, outputs, style, dropout)
                          for task, outputs in tasks.items()})
 
     def _add_heads(self, heads: Dict[str, nn.Module]) -> None:

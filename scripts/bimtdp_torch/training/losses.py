@@ -14,33 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .data import IGNORE_LABEL, unit_vectors
+from ..data.samples import LABEL_TASKS, unit_vectors, valid_pixels
 
 # MTI-Net's weights for NYUD (semseg, depth, normals, edge) and PASCAL (all but depth); they agree where both have one.
 TASK_WEIGHTS = {"semseg": 1.0, "human_parts": 2.0, "sal": 5.0, "normals": 10.0, "edge": 50.0, "depth": 1.0}
-LABEL_TASKS = ("semseg", "human_parts")
 # MTI-Net weighs edges by 0.95 at full size; coarser pixels hold more edges, so the balance moves towards one half.
 EDGE_WEIGHT, EDGE_WEIGHT_INITIAL = 0.9, 0.8
 _UNLABELLED = -100
 
 Size = Tuple[int, int]
-
-
-def valid_pixels(task: str, target: Tensor) -> Tensor:
-    """Bool mask of pixels that count. Labels from 39 on (NYUD's 39, PASCAL's 255), depth 0, normals (0, 0, 0) and
-    edge or saliency values other than 0 and 1 are unknown."""
-    if task in LABEL_TASKS:
-        return target < IGNORE_LABEL
-    if task == "depth":
-        return target > 0
-    if task == "normals":
-        return target.abs().sum(1, keepdim=True) > 0
-    return target <= 1
-
-
-def unknown_target(task: str, like: Tensor, count: int) -> Tensor:
-    """Targets of ``count`` photos of which nothing is known, otherwise shaped like ``like`` (B, ..)."""
-    return like.new_full((count, *like.shape[1:]), 0 if task in ("depth", "normals") else 255)
 
 
 class ValidCounts:

@@ -26,8 +26,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from .data import IMAGE_MEAN, batch_indices, generator, jitter_colour, normalise, unit_vectors
-from .metrics.matching import thin
+from .samples import IMAGE_MEAN, batch_indices, generator, jitter_colour, normalise, unit_vectors
+from .thinning import thin
 
 UNKNOWN = 255
 CLASS_NAMES = tuple("background,aeroplane,bicycle,bird,boat,bottle,bus,car,cat,chair,cow,diningtable,dog,horse,motorbike,"

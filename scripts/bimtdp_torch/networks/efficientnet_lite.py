@@ -22,6 +22,7 @@ _STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80
 _FEATURE_STAGES = (1, 2, 4, 6)  # those whose last block is the last one at its stride
 SIZES: Dict[str, Tuple[float, float]] = {  # width and depth multipliers
     "efficientnet_lite0": (1.0, 1.0), "efficientnet_lite1": (1.0, 1.1), "efficientnet_lite2": (1.1, 1.2)}
+WIDTHS = (18, 36, 72, 144)  # to which the maps are projected: HRNet-W18's
 _STEM = 32  # not scaled in the Lite family
 _BN_EPS = 1e-3
 
@@ -86,7 +87,7 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite(nn.Module):
     """(B, 3, H, W) photo -> list of four maps, each 1x1+BN+ReLU to ``channels`` (H, W multiples of 32)."""
 
-    def __init__(self, size: str = "efficientnet_lite0", channels: Sequence[int] = (18, 36, 72, 144)):
+    def __init__(self, size: str = "efficientnet_lite0", channels: Sequence[int] = WIDTHS):
         super().__init__()
         self.size, self.channels, self.strides = size, tuple(channels), (4, 8, 16, 32)
         self.pad = _same_pad(3, 2)
