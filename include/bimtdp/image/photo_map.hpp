@@ -48,12 +48,12 @@ struct PhotoMap {
   const Shape whole = resize.output_shape(scores.shape, size.height, size.width);
   const std::size_t row_bytes = whole.width * whole.channels * sizeof(float);
   const std::size_t rows = std::clamp<std::size_t>(strip_bytes / row_bytes, 1, whole.height);
-  const ops::OwnExecution execution(kernels::active(), resize.scratch_bytes(scores.shape, rows, whole.width, 1));
+  const ops::OwnWorkspace workspace(kernels::active(), resize.scratch_bytes(scores.shape, rows, whole.width));
   Tensor<float> strip;
   LabelMap labels({whole.height, whole.width, 1});
   for (std::size_t y = 0; y < whole.height; y += rows) {
     strip.reshape({std::min(rows, whole.height - y), whole.width, whole.channels});
-    resize.run_rows(scores, whole.height, y, strip, execution);
+    resize.run_rows(scores, whole.height, y, strip.view(), workspace);
     argmax(strip, labels.view().rows(y, strip.shape().height));
   }
   return labels;

@@ -4,22 +4,18 @@
 
 #include <bimtdp/kernels/reference.hpp>
 #include <bimtdp/kernels/table.hpp>
+#include <bimtdp/kernels/table_of.hpp>
 #include <bimtdp/simd/target.hpp>
 #include <bimtdp/simd/tier.hpp>
+#if !defined(BIMTDP_SEPARATE_KERNELS)
+#include <bimtdp/kernels/tiers.hpp>
+#endif
 
 #include <array>
 #include <cstddef>
 #include <span>
 
 namespace bimtdp::kernels::inline BIMTDP_ABI {
-
-/// The table of a tier. Only the tiers of the compiler's architecture exist; the others give the baseline.
-/// Defined in tiers.hpp.
-#if defined(BIMTDP_SEPARATE_KERNELS)
-[[nodiscard]] const KernelTable& table_of(simd::Tier tier) noexcept;
-#else
-[[nodiscard]] inline const KernelTable& table_of(simd::Tier tier) noexcept;
-#endif
 
 /// The tables this CPU runs, best first.
 [[nodiscard]] inline std::span<const KernelTable* const> tables() noexcept {
@@ -43,7 +39,3 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
 }
 
 }  // namespace bimtdp::kernels::inline BIMTDP_ABI
-
-#if !defined(BIMTDP_SEPARATE_KERNELS)
-#include <bimtdp/kernels/tiers.hpp>
-#endif

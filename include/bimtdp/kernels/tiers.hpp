@@ -5,8 +5,8 @@
 #pragma once
 
 #include <bimtdp/kernels/exponential.hpp>
-#include <bimtdp/kernels/select.hpp>
 #include <bimtdp/kernels/table.hpp>
+#include <bimtdp/kernels/table_of.hpp>
 #include <bimtdp/simd/one_long.hpp>
 #include <bimtdp/simd/tier.hpp>
 
