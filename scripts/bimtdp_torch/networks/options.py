@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
 
 from ..configuration import check_keys
 from . import efficientnet_lite, hrnet, resnet
@@ -120,11 +120,11 @@ class Option:
 OPTIONS = (
     Option("name", str, "kind of network; bi_mtdp_f has the information bottleneck, bi_mtdp_c a float backbone",
            choices=lambda s: NETWORKS),
+    Option("backbone", str, "hrnet_w18, w32, w48; resnet18, 50, 101; or efficientnet_lite0, 1, 2 (float only)",
+           choices=lambda s: (*hrnet.SIZES, *resnet.SIZES, *efficientnet_lite.SIZES)),
     Option("dataset", str, "tasks and their output channels", choices=lambda s: DATASETS),
     Option("task", str, "which of the dataset's tasks", of=lambda s: s["name"] == "single_task",
            choices=lambda s: DATASETS[s["dataset"]][0]),
-    Option("backbone", str, "EfficientNet-Lite is float only",
-           choices=lambda s: (*hrnet.SIZES, *resnet.SIZES, *efficientnet_lite.SIZES)),
     Option("segmentation_classes", int, "in place of the dataset's number", lambda s: DATASETS[s["dataset"]][0]["semseg"]),
     Option("binary", bool, "backbone and head are binary", False, is_baseline),
     Option("head", str, "all maps joined at the finest (hrnet), or ASPP on the last one (deeplab)",
@@ -139,10 +139,10 @@ OPTIONS = (
            _on(resnet.SIZES, efficientnet_lite.SIZES)),
     Option("c_scope", str, "what is binary: the distillation (mmd), the feature propagation, too, or the whole decoder",
            "mmd", lambda s: s["name"] == "bi_mtdp_c", lambda s: SCOPES),
-    Option("preset", str, "style of binary units", "bimtdp", _has_style, lambda s: sorted(PRESETS)),
+    Option("preset", str, "style of binary units (style.py)", "bimtdp", _has_style, lambda s: sorted(PRESETS)),
     Option("binarize_1x1", bool, "1x1 shortcuts, fusions and masks are binary, too (as in ``style``)", ABSENT, _has_style),
-    Option("style", dict, "choices of BinaryStyle that differ from the preset", _style, _has_style),
-    Option("attention", dict, "options of BinaryAttention", _attention, _has_binary_decoder),
+    Option("style", dict, "single choices that differ from the preset, see BinaryStyle", _style, _has_style),
+    Option("attention", dict, "options of the binarized attention, see BinaryAttention", _attention, _has_binary_decoder),
     Option("distillation_modules", int, "how many a scale applies one after another", 1, lambda s: not is_baseline(s)),
     Option("head_binary", bool, "whether the heads' hidden layer is binary", lambda s: s["name"] != "bi_mtdp_c",
            _has_binary_decoder),
@@ -196,18 +196,16 @@ def resolve_network(section: Section) -> Dict[str, Any]:
         if option.name in section:
             _check_type(option, section[option.name])
     result: Dict[str, Any] = {}
-    unused: List[str] = []
     for option in OPTIONS:
         known = {**section, **result}
         if not option.of(known):
-            unused += [option.name] * (option.name in section)
+            if option.name in section:
+                raise ValueError(f"network.{option.name} has no effect on {known['name']} with the backbone {known['backbone']}")
             continue
         value = option.value(known)
         if option.choices:
             _check_choice(option.name, value, option.choices(known))
         if value is not ABSENT:
             result[option.name] = value
-    if unused:
-        raise ValueError(f"network.{unused[0]} has no effect on {result['name']} with the backbone {result['backbone']}")
     _check_together(result)
     return result
