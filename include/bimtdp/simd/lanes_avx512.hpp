@@ -7,10 +7,10 @@
 //               for long filters. A pair holds two registers a pixel, a single word one.
 //   vfmadd      4 cycles each; two a cycle on most of Intel's server cores (ports 0 and 5), one on Zen 4, which takes two
 //               cycles a vector. 8 sums have to be in flight; a float tile keeps 12 to 24, beside one to four vectors of weights.
-//   {1to16}     an operand is broadcast from memory at no cost of its own: a pixel needs no register.
+//   {1to16}     an operand is broadcast by its load: a pixel needs no register.
 //   masks       load, store and compare a part of the lanes; gather and scatter are instructions.
-// Tile sizes are what the registers hold; pairs and single words were compared with bench_kernels on a Sapphire
-// Rapids and a Zen 4 (binary_gemm.inl).
+// Tile sizes are what the registers hold; pairs and single words were compared with bench_kernels on a Sapphire Rapids and a
+// Zen 4 (binary_gemm.inl).
 #pragma once
 
 #include <bimtdp/simd/lane_set.hpp>

@@ -4,7 +4,7 @@
 //
 // What makes it what it is on SSE2: there is neither a fused multiply-add nor a popcount nor a shuffle by a table.
 //   fma       is emulated in double (emulated_fma.hpp, some forty operations), which needs most of the registers: tiles of
-//             float convolutions are small, and latency does not matter. Where the flags or the CPU have it, it is one instruction.
+//             float convolutions are small. Where the flags or the architecture have it, it is one instruction.
 //   popcount  by sums of bits, pairs and nibbles, eleven operations a word; carry-save adders let one serve four (binary_gemm.inl).
 //   partial loads and stores, gather and transpose go through memory.
 // Tile sizes are what the registers hold.

@@ -2,8 +2,8 @@
 // SSE4.2 with POPCNT: bits are counted in the integer registers; floats are the baseline's.
 //
 // What makes it what it is:
-//   popcnt  64 bits in one instruction; one a cycle on Intel's cores, 3 cycles each (uops.info). Loads, xors and adds go to other
-//           ports and are hidden behind it. SSE has no popcount of vectors, and that of AVX2 by table look-up needs its width.
+//   popcnt  64 bits in one instruction; one a cycle (port 1) on Intel's cores, 3 cycles each (uops.info), which bounds the loop
+//           there: loads, xors and adds have other ports.
 // One output channel a block, so that neighbouring words of a weight row are neighbours in memory. Tiles of two pixels and four
 // channels (binary_popcnt.inl): eight counts, two pixels and a weight in sixteen registers; the addresses take the others.
 #pragma once
