@@ -18,6 +18,7 @@ and the tables between the markers of README.md and benchmarks/README.md. A peer
   --no-install  use the packages that are there, call neither apt nor pip
 
 CXX chooses the compiler. PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets the small CPU build of torch.
+BIMTDP_BUILD_DIR names a build that has the benchmarks already.
 TEXT
 }
 
@@ -60,11 +61,14 @@ else
   export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"  # waiting threads sleep: other processes may need the cores
 fi
 
-step "Building the benchmarks in $cache/release"
-cmake -S . -B "$cache/release" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBIMTDP_BENCHMARKS=ON -DBIMTDP_TESTS=OFF -DBIMTDP_EXAMPLES=OFF
-cmake --build "$cache/release" -j "$jobs"
+build=${BIMTDP_BUILD_DIR:-$cache/release}
+if [[ ! ${BIMTDP_BUILD_DIR:-} ]]; then
+  step "Building the benchmarks in $build"
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBIMTDP_BENCHMARKS=ON -DBIMTDP_TESTS=OFF -DBIMTDP_EXAMPLES=OFF
+  cmake --build "$build" -j "$jobs"
+fi
 
 step "Measuring"
 started=$SECONDS
-PYTHONPATH=scripts "$python" -m bimtdp_bench --build "$cache/release" --cache "$cache" "${mode[@]}"
+PYTHONPATH=scripts "$python" -m bimtdp_bench --build "$build" --cache "$cache" "${mode[@]}"
 step "Measured in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s"

@@ -1,28 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Tests everything: C++ in Release on every tier of this CPU, a part under sanitizers, then the Python side.
+# Tests everything: style, C++ in Release on every tier of this CPU, all of it under sanitizers, then the Python side.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/test.sh [--no-install] [--no-sanitizers] [--no-benchmarks] [--no-python]
+usage: scripts/test.sh [--no-install] [--no-style] [--no-sanitizers] [--no-benchmarks] [--no-python]
 
 Builds and tests this checkout on Debian 12/13 or Ubuntu 24.04; everything goes to build/ inside it.
 
   --no-install     use the packages that are there, call no apt
-  --no-sanitizers  skip the part under AddressSanitizer and UndefinedBehaviorSanitizer
+  --no-style       do not look at the formatting, and run no clang-tidy
+  --no-sanitizers  skip AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
   --no-benchmarks  do not build the benchmarks and run each for a moment (what they measure is not looked at)
   --no-python      skip the tests of scripts/
 
-An installed torch (2.1 or newer) is used; else scripts/requirements.txt is installed into build/venv. PIP_* variables
-reach pip: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets the small CPU build. CXX chooses the compiler.
+CXX chooses the compiler of the Release build; the sanitized build has the other one of g++ and clang++, so that both compile
+everything. An installed torch (2.1 or newer) is used; else scripts/requirements.txt is installed into build/venv. PIP_*
+variables reach pip: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets the small CPU build. An installed ccache is used.
 TEXT
 }
 
-install=1 sanitizers=1 benchmarks=1 python=1
+install=1 style=1 sanitizers=1 benchmarks=1 python=1
 for argument in "$@"; do
   case "$argument" in
     --no-install) install=0 ;;
+    --no-style) style=0 ;;
     --no-sanitizers) sanitizers=0 ;;
     --no-benchmarks) benchmarks=0 ;;
     --no-python) python=0 ;;
@@ -34,27 +37,66 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/packages.sh
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"  # waiting threads sleep: other processes may need the cores
+export CMAKE_GENERATOR=Ninja CMAKE_EXPORT_COMPILE_COMMANDS=ON
+if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+
+# The compiler that the Release build does not have, or else the same.
+other_compiler() {
+  local other=clang++
+  if [[ $("${CXX:-c++}" --version) == *clang* ]]; then other=g++; fi
+  command -v "$other" || { echo "$other is not installed: ${CXX:-c++} builds everything" >&2; command -v "${CXX:-c++}"; }
+}
+
+pip_install() {  # VENV ARGUMENT...
+  "$1/bin/python" -m pip install --disable-pip-version-check -q "${@:2}"
+}
+
+test_style() {
+  step "Style: clang-format and ruff, versions of scripts/requirements-style.txt"
+  if [[ ! -x build/style/bin/python ]]; then python3 -m venv build/style; fi
+  pip_install build/style -r scripts/requirements-style.txt
+  find include tests examples benchmarks scripts -name '*.[hc]pp' -o -name '*.inl' | xargs build/style/bin/clang-format --dry-run -Werror
+  build/style/bin/ruff format --check scripts tests/python
+  build/style/bin/ruff check scripts tests/python
+}
+
+# Units that between them compile all of the library.
+test_tidy() {
+  command -v "$tidy" >/dev/null || { echo "$tidy is not installed: left out" >&2; return; }
+  step "$tidy"
+  printf '%s\n' examples/minimal.cpp examples/dense_prediction.cpp tests/test_run.cpp |
+    xargs -P "$jobs" -n 1 "$tidy" -p build/release --quiet --warnings-as-errors='*'
+}
 
 test_release() {
   step "Building in build/release (Release, warnings are errors)"
-  cmake --preset release -G Ninja -DBIMTDP_WERROR=ON
+  cmake --preset release -DBIMTDP_WERROR=ON -DBIMTDP_BENCHMARKS=$( ((benchmarks)) && echo ON || echo OFF)
   cmake --build --preset release -j "$jobs"
   step "C++ tests, every tier of this CPU"
   ctest --preset release -j "$jobs" --no-tests=error
 }
 
 test_sanitizers() {
-  step "Building the sanitized part in build/asan"
-  cmake --preset asan -G Ninja
-  cmake --build --preset asan -j "$jobs" --target sanitized_tests
+  local compiler
+  compiler=$(other_compiler)
+  step "Building in build/asan with $compiler"
+  cmake --preset asan -DBIMTDP_WERROR=ON -DCMAKE_CXX_COMPILER="$compiler"
+  cmake --build --preset asan -j "$jobs"
   step "C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-  ctest --preset asan -j "$jobs" -L sanitized --no-tests=error
+  ctest --preset asan -j "$jobs" --no-tests=error
+}
+
+test_threads() {
+  command -v clang++ >/dev/null || { echo "clang++ is not installed: no ThreadSanitizer" >&2; return; }
+  step "Building in build/tsan"
+  cmake --preset tsan
+  cmake --build --preset tsan -j "$jobs"
+  step "C++ tests of what has threads, under ThreadSanitizer"
+  ctest --preset tsan -j "$jobs" --no-tests=error
 }
 
 test_benchmarks() {
-  local options=(--smoke)
-  if ((!install)); then options+=(--no-install); fi
-  scripts/benchmark.sh "${options[@]}"
+  BIMTDP_BUILD_DIR="$PWD/build/release" scripts/benchmark.sh --smoke --no-install
 }
 
 torch_is_new_enough() {
@@ -71,19 +113,24 @@ test_python() {
   if [[ ! -x $venv/bin/python ]]; then python3 -m venv "${options[@]}" "$venv"; fi
   if torch_is_new_enough "$venv/bin/python"; then
     grep -v '^torch==' scripts/requirements.txt > build/requirements-without-torch.txt
-    "$venv/bin/python" -m pip install --disable-pip-version-check -r build/requirements-without-torch.txt
+    pip_install "$venv" -r build/requirements-without-torch.txt
   else
-    "$venv/bin/python" -m pip install --disable-pip-version-check -r scripts/requirements.txt
+    pip_install "$venv" -r scripts/requirements.txt
   fi
-  step "Python lint and tests"
-  "$venv/bin/python" -m ruff check scripts tests/python
+  step "Python tests"
   BIMTDP_BUILD_DIR="$PWD/build/release" "$venv/bin/python" -m pytest -v tests/python
 }
 
 started=$SECONDS
-if ((install)); then install_packages "${build_packages[@]}" "${test_packages[@]}"; fi
+packages=("${build_packages[@]}" "${test_packages[@]}")
+if ((style)); then packages+=("$tidy"); fi
+if ((sanitizers)); then packages+=("${clang_packages[@]}"); fi
+if ((benchmarks)); then packages+=(libbenchmark-dev); fi
+if ((install)); then install_packages "${packages[@]}"; fi
+if ((style)); then test_style; fi
 test_release
-if ((sanitizers)); then test_sanitizers; fi
+if ((style)); then test_tidy; fi
+if ((sanitizers)); then test_sanitizers; test_threads; fi
 if ((benchmarks)); then test_benchmarks; fi
 if ((python)); then test_python; fi
 step "All tests passed in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s"
