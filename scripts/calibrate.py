@@ -53,12 +53,18 @@ def run(arguments: argparse.Namespace) -> None:
     if not parts[1]:
         raise ValueError("the checkpoint was trained without validation frames (train.validation_every: 0)")
     training, validation = (load_frames(dataset, arguments.data, ids, tasks) for ids in parts)
-    found = calibrate(network, training, validation, size, tau=arguments.tau, statistics_frames=arguments.statistics,
-                      frozen=freeze(network, train.get("freeze", [])))
+    found = calibrate(
+        network,
+        training,
+        validation,
+        size,
+        tau=arguments.tau,
+        statistics_frames=arguments.statistics,
+        frozen=freeze(network, train.get("freeze", [])),
+    )
     print({key: round(value, 4) for key, value in found.items()})
     print("validation:", format_metrics(score(validation, torch_predictor(network), size)))
-    save_checkpoint({"config": {**config, "calibration": found}, "model": network.state_dict(), "step": step},
-                    arguments.output)
+    save_checkpoint({"config": {**config, "calibration": found}, "model": network.state_dict(), "step": step}, arguments.output)
 
 
 def main() -> None:

@@ -28,8 +28,7 @@ def main() -> int:
     parser.add_argument("config", type=Path, help="YAML file, e.g. scripts/configs/pretrain_w18_rooms.yaml")
     parser.add_argument("--photos", type=Path, required=True, help="folder or tar of JPEG or PNG files")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
-    parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F",
-                        help="multiplies the steps and the warm-up")
+    parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F", help="multiplies the steps and the warm-up")
     add_machine_options(parser)
     arguments = parser.parse_args()
     try:

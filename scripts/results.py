@@ -34,8 +34,15 @@ def collect(arguments: argparse.Namespace) -> None:
     """Writes one record."""
     device = use_machine(arguments)
     checkpoint = arguments.checkpoint or arguments.run / "final.pt"
-    made = record.make_record(arguments.run, checkpoint, arguments.data, timed=arguments.time,
-                              compared=arguments.compare, limit=arguments.limit, device=device)
+    made = record.make_record(
+        arguments.run,
+        checkpoint,
+        arguments.data,
+        timed=arguments.time,
+        compared=arguments.compare,
+        limit=arguments.limit,
+        device=device,
+    )
     folder = arguments.results or RESULTS / data_family(dataset_of(made["config"]))
     name = arguments.name or arguments.run.resolve().name
     if not name.startswith(made["row"]):
@@ -94,8 +101,13 @@ def parse_arguments() -> argparse.Namespace:
     one.add_argument("--checkpoint", type=Path, help="default: RUN_DIR/final.pt")
     one.add_argument("--name", help="name of the record (default: the run's folder)")
     one.add_argument("--time", action="store_true", help="also time the model in the C++ library")
-    one.add_argument("--compare", type=int, default=0, metavar="N",
-                     help="also score PyTorch and the C++ library side by side on the first N test photos")
+    one.add_argument(
+        "--compare",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also score PyTorch and the C++ library side by side on the first N test photos",
+    )
     one.add_argument("--limit", type=int, help="score only the first test photos (to try it out)")
     add_machine_options(one)
     one.set_defaults(work=collect)
@@ -106,8 +118,9 @@ def parse_arguments() -> argparse.Namespace:
     rest.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")
     rest.set_defaults(work=todo)
     all_rows = commands.add_parser("table", help="make the tables from the records")
-    all_rows.add_argument("--insert", type=Path, nargs="+", default=[], metavar="DOCUMENT",
-                          help="put the tables between the markers of these files")
+    all_rows.add_argument(
+        "--insert", type=Path, nargs="+", default=[], metavar="DOCUMENT", help="put the tables between the markers of these files"
+    )
     all_rows.set_defaults(work=show)
     for command in (timed, rest, all_rows):
         command.add_argument("--dataset", default="nyud", choices=("nyud", "pascal"))

@@ -58,8 +58,13 @@ def measure(build: Path, cache: Path, quick: bool) -> results.Results:
     found.update(runner.rounds(jobs.network_jobs(p, ["w18"]) + jobs.c_jobs(p), 3))
     found.update(runner.rounds(jobs.network_jobs(p, ["w48"]), 1))  # OpenVINO takes half a minute to load it
     profile = cache / "profile.csv"
-    found.update({k: v for k, v in runner.rounds(jobs.scaling_jobs(p) + [p.network("bi_mtdp_w18", profile=profile)], 1).items()
-                  if k not in found})
+    found.update(
+        {
+            k: v
+            for k, v in runner.rounds(jobs.scaling_jobs(p) + [p.network("bi_mtdp_w18", profile=profile)], 1).items()
+            if k not in found
+        }
+    )
     return found
 
 

@@ -44,8 +44,10 @@ def collate(rounds: Iterable[Iterable[Mapping[str, Any]]]) -> Results:
             for field, value in record.items():
                 if is_field(field):
                     values.setdefault(record["name"], {}).setdefault(field, []).append(float(value))
-    return {name: {field: {"min": min(v), "median": statistics.median(v)} for field, v in sorted(fields.items())}
-            for name, fields in sorted(values.items())}
+    return {
+        name: {field: {"min": min(v), "median": statistics.median(v)} for field, v in sorted(fields.items())}
+        for name, fields in sorted(values.items())
+    }
 
 
 def merge(first: Results, second: Results) -> Results:
@@ -115,8 +117,10 @@ def save(path: Path, environment: Mapping[str, Any], results: Results) -> None:
 
 def rounded(results: Results) -> Results:
     """Five digits: more is noise."""
-    return {name: {field: {key: float(f"{v:.5g}") for key, v in value.items()} for field, value in fields.items()}
-            for name, fields in results.items()}
+    return {
+        name: {field: {key: float(f"{v:.5g}") for key, v in value.items()} for field, value in fields.items()}
+        for name, fields in results.items()
+    }
 
 
 def load(path: Path) -> dict:

@@ -47,7 +47,7 @@ def find_state_dict(content: Any, path: Path) -> Dict[str, Tensor]:
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise CheckpointError(f"{path}: holds no state_dict (expected tensors by name, or a dict with the key 'model')")
     prefixed = all(key.startswith("module.") for key in content)
-    return {key[len("module."):] if prefixed else key: value for key, value in content.items()}
+    return {key[len("module.") :] if prefixed else key: value for key, value in content.items()}
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -56,8 +56,11 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
     optional = {key for key in own if key.endswith("num_batches_tracked")}  # absent from very old checkpoints
     problems = [f"missing {key}" for key in own if key not in state and key not in optional]
     problems += [f"unexpected {key}" for key in state if key not in own]
-    problems += [f"{key} has the shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
-                 for key in own if key in state and own[key].shape != state[key].shape]
+    problems += [
+        f"{key} has the shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
     if problems:
         shown = "\n  ".join(problems[:8]) + (f"\n  and {len(problems) - 8} more" if len(problems) > 8 else "")
         raise CheckpointError(f"{path}: does not fit the network ({len(problems)} differences):\n  {shown}")

@@ -21,9 +21,17 @@ from .networks.build import build_network
 from .networks.options import DATASETS, NETWORKS
 from .networks.predictor import SIDE_MULTIPLE
 
-_BACKBONES = {"w18": "hrnet_w18", "w32": "hrnet_w32", "w48": "hrnet_w48", "r18": "resnet18", "r50": "resnet50",
-              "r101": "resnet101", "lite0": "efficientnet_lite0", "lite1": "efficientnet_lite1",
-              "lite2": "efficientnet_lite2"}
+_BACKBONES = {
+    "w18": "hrnet_w18",
+    "w32": "hrnet_w32",
+    "w48": "hrnet_w48",
+    "r18": "resnet18",
+    "r50": "resnet50",
+    "r101": "resnet101",
+    "lite0": "efficientnet_lite0",
+    "lite1": "efficientnet_lite1",
+    "lite2": "efficientnet_lite2",
+}
 _KINDS = {"semseg": "classes", "human_parts": "classes", "depth": "depth", "normals": "normals", "edge": "edges"}
 
 
@@ -31,16 +39,15 @@ class Checkpoint(NamedTuple):
     """A checkpoint of train.py, or a model file's network."""
 
     config: Dict[str, Any]  # resolved
-    network: nn.Module      # in evaluation mode
-    step: int               # steps that it was trained for
+    network: nn.Module  # in evaluation mode
+    step: int  # steps that it was trained for
 
 
 def _load_model_file(path: Path) -> Checkpoint:
     """The configuration says no more than the file: name, network and the preferred size."""
     description, network_config, network, _ = restore(path)
     size = [description["preprocessing"][side] for side in ("height", "width")]
-    config = {"name": description["name"], "network": network_config,
-              "train": {"phases": [{"size": size}] if all(size) else []}}
+    config = {"name": description["name"], "network": network_config, "train": {"phases": [{"size": size}] if all(size) else []}}
     return Checkpoint(config, network, int(description["provenance"].get("training_steps", 0)))
 
 
@@ -60,8 +67,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     content = read_checkpoint(path)
     config = content.get("config") if isinstance(content, Mapping) else None
     if not isinstance(config, Mapping) or not isinstance(config.get("network"), Mapping):
-        raise CheckpointError(f"{path}: carries no configuration, so it is no checkpoint of train.py "
-                              "(convert.py takes others with --network or --module)")
+        raise CheckpointError(
+            f"{path}: carries no configuration, so it is no checkpoint of train.py "
+            "(convert.py takes others with --network or --module)"
+        )
     try:
         network = build_network(config["network"])
     except (KeyError, TypeError, ValueError) as error:
@@ -78,13 +87,17 @@ def _alternatives(names: Iterable[str]) -> str:
 def network_config(name: str) -> Dict[str, Any]:
     """The configuration that a name like mti_net_w18_nyud2 or single_task_r50_nyud4_depth stands for."""
     tasks = {task for final, _ in DATASETS.values() for task in final}
-    pattern = (rf"({_alternatives(NETWORKS)})_({_alternatives(_BACKBONES)})_({_alternatives(DATASETS)})"
-               rf"(?:_({_alternatives(tasks)}))?")
+    pattern = (
+        rf"({_alternatives(NETWORKS)})_({_alternatives(_BACKBONES)})_({_alternatives(DATASETS)})"
+        rf"(?:_({_alternatives(tasks)}))?"
+    )
     match = re.fullmatch(pattern, name.replace("-", "_"))
     if match is None or (match[1] == "single_task") != (match[4] is not None):
-        raise ConversionError(f"unknown network '{name}' (expected {{{'|'.join(NETWORKS)}}}_{{{'|'.join(_BACKBONES)}}}_"
-                              f"{{{'|'.join(DATASETS)}}}, for instance mti_net_w18_nyud2; single_task names its task, too: "
-                              "single_task_w18_nyud2_depth)")
+        raise ConversionError(
+            f"unknown network '{name}' (expected {{{'|'.join(NETWORKS)}}}_{{{'|'.join(_BACKBONES)}}}_"
+            f"{{{'|'.join(DATASETS)}}}, for instance mti_net_w18_nyud2; single_task names its task, too: "
+            "single_task_w18_nyud2_depth)"
+        )
     config = {"name": match[1], "backbone": _BACKBONES[match[2]], "dataset": match[3]}
     return config if match[4] is None else {**config, "task": match[4]}
 
@@ -95,9 +108,14 @@ def _hash(path: Path) -> str:
 
 def _source(checkpoint: Checkpoint, name: str, path: Path) -> Source:
     network, config = checkpoint.network, checkpoint.config["network"]
-    return Source(network, name, stride=SIDE_MULTIPLE, kinds={t: _KINDS.get(t, "raw") for t in network.tasks},
-                  class_names={t: class_names(t, n) for t, n in network.tasks.items() if _KINDS.get(t) == "classes"},
-                  provenance={"checkpoint": path.name, "checkpoint_sha256": _hash(path), "network": canonical_json(config)})
+    return Source(
+        network,
+        name,
+        stride=SIDE_MULTIPLE,
+        kinds={t: _KINDS.get(t, "raw") for t in network.tasks},
+        class_names={t: class_names(t, n) for t, n in network.tasks.items() if _KINDS.get(t) == "classes"},
+        provenance={"checkpoint": path.name, "checkpoint_sha256": _hash(path), "network": canonical_json(config)},
+    )
 
 
 def _load_public(path: Path, name: str) -> Source:

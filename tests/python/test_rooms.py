@@ -10,8 +10,20 @@ from conftest import REPOSITORY
 
 SCRIPTS = REPOSITORY / "scripts"
 PACKAGE = "bimtdp_torch"
-ROOMS = ("configuration", "machine", "programs", "checkpoints", "networks", "data", "export", "sources", "metrics", "training",
-         "analysis", "results")
+ROOMS = (
+    "configuration",
+    "machine",
+    "programs",
+    "checkpoints",
+    "networks",
+    "data",
+    "export",
+    "sources",
+    "metrics",
+    "training",
+    "analysis",
+    "results",
+)
 # What may be missing where it is not needed (cpp_extension itself imports setuptools).
 OPTIONAL = ("matplotlib", "scipy", "h5py", "torch.utils.tensorboard", "torch.utils.cpp_extension")
 
@@ -42,7 +54,7 @@ def imports(name: str, path: Path, known: Sequence[str]) -> Iterator[Import]:
         if isinstance(node, ast.Import):
             yield from (Import(name, alias.name, inside) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = folder[:len(folder) - node.level + 1] if node.level else []
+            base = folder[: len(folder) - node.level + 1] if node.level else []
             source = ".".join([*base, *([node.module] if node.module else [])])
             for alias in node.names:
                 full = f"{source}.{alias.name}"
@@ -71,7 +83,7 @@ def circle(found: Sequence[Import], package: str = PACKAGE) -> List[str]:
 
     def visit(name: str, path: List[str]) -> List[str]:
         if name in path:
-            return path[path.index(name):]
+            return path[path.index(name) :]
         if name in done:
             return []
         ring = next(filter(None, (visit(target, [*path, name]) for target in arrows.get(name, []))), [])
@@ -83,6 +95,7 @@ def circle(found: Sequence[Import], package: str = PACKAGE) -> List[str]:
 
 def arrows_back(found: Sequence[Import], rooms: Sequence[str], package: str = PACKAGE) -> List[Import]:
     """Imports of a room that comes later, or that is in no list."""
+
     def place(name: str) -> int:
         room = name.split(".")[1]
         return rooms.index(room) if room in rooms else len(rooms)
@@ -93,8 +106,9 @@ def arrows_back(found: Sequence[Import], rooms: Sequence[str], package: str = PA
 
 def hidden(found: Sequence[Import]) -> List[Import]:
     """Imports in functions of what is not optional."""
-    return [one for one in found if one.inside and not any(
-        one.target == name or one.target.startswith(f"{name}.") for name in OPTIONAL)]
+    return [
+        one for one in found if one.inside and not any(one.target == name or one.target.startswith(f"{name}.") for name in OPTIONAL)
+    ]
 
 
 def test_no_circle_and_no_arrow_back():
@@ -111,13 +125,16 @@ def test_imports_are_at_the_top_but_for_optional_packages():
     assert [one for one in found if one != Import(weights, "a computed name", True)] == []
 
 
-@pytest.mark.parametrize("files, ring, back, lazy", [
-    ({"a/one.py": "import os\nfrom ..b.two import f", "b/two.py": "from ..a import one"}, 2, 1, 0),
-    ({"a/one.py": "def f():\n    from . import two", "a/two.py": "from .one import f"}, 2, 0, 1),
-    ({"a/one.py": "from kit.b import two", "b/two.py": "import numpy"}, 0, 1, 0),
-    ({"a/one.py": "import torch", "b/two.py": "from ..a.one import torch\ndef f():\n    import scipy.io, yaml"}, 0, 0, 1),
-    ({"a/one.py": "", "b/two.py": "f = lambda: __import__('kit.a.one')", "c/three.py": "from ..a import one"}, 0, 1, 1),
-])
+@pytest.mark.parametrize(
+    "files, ring, back, lazy",
+    [
+        ({"a/one.py": "import os\nfrom ..b.two import f", "b/two.py": "from ..a import one"}, 2, 1, 0),
+        ({"a/one.py": "def f():\n    from . import two", "a/two.py": "from .one import f"}, 2, 0, 1),
+        ({"a/one.py": "from kit.b import two", "b/two.py": "import numpy"}, 0, 1, 0),
+        ({"a/one.py": "import torch", "b/two.py": "from ..a.one import torch\ndef f():\n    import scipy.io, yaml"}, 0, 0, 1),
+        ({"a/one.py": "", "b/two.py": "f = lambda: __import__('kit.a.one')", "c/three.py": "from ..a import one"}, 0, 1, 1),
+    ],
+)
 def test_a_circle_an_arrow_back_and_a_hidden_import_are_found(tmp_path, files, ring, back, lazy):
     for name, text in files.items():
         path = tmp_path / "kit" / name

@@ -91,6 +91,7 @@ def run_network(network: nn.Module, x: Tensor, keep: Callable[[str, Tensor], Non
     """
     handles, seen = [], []
     for layer, module in recorded_modules(network).items():
+
         def hook(_module, _inputs, value, layer=layer):
             for name, tensor in _unpack(layer, value, x.shape[-2]):
                 seen.append(weakref.ref(tensor))
@@ -120,9 +121,14 @@ def pooled(tensor: Tensor, grid: int) -> Tensor:
     return F.adaptive_avg_pool2d(tensor.float(), size)
 
 
-def pooled_activations(network: nn.Module, photos: np.ndarray, grid: int = 8, batch: int = 4,
-                       groups: Sequence[str] = GROUPS, progress: Callable[[int], Any] = lambda count: None,
-                       ) -> Dict[str, np.ndarray]:
+def pooled_activations(
+    network: nn.Module,
+    photos: np.ndarray,
+    grid: int = 8,
+    batch: int = 4,
+    groups: Sequence[str] = GROUPS,
+    progress: Callable[[int], Any] = lambda count: None,
+) -> Dict[str, np.ndarray]:
     """Layer -> (N, C, <= grid, <= grid) float32 features of (N, H, W, 3) uint8 photos, ``batch`` photos at a time.
 
     ``progress`` is told how many photos are done since it was called last.
@@ -135,6 +141,6 @@ def pooled_activations(network: nn.Module, photos: np.ndarray, grid: int = 8, ba
 
     with torch.no_grad():
         for start in range(0, len(photos), batch):
-            run_network(network, to_input(photos[start:start + batch]), keep)
-            progress(len(photos[start:start + batch]))
+            run_network(network, to_input(photos[start : start + batch]), keep)
+            progress(len(photos[start : start + batch]))
     return {name: torch.cat(pieces[name]).numpy() for name in network_order(list(pieces))}

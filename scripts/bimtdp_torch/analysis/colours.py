@@ -18,9 +18,13 @@ MARKERS = "os^DvPX*<>"
 HUMAN_PARTS = 7  # classes of human_parts, the background among them
 
 # From near (light yellow) to far (dark blue), evenly darker, so that it is also read in grey.
-DEPTH = LinearSegmentedColormap.from_list("bimtdp_depth", [
-    tuple(v / 255 for v in stop) for stop in ((8, 10, 50), (58, 16, 110), (122, 30, 120), (184, 52, 92), (232, 98, 52),
-                                              (250, 168, 54), (252, 244, 170))][::-1])
+DEPTH = LinearSegmentedColormap.from_list(
+    "bimtdp_depth",
+    [
+        tuple(v / 255 for v in stop)
+        for stop in ((8, 10, 50), (58, 16, 110), (122, 30, 120), (184, 52, 92), (232, 98, 52), (250, 168, 54), (252, 244, 170))
+    ][::-1],
+)
 
 
 def palette(count: int) -> np.ndarray:
@@ -58,8 +62,7 @@ def colour_probability(probability: np.ndarray) -> np.ndarray:
     return np.repeat(grey[..., None], 3, -1)
 
 
-def picture(task: str, value: np.ndarray, depth_limits: Tuple[float, float],
-            classes: Optional[int] = None) -> np.ndarray:
+def picture(task: str, value: np.ndarray, depth_limits: Tuple[float, float], classes: Optional[int] = None) -> np.ndarray:
     """A network's raw map (H, W, C) as an RGB picture of the task."""
     if task in ("semseg", "human_parts"):
         return colour_labels(value.argmax(-1), classes or value.shape[-1])

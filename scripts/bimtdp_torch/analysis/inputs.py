@@ -89,8 +89,7 @@ def load_network(argument: str) -> Network:
 
 def distinct_names(names: Sequence[str]) -> List[str]:
     """The names, numbered where two are the same."""
-    return [name if list(names).count(name) == 1 else f"{name} ({list(names[:i]).count(name) + 1})"
-            for i, name in enumerate(names)]
+    return [name if list(names).count(name) == 1 else f"{name} ({list(names[:i]).count(name) + 1})" for i, name in enumerate(names)]
 
 
 def load_networks(arguments: Sequence[str]) -> List[Network]:
@@ -130,8 +129,9 @@ def spread(items: Sequence[str], count: Optional[int]) -> List[str]:
     return [items[int((i + 0.5) * len(items) / count)] for i in range(count)]
 
 
-def data_photos(dataset: str, root: Path, name: str = "test", count: Optional[int] = None,
-                ids: Optional[Sequence[str]] = None) -> Photos:
+def data_photos(
+    dataset: str, root: Path, name: str = "test", count: Optional[int] = None, ids: Optional[Sequence[str]] = None
+) -> Photos:
     """Frames of a data folder (see scripts/README.md): ``count`` of list ``name``, or the ones named."""
     try:
         frames = load_frames(dataset, root, list(ids) if ids else spread(read_list(dataset, root, name), count))
@@ -139,13 +139,15 @@ def data_photos(dataset: str, root: Path, name: str = "test", count: Optional[in
     except FileNotFoundError as error:
         raise InputError(f"{root}: no {dataset} data in the layout of scripts/README.md ({error})") from error
     whole = isinstance(frames, Frames)
-    return Photos(list(frames.ids), [item.photo.permute(1, 2, 0).numpy() for item in items],
-                  [nyud_truth(frames, i) if whole else item.truth for i, item in enumerate(items)],
-                  [item.window for item in items])
+    return Photos(
+        list(frames.ids),
+        [item.photo.permute(1, 2, 0).numpy() for item in items],
+        [nyud_truth(frames, i) if whole else item.truth for i, item in enumerate(items)],
+        [item.window for item in items],
+    )
 
 
-def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[int] = None,
-                  height: int = 384) -> Photos:
+def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[int] = None, height: int = 384) -> Photos:
     """Photos of folders or single files, cut in the middle to the ratio of ``size``, at most ``height`` pixels high."""
     files: List[Path] = []
     for path in map(Path, paths):
@@ -177,10 +179,16 @@ def add_photo_options(parser: argparse.ArgumentParser, count: int) -> None:
     parser.add_argument("--list", default="test", choices=("test", "train"), help="list of --data (default: test)")
     parser.add_argument("--frames", nargs="+", metavar="ID", help="these frames of --data, not --count of the list")
     parser.add_argument("--count", type=int, default=count, help=f"photos, spread over the list (default: {count})")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"),
-                        help="input size of every network (default: its own: last training phase, or the model file's)")
-    parser.add_argument("--at-once", type=int, default=4,
-                        help="photos in a network at a time (4); W48 at 480x640 needs about 0.5 GB a photo")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="input size of every network (default: its own: last training phase, or the model file's)",
+    )
+    parser.add_argument(
+        "--at-once", type=int, default=4, help="photos in a network at a time (4); W48 at 480x640 needs about 0.5 GB a photo"
+    )
     add_thread_option(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 

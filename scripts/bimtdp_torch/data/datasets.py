@@ -37,9 +37,18 @@ def load_frames(dataset: str, root: Path, ids: Sequence[str], tasks: Optional[Se
     return nyud.load_frames(root, ids)
 
 
-def make_batch(frames: AnyFrames, seed: int, step: int, batch: int, size: Tuple[int, int], max_zoom: float, colour: float,
-               teacher: Optional[TeacherMaps] = None, part: slice = slice(None),
-               image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
+def make_batch(
+    frames: AnyFrames,
+    seed: int,
+    step: int,
+    batch: int,
+    size: Tuple[int, int],
+    max_zoom: float,
+    colour: float,
+    teacher: Optional[TeacherMaps] = None,
+    part: slice = slice(None),
+    image_size: Optional[Tuple[int, int]] = None,
+) -> Dict[str, Tensor]:
     """The batch of one step, its image perhaps at another size than the labels. ``max_zoom`` and ``teacher`` (maps of
     whole photos) are NYUD's; PASCAL is turned and scaled as MTI-Net does."""
     if isinstance(frames, Frames):
@@ -59,14 +68,19 @@ class Scored(NamedTuple):
 
 def nyud_truth(frames: Frames, index: int) -> Dict[str, np.ndarray]:
     """Labels of a whole frame, of which the scored window is a part."""
-    return {"semseg": frames.label[index, 0].numpy(), "depth": frames.depth[index, 0].numpy(),
-            "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy(),
-            "edge": frames.edge[index, 0].numpy().astype(bool)}
+    return {
+        "semseg": frames.label[index, 0].numpy(),
+        "depth": frames.depth[index, 0].numpy(),
+        "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy(),
+        "edge": frames.edge[index, 0].numpy().astype(bool),
+    }
 
 
 def _scored_nyud(frames: Frames, index: int) -> Scored:
-    window = tuple(slice(scored[0] - inner[0], scored[1] - inner[0]) for scored, inner in
-                   ((nyud.SCORED_ROWS, nyud.INNER_ROWS), (nyud.SCORED_COLUMNS, nyud.INNER_COLUMNS)))
+    window = tuple(
+        slice(scored[0] - inner[0], scored[1] - inner[0])
+        for scored, inner in ((nyud.SCORED_ROWS, nyud.INNER_ROWS), (nyud.SCORED_COLUMNS, nyud.INNER_COLUMNS))
+    )
     truth = {task: values[window] for task, values in nyud_truth(frames, index).items()}
     return Scored(frames.image[index], truth, window)
 

@@ -24,10 +24,12 @@ FRAME_SIZE = (320, 240)  # width and height
 INNER_ROWS, INNER_COLUMNS = (7, 235), (8, 312)
 SCORED_ROWS, SCORED_COLUMNS = (23, 235), (21, 300)
 DEPTH_SCALE = 9.99547 / 255  # metres = (v + 0.5) * DEPTH_SCALE
-CLASS_NAMES = tuple("wall,floor,cabinet,bed,chair,sofa,table,door,window,bookshelf,picture,counter,blinds,desk,shelves,"
-                    "curtain,dresser,pillow,mirror,floor mat,clothes,ceiling,books,refrigerator,television,paper,towel,"
-                    "shower curtain,box,whiteboard,person,night stand,toilet,sink,lamp,bathtub,bag,otherstructure,"
-                    "otherfurniture".split(","))
+CLASS_NAMES = tuple(
+    "wall,floor,cabinet,bed,chair,sofa,table,door,window,bookshelf,picture,counter,blinds,desk,shelves,"
+    "curtain,dresser,pillow,mirror,floor mat,clothes,ceiling,books,refrigerator,television,paper,towel,"
+    "shower curtain,box,whiteboard,person,night stand,toilet,sink,lamp,bathtub,bag,otherstructure,"
+    "otherfurniture".split(",")
+)
 
 
 class Frames(NamedTuple):
@@ -62,20 +64,27 @@ def _read(path: Path, rows: Tuple[int, int], columns: Tuple[int, int], mode: Opt
         if mode is None and image.mode not in ("1", "L", "P"):
             raise ValueError(f"{path}: a picture of the kind {image.mode}, expected one channel of 1 or 8 bits")
         pixels = np.asarray(image.convert(mode) if mode else image)
-    pixels = pixels[rows[0]:rows[1], columns[0]:columns[1]]
+    pixels = pixels[rows[0] : rows[1], columns[0] : columns[1]]
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def load_frames(root: Path, ids: Sequence[str], rows: Tuple[int, int] = INNER_ROWS,
-                columns: Tuple[int, int] = INNER_COLUMNS) -> Frames:
+def load_frames(
+    root: Path, ids: Sequence[str], rows: Tuple[int, int] = INNER_ROWS, columns: Tuple[int, int] = INNER_COLUMNS
+) -> Frames:
     """Reads the frames into memory (about 0.5 MB a frame). ValueError, OSError: a file is not of the layout above."""
     root = Path(root)
 
     def stack(folder: str, suffix: str, mode: Optional[str] = None) -> Tensor:
         return torch.from_numpy(np.stack([_read(root / folder / f"{i}{suffix}", rows, columns, mode) for i in ids]))
 
-    return Frames(list(ids), stack("image", ".jpg", "RGB"), (stack("depth", ".png").float() + 0.5) * DEPTH_SCALE,
-                  stack("label", ".png"), stack("normal", ".jpg", "RGB"), (stack("edge", ".png") > 0).to(torch.uint8))
+    return Frames(
+        list(ids),
+        stack("image", ".jpg", "RGB"),
+        (stack("depth", ".png").float() + 0.5) * DEPTH_SCALE,
+        stack("label", ".png"),
+        stack("normal", ".jpg", "RGB"),
+        (stack("edge", ".png") > 0).to(torch.uint8),
+    )
 
 
 class Crop(NamedTuple):
@@ -98,31 +107,45 @@ def random_crop(rng: torch.Generator, height: int, width: int, max_zoom: float) 
 
 
 def _cut(x: Tensor, crop: Crop) -> Tensor:
-    x = x[:, crop.top:crop.top + crop.height, crop.left:crop.left + crop.width]
+    x = x[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
     return (x.flip(2) if crop.flip else x).unsqueeze(0)
 
 
-def make_sample(frames: Frames, index: int, crop: Crop, size: Tuple[int, int], rng: Optional[torch.Generator] = None,
-                colour: float = 0.0, image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
+def make_sample(
+    frames: Frames,
+    index: int,
+    crop: Crop,
+    size: Tuple[int, int],
+    rng: Optional[torch.Generator] = None,
+    colour: float = 0.0,
+    image_size: Optional[Tuple[int, int]] = None,
+) -> Dict[str, Tensor]:
     """One augmented training sample at ``size``: image (normalised later; perhaps at a size of its own), depth, label,
     normal, edge."""
-    image = F.interpolate(_cut(frames.image[index], crop), image_size or size, mode="bilinear",
-                          antialias=True)[0].float() / 255
+    image = F.interpolate(_cut(frames.image[index], crop), image_size or size, mode="bilinear", antialias=True)[0].float() / 255
     if rng is not None:
         image = jitter_colour(image, rng, colour)
     depth = F.interpolate(_cut(frames.depth[index], crop), size, mode="nearest")[0] / crop.zoom
     label = F.interpolate(_cut(frames.label[index], crop), size, mode="nearest")[0, 0].long()
-    normal = F.interpolate(_cut(frames.normal[index], crop).float() / 127.5 - 1, size, mode="bilinear",
-                           align_corners=False)[0]
+    normal = F.interpolate(_cut(frames.normal[index], crop).float() / 127.5 - 1, size, mode="bilinear", align_corners=False)[0]
     if crop.flip:
         normal[0].neg_()
     edge = F.adaptive_max_pool2d(_cut(frames.edge[index], crop).float(), size)[0]
     return {"image": image, "depth": depth, "semseg": label, "normals": unit_vectors(normal, 0), "edge": edge}
 
 
-def make_batch(frames: Frames, seed: int, step: int, batch: int, size: Tuple[int, int], max_zoom: float,
-               colour: float, teacher: Optional["TeacherMaps"] = None, part: slice = slice(None),
-               image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
+def make_batch(
+    frames: Frames,
+    seed: int,
+    step: int,
+    batch: int,
+    size: Tuple[int, int],
+    max_zoom: float,
+    colour: float,
+    teacher: Optional["TeacherMaps"] = None,
+    part: slice = slice(None),
+    image_size: Optional[Tuple[int, int]] = None,
+) -> Dict[str, Tensor]:
     """The batch of one step; with ``teacher`` also its maps in the same crops, as ``teacher_<task>`` at size / 4.
 
     ``image_size``: where the image is to have another size than the labels.
@@ -159,8 +182,9 @@ class TeacherMaps:
         result = {}
         ys = (torch.arange(size[0]) + 0.5) / size[0] * crop.height + crop.top
         xs = (torch.arange(size[1]) + 0.5) / size[1] * crop.width + left
-        grid = torch.stack(torch.meshgrid(ys / frame_size[0] * 2 - 1, xs / frame_size[1] * 2 - 1, indexing="ij")[::-1],
-                           -1).unsqueeze(0)
+        grid = torch.stack(
+            torch.meshgrid(ys / frame_size[0] * 2 - 1, xs / frame_size[1] * 2 - 1, indexing="ij")[::-1], -1
+        ).unsqueeze(0)
         for task, maps in self.maps.items():
             value = maps[index, int(crop.flip)].float().unsqueeze(0)
             value = F.grid_sample(value, grid, mode="bilinear", padding_mode="border", align_corners=False)[0]

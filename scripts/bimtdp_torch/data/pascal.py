@@ -30,23 +30,34 @@ from .samples import IMAGE_MEAN, batch_indices, generator, jitter_colour, normal
 from .thinning import thin
 
 UNKNOWN = 255
-CLASS_NAMES = tuple("background,aeroplane,bicycle,bird,boat,bottle,bus,car,cat,chair,cow,diningtable,dog,horse,motorbike,"
-                    "person,pottedplant,sheep,sofa,train,tvmonitor".split(","))
+CLASS_NAMES = tuple(
+    "background,aeroplane,bicycle,bird,boat,bottle,bus,car,cat,chair,cow,diningtable,dog,horse,motorbike,"
+    "person,pottedplant,sheep,sofa,train,tvmonitor".split(",")
+)
 PART_NAMES = ("background", "head", "torso", "upper arm", "lower arm", "upper leg", "lower leg")
 _PERSON = 15
-_PARTS = {**dict.fromkeys("hair head lear rear lebrow rebrow leye reye mouth nose".split(), 1),
-          **dict.fromkeys("neck torso".split(), 2), **dict.fromkeys("luarm ruarm".split(), 3),
-          **dict.fromkeys("lhand rhand llarm rlarm".split(), 4), **dict.fromkeys("luleg ruleg".split(), 5),
-          **dict.fromkeys("lfoot rfoot llleg rlleg".split(), 6)}
+_PARTS = {
+    **dict.fromkeys("hair head lear rear lebrow rebrow leye reye mouth nose".split(), 1),
+    **dict.fromkeys("neck torso".split(), 2),
+    **dict.fromkeys("luarm ruarm".split(), 3),
+    **dict.fromkeys("lhand rhand llarm rlarm".split(), 4),
+    **dict.fromkeys("luleg ruleg".split(), 5),
+    **dict.fromkeys("lfoot rfoot llleg rlleg".split(), 6),
+}
 # Classes of LabelMap whose names are classes of NYU Depth v2, too, and tvmonitor: the network behind the normals knew
 # rooms only. (MTI-Net's repository computes these numbers from its two lists of class names.)
-NORMAL_CLASSES = np.array([int(number) for number in """
+NORMAL_CLASSES = np.array(
+    [
+        int(number)
+        for number in """
 3 4 6 9 10 11 13 15 17 18 22 23 29 30 33 34 36 37 38 39 41 43 46 49 50 51 53 55 56 59 61 62 65 66 68 69 72 73 78 83 84 85
 87 88 95 96 101 104 105 107 111 113 115 122 124 135 141 142 143 146 150 154 157 158 159 165 172 174 181 183 184 191 193
 195 197 199 202 213 215 216 219 220 223 225 228 230 232 233 238 239 242 243 246 250 251 252 255 260 261 263 269 272 273
 275 281 283 284 285 286 287 288 290 291 292 293 295 304 307 309 310 314 315 319 323 329 330 331 336 342 345 349 350 351
 352 355 357 368 370 371 374 379 380 383 384 397 401 403 405 407 408 411 412 413 414 417 419 421 423 427 429 430 432 440
-441 442 443 444 446 454 457""".split()])
+441 442 443 444 446 454 457""".split()
+    ]
+)
 ROTATION, SCALE = 20.0, (0.75, 1.25)  # degrees to both sides; MTI-Net's augmentation
 
 
@@ -197,8 +208,9 @@ def make_image(photo: np.ndarray, motion: Motion, size: Tuple[int, int]) -> Tens
     return torch.where(_inside(grid), _sample(photo, grid, "bilinear") / 255, torch.tensor(IMAGE_MEAN).view(3, 1, 1))
 
 
-def make_sample(frame: Dict[str, np.ndarray], motion: Motion, size: Tuple[int, int],
-                image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
+def make_sample(
+    frame: Dict[str, np.ndarray], motion: Motion, size: Tuple[int, int], image_size: Optional[Tuple[int, int]] = None
+) -> Dict[str, Tensor]:
     """One training sample: image (perhaps at a size of its own), labels sampled by nearest (unknown outside).
 
     A photo without a person teaches nothing about parts: its human_parts are unknown everywhere.
@@ -221,8 +233,16 @@ def make_sample(frame: Dict[str, np.ndarray], motion: Motion, size: Tuple[int, i
     return result
 
 
-def make_batch(frames: PascalFrames, seed: int, step: int, batch: int, size: Tuple[int, int], colour: float = 0.0,
-               part: slice = slice(None), image_size: Optional[Tuple[int, int]] = None) -> Dict[str, Tensor]:
+def make_batch(
+    frames: PascalFrames,
+    seed: int,
+    step: int,
+    batch: int,
+    size: Tuple[int, int],
+    colour: float = 0.0,
+    part: slice = slice(None),
+    image_size: Optional[Tuple[int, int]] = None,
+) -> Dict[str, Tensor]:
     """The batch of one step (or some of its samples), a function of (seed, step) alone like NYUD's."""
     samples = []
     for position, index in list(enumerate(batch_indices(seed, step, batch, len(frames.ids))))[part]:

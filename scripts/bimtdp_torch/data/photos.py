@@ -23,9 +23,9 @@ _SUFFIXES = (".jpg", ".jpeg", ".png")
 class Photos(NamedTuple):
     """Photos in memory, squeezed to squares."""
 
-    pixels: Tensor       # (N, 3, side, side) uint8
-    folders: Tensor      # (N,) index of the folder that each lies in
-    names: List[str]     # of the folders
+    pixels: Tensor  # (N, 3, side, side) uint8
+    folders: Tensor  # (N,) index of the folder that each lies in
+    names: List[str]  # of the folders
 
 
 def _photo_files(source: Path) -> Iterator[Tuple[str, Any]]:
@@ -64,13 +64,14 @@ def augmented_crop(photo: Tensor, rng: torch.Generator, size: Tuple[int, int], c
     u, side = torch.rand(4, generator=rng).tolist(), photo.shape[-1]
     length = round(side * (0.55 + 0.45 * u[0]))
     top, left = (int(u[k] * (side - length + 1)) for k in (1, 2))
-    crop = photo[None, :, top:top + length, left:left + length]
+    crop = photo[None, :, top : top + length, left : left + length]
     crop = F.interpolate(crop.flip(3) if u[3] < 0.5 else crop, size, mode="bilinear", antialias=True)
     return jitter_colour(crop[0].float() / 255, rng, colour)
 
 
-def unlabelled_batch(photos: Photos, seed: int, step: int, count: int, size: Tuple[int, int], colour: float,
-                     part: slice, like: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+def unlabelled_batch(
+    photos: Photos, seed: int, step: int, count: int, size: Tuple[int, int], colour: float, part: slice, like: Mapping[str, Tensor]
+) -> Dict[str, Tensor]:
     """``part`` of a step's ``count`` photos as a batch with the entries of the labelled batch ``like``, labels unknown."""
     crops = []
     for position, index in list(enumerate(batch_indices(seed, step, count, len(photos.pixels))))[part]:

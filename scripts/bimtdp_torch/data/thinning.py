@@ -36,7 +36,7 @@ def thin(mask: np.ndarray) -> np.ndarray:
         for table in _DELETABLE:
             code = np.zeros((height, width), np.uint8)
             for bit, (dy, dx) in enumerate(_RING):
-                code |= padded[1 + dy:1 + dy + height, 1 + dx:1 + dx + width].view(np.uint8) << np.uint8(bit)
+                code |= padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width].view(np.uint8) << np.uint8(bit)
             inner &= ~table[code]
         if int(inner.sum()) == before:
             return inner.copy()

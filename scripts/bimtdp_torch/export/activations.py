@@ -72,8 +72,12 @@ def set_prelu(layer: nn.PReLU, field: str, array: np.ndarray) -> List[str]:
 def rprelu(lowering: Lowering, layer: RPReLU, x: Any) -> Map:
     channels = lowering.map(x).node.channels
     vectors = {"shift_in": layer.shift_in, "slope": layer.prelu.weight, "shift_out": layer.shift_out}
-    return lower_activation(lowering, x, "rprelu", **{
-        key: np.ascontiguousarray(np.broadcast_to(finite_array(lowering, v, key), (channels,))) for key, v in vectors.items()})
+    return lower_activation(
+        lowering,
+        x,
+        "rprelu",
+        **{key: np.ascontiguousarray(np.broadcast_to(finite_array(lowering, v, key), (channels,))) for key, v in vectors.items()},
+    )
 
 
 @HANDLERS.inverse(RPReLU)

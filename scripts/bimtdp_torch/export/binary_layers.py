@@ -28,8 +28,9 @@ def lower_sign(lowering: Lowering, x: Any, shift: Optional[np.ndarray] = None) -
             return x  # the sign of +-1
         raise lowering.refuse("binarizes what is binary already")
     presign = x.node.value if shift is None else x.node.value + torch.from_numpy(shift).view(1, -1, 1, 1)
-    node = lowering.emit("binarize", [x.node], {} if shift is None else {"shift": shift}, presign=presign, bits=True,
-                         pixel=x.node.pixel)
+    node = lowering.emit(
+        "binarize", [x.node], {} if shift is None else {"shift": shift}, presign=presign, bits=True, pixel=x.node.pixel
+    )
     return Map(node, x.rank)
 
 
@@ -102,6 +103,7 @@ def _set_scale(layer: BinaryConv2d, alpha: Tensor) -> None:
 
 # -- attention -------------------------------------------------------------------------------------------------------
 
+
 def _conv_fields(lowering: Lowering, unit: nn.Sequential, path: str) -> Dict[str, Parameter]:
     """A binary convolution of the attention with the batch normalisation behind it."""
     fields = as_parameters(binary_fields(lowering, unit[0]), f"{lowering.scope}.{path}.0")
@@ -130,8 +132,9 @@ def _units(layer: BinaryAttention, which: str) -> List[Tuple[str, Optional[nn.Se
 
 
 def _convs(lowering: Lowering, layer: BinaryAttention, which: str, channels: int) -> List[dict]:
-    return [_no_conv(channels) if unit is None else _conv_fields(lowering, unit, f"{which}.{key}")
-            for key, unit in _units(layer, which)]
+    return [
+        _no_conv(channels) if unit is None else _conv_fields(lowering, unit, f"{which}.{key}") for key, unit in _units(layer, which)
+    ]
 
 
 def _binarize_source(lowering: Lowering, layer: BinaryAttention, task: str, feature: Any) -> Node:
@@ -171,13 +174,27 @@ def binary_attention(lowering: Lowering, layer: BinaryAttention, features: Dict[
     if layer.identity == "real":
         nodes += [lowering.floats(features[task]) for task in layer.tasks]
     signed = isinstance(layer.outer_sign, Sign)
-    fields = {"targets": [layer.auxiliary.index(t) for t in layer.tasks], "gate_source": layer.gate_source,
-              "message_weights": layer.message_weights, "identity": layer.identity, "outer_sign": signed,
-              "kernel": [3, 3], "padding": [1, 1, 1, 1], "gates": _convs(lowering, layer, "gates", channels),
-              "messages": _convs(lowering, layer, "messages", channels)}
+    fields = {
+        "targets": [layer.auxiliary.index(t) for t in layer.tasks],
+        "gate_source": layer.gate_source,
+        "message_weights": layer.message_weights,
+        "identity": layer.identity,
+        "outer_sign": signed,
+        "kernel": [3, 3],
+        "padding": [1, 1, 1, 1],
+        "gates": _convs(lowering, layer, "gates", channels),
+        "messages": _convs(lowering, layer, "messages", channels),
+    }
     results = lowering.value
-    joined = lowering.emit("binary_attention", nodes, fields, value=torch.cat([results[t] for t in layer.tasks], 1),
-                           presign=_sums(layer, {t: features[t].node.value for t in layer.auxiliary}) if signed else None,
-                           bits=signed)
-    return {task: lower_slice(lowering, Map(joined), k * channels, (k + 1) * channels, results[task])
-            for k, task in enumerate(layer.tasks)}
+    joined = lowering.emit(
+        "binary_attention",
+        nodes,
+        fields,
+        value=torch.cat([results[t] for t in layer.tasks], 1),
+        presign=_sums(layer, {t: features[t].node.value for t in layer.auxiliary}) if signed else None,
+        bits=signed,
+    )
+    return {
+        task: lower_slice(lowering, Map(joined), k * channels, (k + 1) * channels, results[task])
+        for k, task in enumerate(layer.tasks)
+    }

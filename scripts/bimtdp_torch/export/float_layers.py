@@ -40,8 +40,9 @@ def window_fields(lowering: Lowering, x: Any, kernel: Any, stride: Any, padding:
     return lowering.map(x), {"kernel": list(kernel), "stride": list(stride), "dilation": list(dilation), "padding": sides}
 
 
-def lower_conv2d(lowering: Lowering, x: Any, weight: Tensor, bias: Optional[Tensor], stride: Any, padding: Any,
-                 dilation: Any, groups: int) -> Map:
+def lower_conv2d(
+    lowering: Lowering, x: Any, weight: Tensor, bias: Optional[Tensor], stride: Any, padding: Any, dilation: Any, groups: int
+) -> Map:
     x, fields = window_fields(lowering, x, weight.shape[2:], stride, padding, dilation)
     fields["groups"] = groups
     fields["weight"] = np.ascontiguousarray(finite_array(lowering, weight, "weight").transpose(0, 2, 3, 1))
@@ -97,8 +98,9 @@ def set_batch_norm(layer: nn.BatchNorm2d, field: str, array: np.ndarray) -> List
     return [name, "running_mean", "running_var"]
 
 
-def lower_max_pool(lowering: Lowering, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
-                   return_indices: bool) -> Map:
+def lower_max_pool(
+    lowering: Lowering, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, return_indices: bool
+) -> Map:
     if ceil_mode or return_indices:
         raise lowering.refuse("ceil_mode and return_indices cannot be reproduced")
     x, fields = window_fields(lowering, lowering.map(x), kernel, kernel if stride is None else stride, padding, dilation)
@@ -107,12 +109,21 @@ def lower_max_pool(lowering: Lowering, x: Any, kernel: Any, stride: Any, padding
 
 @HANDLERS.module(nn.MaxPool2d)
 def max_pool(lowering: Lowering, layer: nn.MaxPool2d, x: Any) -> Map:
-    return lower_max_pool(lowering, x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode,
-                          layer.return_indices)
+    return lower_max_pool(
+        lowering, x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode, layer.return_indices
+    )
 
 
-def lower_avg_pool(lowering: Lowering, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool,
-                   count_include_pad: bool, divisor: Optional[int]) -> Map:
+def lower_avg_pool(
+    lowering: Lowering,
+    x: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor: Optional[int],
+) -> Map:
     if ceil_mode or divisor is not None:
         raise lowering.refuse("ceil_mode and divisor_override cannot be reproduced")
     x, fields = window_fields(lowering, lowering.map(x), kernel, stride or kernel, padding, 1)
@@ -123,8 +134,16 @@ def lower_avg_pool(lowering: Lowering, x: Any, kernel: Any, stride: Any, padding
 
 @HANDLERS.module(nn.AvgPool2d)
 def avg_pool(lowering: Lowering, layer: nn.AvgPool2d, x: Any) -> Map:
-    return lower_avg_pool(lowering, x, layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode,
-                          layer.count_include_pad, layer.divisor_override)
+    return lower_avg_pool(
+        lowering,
+        x,
+        layer.kernel_size,
+        layer.stride,
+        layer.padding,
+        layer.ceil_mode,
+        layer.count_include_pad,
+        layer.divisor_override,
+    )
 
 
 def lower_adaptive_pool(lowering: Lowering, x: Any, size: Any) -> Map:
@@ -183,8 +202,12 @@ def softmax2d(lowering: Lowering, layer: nn.Softmax2d, x: Any) -> Map:
 @HANDLERS.module(SqueezeExcite)
 def squeeze_excite(lowering: Lowering, layer: SqueezeExcite, x: Any) -> Map:
     reduce, expand = layer.squeeze[0], layer.squeeze[2]
-    fields = {"reduce_weight": to_numpy(reduce.weight), "reduce_bias": to_numpy(reduce.bias),
-              "expand_weight": to_numpy(expand.weight), "expand_bias": to_numpy(expand.bias)}
+    fields = {
+        "reduce_weight": to_numpy(reduce.weight),
+        "reduce_bias": to_numpy(reduce.bias),
+        "expand_weight": to_numpy(expand.weight),
+        "expand_bias": to_numpy(expand.bias),
+    }
     if not all(np.isfinite(array).all() for array in fields.values()):
         raise lowering.refuse("a weight holds NaN or infinity")
     return Map(lowering.emit("squeeze_excite", [lowering.floats(x)], fields))
@@ -198,8 +221,7 @@ def set_squeeze_excite(layer: SqueezeExcite, field: str, array: np.ndarray) -> L
     return [name]
 
 
-def lower_resize(lowering: Lowering, x: Any, mode: str, factor: Any = None, like: Optional[Map] = None,
-                 size: Any = None) -> Map:
+def lower_resize(lowering: Lowering, x: Any, mode: str, factor: Any = None, like: Optional[Map] = None, size: Any = None) -> Map:
     """Exactly one of factor, like and size is given."""
     x = lowering.map(x)
     if mode not in ("bilinear", "nearest"):

@@ -20,6 +20,7 @@ HANDLERS = Handlers()
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
 
+
 def lower_affine(lowering: Lowering, x: Any, scale: Any = 1.0, bias: Any = 0.0) -> Map:
     """scale*x + bias with constants; exact where one of the two does nothing."""
     x = lowering.map(x)
@@ -42,8 +43,9 @@ def add(lowering: Lowering, x: Any, y: Any, alpha: float = 1) -> Map:
         return lower_affine(lowering, x, bias=y)
     a, b = lowering.floats(x), lowering.floats(y)
     if a.value.shape != b.value.shape or a.pixel != b.pixel:
-        raise lowering.refuse(f"shapes {tuple(a.value.shape)} and {tuple(b.value.shape)} differ; only maps of one shape "
-                              "can be added")
+        raise lowering.refuse(
+            f"shapes {tuple(a.value.shape)} and {tuple(b.value.shape)} differ; only maps of one shape can be added"
+        )
     return Map(lowering.emit("add", [a, b], pixel=a.pixel), x.rank)
 
 
@@ -78,8 +80,10 @@ def multiply(lowering: Lowering, x: Any, y: Any) -> Map:
         a, b, x = b, a, y
     same = a.value.shape == b.value.shape and a.pixel == b.pixel
     if not same and not (b.pixel and a.channels == b.channels and x.rank == 4):
-        raise lowering.refuse(f"shapes {tuple(a.value.shape)} and {tuple(b.value.shape)}: only maps of one shape, or a "
-                              "map and one factor a channel, can be multiplied")
+        raise lowering.refuse(
+            f"shapes {tuple(a.value.shape)} and {tuple(b.value.shape)}: only maps of one shape, or a "
+            "map and one factor a channel, can be multiplied"
+        )
     return Map(lowering.emit("multiply", [a, b], pixel=a.pixel), x.rank)
 
 
@@ -92,6 +96,7 @@ def divide(lowering: Lowering, x: Any, y: Any) -> Map:
 
 
 # -- activations -----------------------------------------------------------------------------------------------------
+
 
 @HANDLERS.function(F.hardtanh)
 def hardtanh(lowering: Lowering, x: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Map:
@@ -135,10 +140,13 @@ def dropout(lowering: Lowering, x: Any, p: float = 0.5, training: Any = True, in
 
 # -- signs -----------------------------------------------------------------------------------------------------------
 
+
 @HANDLERS.function(torch.sign, torch.sgn, methods=("sign", "sgn"))
 def sign(lowering: Lowering, x: Any) -> Map:
-    raise lowering.refuse("torch.sign gives 0 for 0, and a bit has two states only (use "
-                          "bimtdp_torch.networks.estimators.Sign, or torch.where(x >= 0, 1.0, -1.0))")
+    raise lowering.refuse(
+        "torch.sign gives 0 for 0, and a bit has two states only (use "
+        "bimtdp_torch.networks.estimators.Sign, or torch.where(x >= 0, 1.0, -1.0))"
+    )
 
 
 @HANDLERS.function(torch.ge, operator.ge, methods=("ge",))
@@ -155,6 +163,7 @@ def where(lowering: Lowering, condition: Any, x: Any, y: Any) -> Map:
         if isinstance(value, torch.Tensor):
             return float(value) if value.numel() == 1 else None
         return value
+
     if not isinstance(condition, AtLeastZero) or number(x) != 1 or number(y) != -1:
         raise lowering.refuse("only torch.where(x >= 0, 1.0, -1.0) is supported")
     return lower_sign(lowering, condition.map)

@@ -43,8 +43,13 @@ class _Fuser:
 
     def open_convolution(self, node: Node) -> bool:
         """A convolution with nothing behind its affine part yet, read once."""
-        return (node.op in _CONVOLUTIONS and self.only_reader(node) and len(node.inputs) == 1
-                and not node.has("activation") and not node.bits)
+        return (
+            node.op in _CONVOLUTIONS
+            and self.only_reader(node)
+            and len(node.inputs) == 1
+            and not node.has("activation")
+            and not node.bits
+        )
 
     # -- one method an op of the consumer ----------------------------------------------------------------------------
 
@@ -64,14 +69,17 @@ class _Fuser:
             if self.open_convolution(conv) and conv is not other:
                 return self.replace(node, conv, [conv.input, other], conv.fields)
         for inner, other in ((first, second), (second, first)):
-            if (inner.op == "add" and self.only_reader(inner) and not inner.has("activation")
-                    and len(inner.inputs) < _MAX_ADDENDS):
+            if inner.op == "add" and self.only_reader(inner) and not inner.has("activation") and len(inner.inputs) < _MAX_ADDENDS:
                 return self.replace(node, inner, [*inner.inputs, other], inner.fields)
 
     def activation(self, node: Node) -> None:
         source = node.input
-        if (source.op in (*_CONVOLUTIONS, "affine", "add", "linear") and self.only_reader(source)
-                and not source.has("activation") and not source.bits):
+        if (
+            source.op in (*_CONVOLUTIONS, "affine", "add", "linear")
+            and self.only_reader(source)
+            and not source.has("activation")
+            and not source.bits
+        ):
             self.replace(node, source, source.inputs, {**source.fields, **node.fields})
 
     def binarize(self, node: Node) -> None:

@@ -14,8 +14,9 @@ from .ir import Map, Node
 from .lowering import Handlers, Lowering
 from .trace import record, trace
 
-HANDLERS = Handlers(float_layers.HANDLERS, activations.HANDLERS, binary_layers.HANDLERS, functions.HANDLERS,
-                    shape_functions.HANDLERS)
+HANDLERS = Handlers(
+    float_layers.HANDLERS, activations.HANDLERS, binary_layers.HANDLERS, functions.HANDLERS, shape_functions.HANDLERS
+)
 
 
 def lower(network: nn.Module, image: Tensor) -> Tuple[List[Node], Dict[str, Map]]:

@@ -49,6 +49,7 @@ class Handlers:
             for table, keys in places:
                 table.update(dict.fromkeys(keys, handler))
             return handler
+
         return add
 
 
@@ -94,16 +95,30 @@ class Lowering:
     def refuse(self, reason: str) -> ConversionError:
         return ConversionError(f"{self.where}: {reason}")
 
-    def emit(self, op: str, inputs: List[Node], fields: Optional[dict] = None, *, value: Optional[Tensor] = None,
-             presign: Optional[Tensor] = None, bits: bool = False, pixel: bool = False, suffix: str = "") -> Node:
+    def emit(
+        self,
+        op: str,
+        inputs: List[Node],
+        fields: Optional[dict] = None,
+        *,
+        value: Optional[Tensor] = None,
+        presign: Optional[Tensor] = None,
+        bits: bool = False,
+        pixel: bool = False,
+        suffix: str = "",
+    ) -> Node:
         """Appends a node. ``value`` defaults to the value of the present step."""
         value = self.value if value is None else value
         if value.dtype != torch.float32:
             raise self.refuse(f"computes in {value.dtype}; only float32 networks can be compared exactly")
-        base = self.scope if self.step.op == "call_module" else ".".join(
-            part for part in (self.scope, op if self.step.op != "placeholder" else "input") if part)
-        node = Node(op, self.unique(base + suffix), list(inputs), as_parameters(fields or {}, base + suffix), value, bits, presign,
-                    pixel)
+        base = (
+            self.scope
+            if self.step.op == "call_module"
+            else ".".join(part for part in (self.scope, op if self.step.op != "placeholder" else "input") if part)
+        )
+        node = Node(
+            op, self.unique(base + suffix), list(inputs), as_parameters(fields or {}, base + suffix), value, bits, presign, pixel
+        )
         self.nodes.append(node)
         return node
 
@@ -155,8 +170,11 @@ class Lowering:
         self._check_in_place(step)
         args = fx.node.map_arg(step.args, lambda n: env[n])
         # None is every handler's default for what it does not support ("out", "dtype"); _stacklevel serves warnings.
-        kwargs = {key: value for key, value in fx.node.map_arg(step.kwargs, lambda n: env[n]).items()
-                  if value is not None and key != "_stacklevel"}
+        kwargs = {
+            key: value
+            for key, value in fx.node.map_arg(step.kwargs, lambda n: env[n]).items()
+            if value is not None and key != "_stacklevel"
+        }
         if step.op == "call_module":
             target = self.traced.get_submodule(step.target)
             handler = self.handlers.modules.get(type(target))
@@ -179,9 +197,11 @@ class Lowering:
 
     def _check_in_place(self, step: fx.Node) -> None:
         """A step that overwrites its input is fine only where nothing else reads that input."""
-        in_place = (step.op == "call_method" and step.target.endswith("_") and not step.target.endswith("__")) \
-            or step.kwargs.get("inplace") is True \
+        in_place = (
+            (step.op == "call_method" and step.target.endswith("_") and not step.target.endswith("__"))
+            or step.kwargs.get("inplace") is True
             or (step.op == "call_module" and getattr(self.traced.get_submodule(step.target), "inplace", False))
+        )
         if in_place and isinstance(step.args[0], fx.Node) and len(step.args[0].users) > 1:
             raise self.refuse("works in place on a tensor that is also read elsewhere")
 
@@ -193,8 +213,9 @@ def channel_vector(lowering: Lowering, constant: Any, channels: int) -> np.ndarr
     if tensor.numel() != 1:
         shape = (1,) * (4 - tensor.dim()) + tuple(tensor.shape) if tensor.dim() != 2 else tuple(tensor.shape) + (1, 1)
         if shape != (1, channels, 1, 1):
-            raise lowering.refuse(f"constant of shape {tuple(tensor.shape)} (expected one value, or one a channel: "
-                                  f"(1, {channels}, 1, 1))")
+            raise lowering.refuse(
+                f"constant of shape {tuple(tensor.shape)} (expected one value, or one a channel: (1, {channels}, 1, 1))"
+            )
     vector = np.ascontiguousarray(np.broadcast_to(tensor.reshape(-1).numpy(), (channels,)))
     if not np.isfinite(vector).all():
         raise lowering.refuse("a constant holds NaN or infinity")
@@ -227,8 +248,7 @@ def set_tensor(parameter: Tensor, array: np.ndarray) -> None:
 def lower_slice(lowering: Lowering, x: Map, begin: int, end: int, value: Tensor) -> Map:
     if (begin, end) == (0, x.node.channels):
         return x
-    node = lowering.emit("slice", [x.node], {"begin": begin, "end": end}, value=value, bits=x.node.bits,
-                         pixel=x.node.pixel)
+    node = lowering.emit("slice", [x.node], {"begin": begin, "end": end}, value=value, bits=x.node.bits, pixel=x.node.pixel)
     return Map(node, x.rank)
 
 

@@ -88,8 +88,9 @@ def _read(path: Path, tensors: bool) -> Tuple[Dict[str, Any], Dict[str, np.ndarr
         raise ModelFileError(f"{path}: no safetensors file: {error}") from error
     if text is None:
         raise ModelFileError(f"{path}: a safetensors file, but no bimtdp model")
-    return json.loads(text), {name: array.astype(np.float32) if array.dtype == np.float16 else array
-                              for name, array in arrays.items()}
+    return json.loads(text), {
+        name: array.astype(np.float32) if array.dtype == np.float16 else array for name, array in arrays.items()
+    }
 
 
 def _named_fields(value: Any, name: str, parameters: Dict[str, Parameter]) -> Any:
@@ -128,5 +129,7 @@ def stored_arrays(parameters: Mapping[str, Parameter], half: bool) -> Dict[str, 
 
 def describe_outputs(outputs: List[Output], nodes: List[Node]) -> List[dict]:
     index = {node: i for i, node in enumerate(nodes)}
-    return [{"task": o.task, "node": index[o.node], "kind": o.kind,
-             **({"class_names": o.class_names} if o.kind == "classes" else {})} for o in outputs]
+    return [
+        {"task": o.task, "node": index[o.node], "kind": o.kind, **({"class_names": o.class_names} if o.kind == "classes" else {})}
+        for o in outputs
+    ]

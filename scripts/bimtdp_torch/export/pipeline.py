@@ -46,8 +46,12 @@ class Source:
 
 def class_names(task: str, count: int) -> List[str]:
     """Names of a data set's classes; numbers where the count fits none that is known."""
-    known = {("semseg", 39): nyud.CLASS_NAMES, ("semseg", 40): (*nyud.CLASS_NAMES, "otherprop"),
-             ("semseg", 21): pascal.CLASS_NAMES, ("human_parts", 7): pascal.PART_NAMES}
+    known = {
+        ("semseg", 39): nyud.CLASS_NAMES,
+        ("semseg", 40): (*nyud.CLASS_NAMES, "otherprop"),
+        ("semseg", 21): pascal.CLASS_NAMES,
+        ("human_parts", 7): pascal.PART_NAMES,
+    }
     return list(known.get((task, count), [f"class {i}" for i in range(count)]))
 
 
@@ -106,8 +110,9 @@ def round_weights_to_half(network: nn.Module) -> None:
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             rounded = layer.weight.detach().to(torch.float16).float()
             if not torch.isfinite(rounded).all():
-                raise ConversionError(f"module '{name}' ({type(layer).__name__}): weights do not fit half precision; use "
-                                      "--floats f32")
+                raise ConversionError(
+                    f"module '{name}' ({type(layer).__name__}): weights do not fit half precision; use --floats f32"
+                )
             layer.weight = nn.Parameter(rounded, requires_grad=False)
 
 
@@ -131,11 +136,21 @@ def build_graph(network: nn.Module, image: Tensor, source: Source) -> Tuple[List
 def _model_json(source: Source, options: Options, nodes: List[dict], outputs: List[dict], digest: str, test: dict) -> str:
     height, width = source.size
     provenance = {**source.provenance, "floats": options.floats, "torch": torch.__version__.split("+")[0], **options.provenance}
-    return canonical_json({
-        "format_version": FORMAT_VERSION, "name": source.name, "producer": "bimtdp scripts/convert.py",
-        "licence": options.licence, "provenance": {str(k): str(v) for k, v in provenance.items()},
-        "preprocessing": {"mean": list(options.mean), "std": list(options.std), "height": height, "width": width},
-        "stride": source.stride, "nodes": nodes, "outputs": outputs, "tensors_hash": digest, "self_test": test})
+    return canonical_json(
+        {
+            "format_version": FORMAT_VERSION,
+            "name": source.name,
+            "producer": "bimtdp scripts/convert.py",
+            "licence": options.licence,
+            "provenance": {str(k): str(v) for k, v in provenance.items()},
+            "preprocessing": {"mean": list(options.mean), "std": list(options.std), "height": height, "width": width},
+            "stride": source.stride,
+            "nodes": nodes,
+            "outputs": outputs,
+            "tensors_hash": digest,
+            "self_test": test,
+        }
+    )
 
 
 def _self_test_input(options: Options, size: Tuple[int, int], seed: int) -> Tensor:
@@ -183,8 +198,10 @@ class Conversion:
     def compare(self, program: Path, seed: int) -> dict:
         """Builds the graph for one photo and compares it with PyTorch."""
         self.build(self.photo(seed))
-        _say(self.options, f"{len(self.nodes)} nodes; comparing with PyTorch on the {self.size[0]}x{self.size[1]} photo of "
-                           f"seed {seed}")
+        _say(
+            self.options,
+            f"{len(self.nodes)} nodes; comparing with PyTorch on the {self.size[0]}x{self.size[1]} photo of seed {seed}",
+        )
         draft = Path(f"{self.output}.{os.getpid()}.draft")
         try:
             self.write(draft, {"unchecked": True})
@@ -198,16 +215,21 @@ class Conversion:
             report = self.compare(program, seed)
             if report["failures"]:
                 bad = [n for n in report["nodes"] if not n["agrees"]]
-                raise VerificationError(f"{len(bad)} of {len(report['nodes'])} nodes differ from PyTorch, the first is "
-                                        f"{bad[0]['name']} ({bad[0]['op']}): {report['messages']}")
+                raise VerificationError(
+                    f"{len(bad)} of {len(report['nodes'])} nodes differ from PyTorch, the first is "
+                    f"{bad[0]['name']} ({bad[0]['op']}): {report['messages']}"
+                )
             if report["outputs_too_far"]:
-                raise VerificationError(f"running freely, {report['outputs_too_far']} outputs are too far from PyTorch's: "
-                                        f"{report['messages']}")
+                raise VerificationError(
+                    f"running freely, {report['outputs_too_far']} outputs are too far from PyTorch's: {report['messages']}"
+                )
             if report["passed"]:
                 return report, seed
             _say(self.options, "every node agrees, but a tie travels on when the network runs freely: trying another photo")
-        raise VerificationError(f"running freely, {report['layers_with_too_many_flips']} layers have more than 1 flipped "
-                                f"sign in 10,000 on {_MAX_SEEDS} photos in a row")
+        raise VerificationError(
+            f"running freely, {report['layers_with_too_many_flips']} layers have more than 1 flipped "
+            f"sign in 10,000 on {_MAX_SEEDS} photos in a row"
+        )
 
 
 def convert(source: Source, output: Path, options: Options = Options()) -> Result:

@@ -32,13 +32,13 @@ class Restored(NamedTuple):
     """A network of a model file, in evaluation mode."""
 
     description: Dict[str, Any]  # the file's JSON
-    config: Dict[str, Any]       # section "network"
+    config: Dict[str, Any]  # section "network"
     network: nn.Module
-    keys: List[str]              # of the state_dict: what came from the file, statistics included
+    keys: List[str]  # of the state_dict: what came from the file, statistics included
 
 
 class _Graph(NamedTuple):
-    entries: str                      # JSON of the nodes
+    entries: str  # JSON of the nodes
     parameters: Dict[str, Parameter]
 
 

@@ -17,6 +17,7 @@ HANDLERS = Handlers()
 
 # -- shape -----------------------------------------------------------------------------------------------------------
 
+
 @HANDLERS.function(torch.cat, torch.concat, torch.concatenate)
 def concat(lowering: Lowering, tensors: Any, dim: int = 0) -> Map:
     maps = [lowering.map(t) for t in tensors]
@@ -50,8 +51,12 @@ def get_item(lowering: Lowering, x: Any, index: Any) -> Any:
     index = index if isinstance(index, tuple) else (index,)
     everything = slice(None)
     rest = [i for n, i in enumerate(index) if n != 1]
-    if len(index) < 2 or not isinstance(index[1], slice) or any(i not in (everything, Ellipsis) for i in rest) \
-            or Ellipsis in index[:1]:
+    if (
+        len(index) < 2
+        or not isinstance(index[1], slice)
+        or any(i not in (everything, Ellipsis) for i in rest)
+        or Ellipsis in index[:1]
+    ):
         raise lowering.refuse("only slices of channels, x[:, a:b], are supported")
     begin, end, step = index[1].indices(x.node.channels)
     if step != 1 or begin >= end:
@@ -73,8 +78,9 @@ def size(lowering: Lowering, x: Any, dim: Optional[int] = None) -> Size:
     return Size(x, dims) if dim is None else Size(x, (dims[dim],), True)
 
 
-@HANDLERS.function(torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze,
-          methods=("flatten", "reshape", "view", "squeeze", "unsqueeze"))
+@HANDLERS.function(
+    torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze, methods=("flatten", "reshape", "view", "squeeze", "unsqueeze")
+)
 def reshape(lowering: Lowering, x: Any, *shape: Any, **options: Any) -> Map:
     x = lowering.map(x)
     result = tuple(lowering.value.shape)
@@ -100,11 +106,21 @@ def pass_on(lowering: Lowering, x: Any, **options: Any) -> Any:
 
 # -- windows ---------------------------------------------------------------------------------------------------------
 
+
 @HANDLERS.function(F.conv2d, torch.conv2d)
-def conv2d(lowering: Lowering, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-           dilation: Any = 1, groups: int = 1) -> Map:
-    return layers.lower_conv2d(lowering, x, constant_tensor(lowering, weight, "weight"),
-                               constant_tensor(lowering, bias, "bias"), stride, padding, dilation, groups)
+def conv2d(
+    lowering: Lowering, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Map:
+    return layers.lower_conv2d(
+        lowering,
+        x,
+        constant_tensor(lowering, weight, "weight"),
+        constant_tensor(lowering, bias, "bias"),
+        stride,
+        padding,
+        dilation,
+        groups,
+    )
 
 
 @HANDLERS.function(F.pad)
@@ -115,14 +131,30 @@ def pad(lowering: Lowering, x: Any, pad: Any, mode: str = "constant", value: Any
 
 
 @HANDLERS.function(F.max_pool2d, torch.max_pool2d)
-def max_pool(lowering: Lowering, x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-             ceil_mode: bool = False, return_indices: bool = False) -> Map:
+def max_pool(
+    lowering: Lowering,
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Map:
     return layers.lower_max_pool(lowering, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @HANDLERS.function(F.avg_pool2d)
-def avg_pool(lowering: Lowering, x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-             count_include_pad: bool = True, divisor_override: Optional[int] = None) -> Map:
+def avg_pool(
+    lowering: Lowering,
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: Optional[int] = None,
+) -> Map:
     return layers.lower_avg_pool(lowering, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -132,9 +164,16 @@ def adaptive_pool(lowering: Lowering, x: Any, output_size: Any) -> Map:
 
 
 @HANDLERS.function(F.interpolate)
-def interpolate(lowering: Lowering, x: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-                align_corners: Optional[bool] = None, recompute_scale_factor: Optional[bool] = None,
-                antialias: bool = False) -> Map:
+def interpolate(
+    lowering: Lowering,
+    x: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: Optional[bool] = None,
+    recompute_scale_factor: Optional[bool] = None,
+    antialias: bool = False,
+) -> Map:
     if align_corners or antialias:
         raise lowering.refuse("align_corners=True and antialias=True cannot be reproduced (use False)")
     if size is None:

@@ -16,9 +16,22 @@ from .dense import DepthMeter, HumanPartsMeter, NormalsMeter, SegmentationMeter
 from .edges import EDGE_THRESHOLDS, MAX_DISTANCE, BoundaryMeter, EdgeMeter
 from .saliency import SaliencyMeter
 
-__all__ = ["TASK_FIGURES", "Figure", "delta_mtl", "DepthMeter", "HumanPartsMeter", "NormalsMeter", "SegmentationMeter",
-           "EDGE_THRESHOLDS", "MAX_DISTANCE", "BoundaryMeter", "EdgeMeter", "SaliencyMeter", "Metrics",
-           "sigmoid"]
+__all__ = [
+    "TASK_FIGURES",
+    "Figure",
+    "delta_mtl",
+    "DepthMeter",
+    "HumanPartsMeter",
+    "NormalsMeter",
+    "SegmentationMeter",
+    "EDGE_THRESHOLDS",
+    "MAX_DISTANCE",
+    "BoundaryMeter",
+    "EdgeMeter",
+    "SaliencyMeter",
+    "Metrics",
+    "sigmoid",
+]
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -39,9 +52,14 @@ class Metrics:
     def _meter(self, name: str) -> Any:
         if name not in self.meters:
             self.meters[name] = {
-                "semseg": lambda: SegmentationMeter(self.classes, self.ignore), "human_parts": HumanPartsMeter,
-                "sal": SaliencyMeter, "depth": DepthMeter, "normals": NormalsMeter, "edge": EdgeMeter,
-                "boundary": lambda: BoundaryMeter(self.max_distance)}[name]()
+                "semseg": lambda: SegmentationMeter(self.classes, self.ignore),
+                "human_parts": HumanPartsMeter,
+                "sal": SaliencyMeter,
+                "depth": DepthMeter,
+                "normals": NormalsMeter,
+                "edge": EdgeMeter,
+                "boundary": lambda: BoundaryMeter(self.max_distance),
+            }[name]()
         return self.meters[name]
 
     def update(self, maps: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> None:
@@ -52,7 +70,7 @@ class Metrics:
             if not np.isfinite(values).all():
                 raise ValueError(f"the network's map of {task} holds NaN or infinity")
             if task == "semseg":
-                self._meter(task).update(values[..., :self.classes].argmax(-1), truth[task])
+                self._meter(task).update(values[..., : self.classes].argmax(-1), truth[task])
             elif task == "human_parts":
                 self._meter(task).update(values.argmax(-1), truth[task])
             elif task == "depth":

@@ -33,7 +33,7 @@ def model_tasks(model: Path) -> List[str]:
 
 
 def _read_maps(prefix: Path) -> Dict[str, np.ndarray]:
-    maps = {path.name[len(prefix.name) + 1:-4]: np.load(path) for path in prefix.parent.glob(f"{prefix.name}.*.npy")}
+    maps = {path.name[len(prefix.name) + 1 : -4]: np.load(path) for path in prefix.parent.glob(f"{prefix.name}.*.npy")}
     if not maps:
         raise RuntimeError(f"predict_maps wrote no {prefix.name}.*.npy")
     return maps
@@ -47,13 +47,14 @@ def cpp_predictor(model: Path, size: Tuple[int, int]) -> Predictor:
         for start in range(0, len(photos), _CHUNK):
             with tempfile.TemporaryDirectory() as folder:
                 prefixes, lines = [], []
-                for index, photo in enumerate(photos[start:start + _CHUNK]):
+                for index, photo in enumerate(photos[start : start + _CHUNK]):
                     path = Path(folder) / f"{index}.ppm"
                     Image.fromarray(photo).save(path)
                     prefixes.append(Path(folder) / f"maps{index}")
                     lines.append(f"{path}\t{prefixes[-1]}\n")
-                done = subprocess.run([str(program), str(model), str(size[0]), str(size[1])], input="".join(lines),
-                                      capture_output=True, text=True)
+                done = subprocess.run(
+                    [str(program), str(model), str(size[0]), str(size[1])], input="".join(lines), capture_output=True, text=True
+                )
                 if done.returncode != 0:
                     raise RuntimeError(f"predict_maps failed: {done.stderr.strip()}")
                 for prefix in prefixes:

@@ -40,7 +40,7 @@ def torch_predictor(network: nn.Module, batch: int = 8, bf16: bool = False) -> P
 
     def predict(photos: np.ndarray):
         for start in range(0, len(photos), batch):
-            x = to_input(photos[start:start + batch]).to(device)
+            x = to_input(photos[start : start + batch]).to(device)
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 maps = network(x)
             arrays = {task: m.float().permute(0, 2, 3, 1).cpu().numpy() for task, m in maps.items()}
@@ -68,8 +68,9 @@ def metrics_of(frames: AnyFrames) -> Metrics:
 def score(frames: AnyFrames, predictor: Predictor, size: Tuple[int, int], progress: bool = False) -> Dict[str, float]:
     """Metrics of ``predictor`` at network size ``size``; see ``datasets.scored`` for what is compared."""
     metrics = metrics_of(frames)
-    for start in tqdm(range(0, len(frames.ids), _CHUNK), desc="photos", unit_scale=_CHUNK, disable=not progress,
-                      dynamic_ncols=True):
+    for start in tqdm(
+        range(0, len(frames.ids), _CHUNK), desc="photos", unit_scale=_CHUNK, disable=not progress, dynamic_ncols=True
+    ):
         items = [scored(frames, index) for index in range(start, min(start + _CHUNK, len(frames.ids)))]
         photos = np.concatenate([resize_photos(item.photo.unsqueeze(0), size) for item in items])
         for item, maps in zip(items, predictor(photos)):
@@ -81,8 +82,15 @@ def score(frames: AnyFrames, predictor: Predictor, size: Tuple[int, int], progre
 def format_metrics(metrics: Dict[str, float]) -> str:
     """One line for people: the figure of each task and what stands beside it."""
     units: List[Tuple[str, str]] = [
-        ("miou", "mIoU {:.2f} %"), ("pixel_accuracy", "pixel accuracy {:.2f} %"), ("human_parts_miou", "parts mIoU {:.2f} %"),
-        ("sal_maxf", "saliency maxF {:.2f} %"), ("sal_miou", "saliency mIoU {:.2f} %"), ("rmse", "RMSE {:.3f} m"),
-        ("normals_degrees", "normals {:.2f} deg"), ("normals_11_25", "under 11.25 deg {:.1f} %"), ("odsf", "odsF {:.2f} %"),
-        ("edge_f", "edge F {:.3f}")]
+        ("miou", "mIoU {:.2f} %"),
+        ("pixel_accuracy", "pixel accuracy {:.2f} %"),
+        ("human_parts_miou", "parts mIoU {:.2f} %"),
+        ("sal_maxf", "saliency maxF {:.2f} %"),
+        ("sal_miou", "saliency mIoU {:.2f} %"),
+        ("rmse", "RMSE {:.3f} m"),
+        ("normals_degrees", "normals {:.2f} deg"),
+        ("normals_11_25", "under 11.25 deg {:.1f} %"),
+        ("odsf", "odsF {:.2f} %"),
+        ("edge_f", "edge F {:.3f}"),
+    ]
     return ", ".join(text.format(metrics[key]) for key, text in units if key in metrics)

@@ -40,8 +40,9 @@ def suppress_non_maxima(probability: np.ndarray) -> np.ndarray:
         x = np.clip(columns + side * turn * across_x, 0, width - 1)
         y0, x0 = np.minimum(y.astype(int), height - 2), np.minimum(x.astype(int), width - 2)
         wy, wx = y - y0, x - x0
-        sample = ((1 - wy) * ((1 - wx) * fine[y0, x0] + wx * fine[y0, x0 + 1])
-                  + wy * ((1 - wx) * fine[y0 + 1, x0] + wx * fine[y0 + 1, x0 + 1]))
+        sample = (1 - wy) * ((1 - wx) * fine[y0, x0] + wx * fine[y0, x0 + 1]) + wy * (
+            (1 - wx) * fine[y0 + 1, x0] + wx * fine[y0 + 1, x0 + 1]
+        )
         keep &= fine > sample * (1 - side * 1e-9)  # of two equals one stays
     return np.where(keep, probability, 0.0)
 
@@ -49,7 +50,7 @@ def suppress_non_maxima(probability: np.ndarray) -> np.ndarray:
 def _candidates(level: np.ndarray, truth: np.ndarray, distance: float) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs within ``distance``: (flat index of the predicted pixel, index of the true pixel, squared distance)."""
     radius = int(distance)
-    dy, dx = (a.ravel() for a in np.mgrid[-radius:radius + 1, -radius:radius + 1])
+    dy, dx = (a.ravel() for a in np.mgrid[-radius : radius + 1, -radius : radius + 1])
     inside = dy * dy + dx * dx <= distance * distance
     dy, dx = dy[inside], dx[inside]
     rows, columns = np.nonzero(truth)

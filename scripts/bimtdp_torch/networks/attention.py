@@ -40,9 +40,12 @@ class MultiModalDistillation(nn.Module):
     def __init__(self, tasks: Sequence[str], auxiliary: Sequence[str], channels: int):
         super().__init__()
         self.tasks, self.auxiliary = tuple(tasks), tuple(auxiliary)
-        self.self_attention = nn.ModuleDict({
-            target: nn.ModuleDict({source: SelfAttention(channels) for source in auxiliary if source != target})
-            for target in tasks})
+        self.self_attention = nn.ModuleDict(
+            {
+                target: nn.ModuleDict({source: SelfAttention(channels) for source in auxiliary if source != target})
+                for target in tasks
+            }
+        )
 
     def sums(self, features: Dict[str, Tensor]) -> Dict[str, Tensor]:
         """Target -> (B, C, H, W)."""
@@ -78,8 +81,9 @@ class Gate(nn.Module):
 
 def _normalised_conv(channels: int, batch_norm: bool, scale: str, **options) -> nn.Sequential:
     # Behind a batch normalisation a positive factor per channel changes nothing, so it is left out there.
-    conv = BinaryConv2d(channels, channels, 3, padding=1, scaled=scale != "none" and not batch_norm,
-                        power_of_two=scale == "power_of_two", **options)
+    conv = BinaryConv2d(
+        channels, channels, 3, padding=1, scaled=scale != "none" and not batch_norm, power_of_two=scale == "power_of_two", **options
+    )
     return nn.Sequential(conv, nn.BatchNorm2d(channels)) if batch_norm else nn.Sequential(conv)
 
 
@@ -103,32 +107,48 @@ class BinaryAttention(nn.Module):
     binary_sources:   sources that arrive as +-1 from an earlier attention and need no binarizer.
     """
 
-    def __init__(self, tasks: Sequence[str], auxiliary: Sequence[str], channels: int, *, gate_source: str = "target",
-                 message_weights: str = "per_source", input_binarizer: str = "bn_sign", gate_batch_norm: bool = True,
-                 message_batch_norm: bool = True, message_scale: str = "xnor", identity: str = "binary",
-                 outer_sign: bool = True, estimator: str = "bireal", weight_estimator: str = "clip",
-                 standardise: bool = False, binary_sources: Sequence[str] = ()):
+    def __init__(
+        self,
+        tasks: Sequence[str],
+        auxiliary: Sequence[str],
+        channels: int,
+        *,
+        gate_source: str = "target",
+        message_weights: str = "per_source",
+        input_binarizer: str = "bn_sign",
+        gate_batch_norm: bool = True,
+        message_batch_norm: bool = True,
+        message_scale: str = "xnor",
+        identity: str = "binary",
+        outer_sign: bool = True,
+        estimator: str = "bireal",
+        weight_estimator: str = "clip",
+        standardise: bool = False,
+        binary_sources: Sequence[str] = (),
+    ):
         super().__init__()
-        for name, value, allowed in (("gate_source", gate_source, ("target", "source")),
-                                     ("message_weights", message_weights, ("per_source", "pairwise")),
-                                     ("message_scale", message_scale, ("xnor", "power_of_two", "none")),
-                                     ("identity", identity, ("binary", "real"))):
+        for name, value, allowed in (
+            ("gate_source", gate_source, ("target", "source")),
+            ("message_weights", message_weights, ("per_source", "pairwise")),
+            ("message_scale", message_scale, ("xnor", "power_of_two", "none")),
+            ("identity", identity, ("binary", "real")),
+        ):
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {value!r}")
         self.tasks, self.auxiliary = tuple(tasks), tuple(auxiliary)
         self.gate_source, self.message_weights, self.identity = gate_source, message_weights, identity
         # No sign for what is binary: its gradient at +-1 is 0 with Bi-Real's estimator.
-        self.binarizers = nn.ModuleDict({
-            t: nn.Identity() if t in binary_sources else make_binarizer(input_binarizer, channels, estimator)
-            for t in auxiliary})
+        self.binarizers = nn.ModuleDict(
+            {t: nn.Identity() if t in binary_sources else make_binarizer(input_binarizer, channels, estimator) for t in auxiliary}
+        )
         self.gate = Gate(estimator)
         # Keys: a target (target gates), a source (per-source), or "target_from_source" (pairwise).
         gate_keys = self.tasks if gate_source == "target" else self._message_keys()
         options = {"estimator": weight_estimator, "standardise": standardise}
-        self.gates = nn.ModuleDict({key: _normalised_conv(channels, gate_batch_norm, "none", **options)
-                                    for key in gate_keys})
-        self.messages = nn.ModuleDict({key: _normalised_conv(channels, message_batch_norm, message_scale, **options)
-                                       for key in self._message_keys()})
+        self.gates = nn.ModuleDict({key: _normalised_conv(channels, gate_batch_norm, "none", **options) for key in gate_keys})
+        self.messages = nn.ModuleDict(
+            {key: _normalised_conv(channels, message_batch_norm, message_scale, **options) for key in self._message_keys()}
+        )
         self.outer_sign = Sign(estimator) if outer_sign else nn.Identity()
 
     def _message_keys(self) -> Sequence[str]:

@@ -16,11 +16,17 @@ from .style import BinaryStyle
 class MultiTaskBaseline(DensePredictor):
     """Shared backbone, one independent head a task (keys ``decoders.<task>.*``)."""
 
-    def __init__(self, backbone: nn.Module, tasks: Dict[str, int], head: str, style: Optional[BinaryStyle],
-                 dropout: float, bottleneck: Optional[Bottlenecks]):
+    def __init__(
+        self,
+        backbone: nn.Module,
+        tasks: Dict[str, int],
+        head: str,
+        style: Optional[BinaryStyle],
+        dropout: float,
+        bottleneck: Optional[Bottlenecks],
+    ):
         super().__init__(backbone, tasks, {}, bottleneck)
-        self._add_heads({task: HEADS[head](backbone.channels, outputs, style, dropout)
-                         for task, outputs in tasks.items()})
+        self._add_heads({task: HEADS[head](backbone.channels, outputs, style, dropout) for task, outputs in tasks.items()})
 
     def _add_heads(self, heads: Dict[str, nn.Module]) -> None:
         self.decoders = nn.ModuleDict(heads)
@@ -36,8 +42,11 @@ class MultiTaskBaseline(DensePredictor):
 
     def decode_all(self, backbone: List[Tensor]) -> Dict[str, Any]:
         both = {task: head.with_hidden(backbone) for task, head in self.heads_by_task().items()}
-        return {"maps": {task: m for task, (m, _) in both.items()}, "initial": [],
-                "hidden": {task: hidden for task, (_, hidden) in both.items()}}
+        return {
+            "maps": {task: m for task, (m, _) in both.items()},
+            "initial": [],
+            "hidden": {task: hidden for task, (_, hidden) in both.items()},
+        }
 
 
 class SingleTask(MultiTaskBaseline):

@@ -43,17 +43,26 @@ def binary_block_shortcut(cin: int, cout: int, stride: int, style: BinaryStyle, 
     return nn.Sequential(OrderedDict([("pool", nn.AvgPool2d(stride, stride)), *unit.named_children()]))
 
 
-def conv_unit(cin: int, cout: int, stride: int, style: Optional[BinaryStyle], activate: bool = True,
-              momentum: float = 0.1, kernel: int = 3, dilation: int = 1,
-              entry: Optional[str] = None) -> nn.Sequential:
+def conv_unit(
+    cin: int,
+    cout: int,
+    stride: int,
+    style: Optional[BinaryStyle],
+    activate: bool = True,
+    momentum: float = 0.1,
+    kernel: int = 3,
+    dilation: int = 1,
+    entry: Optional[str] = None,
+) -> nn.Sequential:
     """Convolution (key 0), batch normalisation (key 1) and activation, without a shortcut; ``entry`` overrides the
     binarizer."""
     bn = nn.BatchNorm2d(cout, momentum=momentum)
     if style is None:
         conv = nn.Conv2d(cin, cout, kernel, stride, dilation * (kernel // 2), dilation, bias=False)
         return nn.Sequential(conv, bn, *([nn.ReLU()] if activate else []))
-    layers = OrderedDict([("binarize", style.binarize(cin, entry)),
-                          ("0", style.conv(cin, cout, kernel, stride, dilation)), ("1", bn)])
+    layers = OrderedDict(
+        [("binarize", style.binarize(cin, entry)), ("0", style.conv(cin, cout, kernel, stride, dilation)), ("1", bn)]
+    )
     if activate:
         layers["activation"] = style.act(cout)
     return nn.Sequential(layers)
@@ -90,8 +99,16 @@ class BinaryBasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, cin: int, cout: int, style: BinaryStyle, entry: Optional[str] = None,
-                 binary_shortcut: bool = False, stride: int = 1, dilation: Tuple[int, int] = (1, 1)):
+    def __init__(
+        self,
+        cin: int,
+        cout: int,
+        style: BinaryStyle,
+        entry: Optional[str] = None,
+        binary_shortcut: bool = False,
+        stride: int = 1,
+        dilation: Tuple[int, int] = (1, 1),
+    ):
         super().__init__()
         self.binary_shortcut = (binary_shortcut or style.binarize_1x1) and cin != cout and stride == 1
         self.binarize1 = style.binarize(cin, entry)
@@ -118,8 +135,14 @@ class BinaryBasicBlock(nn.Module):
         return self.activation2(self.bn2(self.conv2(self.binarize2(x))) + x)
 
 
-def basic_block(cin: int, cout: int, style: Optional[BinaryStyle], entry: Optional[str] = None,
-                momentum: float = 0.1, binary_shortcut: bool = False) -> nn.Module:
+def basic_block(
+    cin: int,
+    cout: int,
+    style: Optional[BinaryStyle],
+    entry: Optional[str] = None,
+    momentum: float = 0.1,
+    binary_shortcut: bool = False,
+) -> nn.Module:
     """A residual block in the given style; ``entry`` overrides the first binarizer (features that end in ReLU)."""
     if style is None:
         return BasicBlock(cin, cout, momentum)

@@ -44,8 +44,11 @@ class VariationalBottleneck(nn.Module):
         super().__init__()
         style = style or BinaryStyle()
         self.binarize = nn.Identity() if kind == "float" else style.binarize(channels, "bn_sign")
-        self.mu = (nn.Sequential(style.conv(channels, channels, 1), nn.BatchNorm2d(channels)) if kind == "binary"
-                   else nn.Conv2d(channels, channels, 1))
+        self.mu = (
+            nn.Sequential(style.conv(channels, channels, 1), nn.BatchNorm2d(channels))
+            if kind == "binary"
+            else nn.Conv2d(channels, channels, 1)
+        )
         self.logvar = nn.Conv2d(channels, channels, 1)
         if kind != "binary":
             nn.init.dirac_(self.mu.weight)

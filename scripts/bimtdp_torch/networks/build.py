@@ -32,26 +32,35 @@ def _tasks(options: Options) -> Tuple[Dict[str, int], Dict[str, int]]:
     return tasks, auxiliary
 
 
-def _baseline(options: Options, backbone: nn.Module, bottleneck: Optional[Bottlenecks],
-              style: Optional[BinaryStyle]) -> MultiTaskBaseline:
+def _baseline(
+    options: Options, backbone: nn.Module, bottleneck: Optional[Bottlenecks], style: Optional[BinaryStyle]
+) -> MultiTaskBaseline:
     """Single-task network or multi-task baseline, float or binary."""
     tasks, _ = _tasks(options)
     if options["name"] == "single_task":
-        return SingleTask(backbone, {options["task"]: tasks[options["task"]]}, options["head"], style, options["dropout"],
-                          bottleneck)
+        return SingleTask(
+            backbone, {options["task"]: tasks[options["task"]]}, options["head"], style, options["dropout"], bottleneck
+        )
     return MultiTaskBaseline(backbone, tasks, options["head"], style, options["dropout"], bottleneck)
 
 
-def _mti_net(options: Options, backbone: nn.Module, bottleneck: Optional[Bottlenecks],
-             style: Optional[BinaryStyle]) -> MTINet:
+def _mti_net(options: Options, backbone: nn.Module, bottleneck: Optional[Bottlenecks], style: Optional[BinaryStyle]) -> MTINet:
     """MTI-Net in float, or with a binary distillation and, by ``c_scope``, feature propagation and refinement. With a
     binary backbone (Bi-MTDP) all is binary but the first and last layers, 1x1 shortcuts and fusions, masks and gates of the
     feature propagation."""
     scope = options.get("c_scope", "decoder")
-    return MTINet(backbone, *_tasks(options), refinement=style if scope == "decoder" else None,
-                  propagation=style if scope != "mmd" else None, attention=options.get("attention"),
-                  head=style if options.get("head_binary") else None, binary_mask=options.get("mask_binary", False),
-                  dropout=options["dropout"], distillation_modules=options["distillation_modules"], bottleneck=bottleneck)
+    return MTINet(
+        backbone,
+        *_tasks(options),
+        refinement=style if scope == "decoder" else None,
+        propagation=style if scope != "mmd" else None,
+        attention=options.get("attention"),
+        head=style if options.get("head_binary") else None,
+        binary_mask=options.get("mask_binary", False),
+        dropout=options["dropout"],
+        distillation_modules=options["distillation_modules"],
+        bottleneck=bottleneck,
+    )
 
 
 def build_network(section: Mapping[str, Any]) -> nn.Module:

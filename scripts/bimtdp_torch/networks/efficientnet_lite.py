@@ -17,11 +17,21 @@ from torch import Tensor, nn
 from .layers import DepthwiseConv2d, Pad
 
 # Lite0's stages: (blocks, kernel, stride, expansion, output channels).
-_STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
-           (1, 3, 1, 6, 320))
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 _FEATURE_STAGES = (1, 2, 4, 6)  # those whose last block is the last one at its stride
 SIZES: Dict[str, Tuple[float, float]] = {  # width and depth multipliers
-    "efficientnet_lite0": (1.0, 1.0), "efficientnet_lite1": (1.0, 1.1), "efficientnet_lite2": (1.1, 1.2)}
+    "efficientnet_lite0": (1.0, 1.0),
+    "efficientnet_lite1": (1.0, 1.1),
+    "efficientnet_lite2": (1.1, 1.2),
+}
 WIDTHS = (18, 36, 72, 144)  # to which the maps are projected: HRNet-W18's
 _STEM = 32  # not scaled in the Lite family
 _BN_EPS = 1e-3
@@ -38,9 +48,10 @@ def stages(size: str) -> List[Tuple[int, int, int, int, int]]:
     """Stages of a size: (blocks, kernel, stride, expansion, channels); first and last keep their number of blocks."""
     width, depth = SIZES[size]
     ends = (0, len(_STAGES) - 1)
-    return [(count if index in ends else math.ceil(count * depth), kernel, stride, expansion,
-             scaled_width(channels, width))
-            for index, (count, kernel, stride, expansion, channels) in enumerate(_STAGES)]
+    return [
+        (count if index in ends else math.ceil(count * depth), kernel, stride, expansion, scaled_width(channels, width))
+        for index, (count, kernel, stride, expansion, channels) in enumerate(_STAGES)
+    ]
 
 
 def _same_pad(kernel: int, stride: int) -> nn.Module:
@@ -106,7 +117,8 @@ class EfficientNetLite(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         self.projections = nn.ModuleList(
             nn.Sequential(nn.Conv2d(source, target, 1, bias=False), nn.BatchNorm2d(target), nn.ReLU())
-            for source, target in zip(self.feature_channels, self.channels))
+            for source, target in zip(self.feature_channels, self.channels)
+        )
 
     def final_activations(self) -> List[nn.Module]:
         """The layers that make the maps of ``forward``."""

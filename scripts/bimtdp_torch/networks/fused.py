@@ -27,11 +27,23 @@ def ops():
 
 def _flags() -> list:
     from torch.utils.cpp_extension import include_paths
+
     library = Path(torch.__file__).parent / "lib"
-    return (["-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-DNDEBUG",
-             f"-D_GLIBCXX_USE_CXX11_ABI={int(torch._C._GLIBCXX_USE_CXX11_ABI)}"]
-            + [f"-I{path}" for path in include_paths()]
-            + [f"-L{library}", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{library}"])
+    return (
+        [
+            "-std=c++20",
+            "-O3",
+            "-march=native",
+            "-fno-math-errno",
+            "-fno-trapping-math",
+            "-fPIC",
+            "-shared",
+            "-DNDEBUG",
+            f"-D_GLIBCXX_USE_CXX11_ABI={int(torch._C._GLIBCXX_USE_CXX11_ABI)}",
+        ]
+        + [f"-I{path}" for path in include_paths()]
+        + [f"-L{library}", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{library}"]
+    )
 
 
 def enable() -> bool:
@@ -50,13 +62,11 @@ def enable() -> bool:
         if not library.exists():
             cache.mkdir(parents=True, exist_ok=True)
             temporary = library.with_suffix(f".{os.getpid()}.tmp")
-            subprocess.run([compiler, str(_SOURCE), *flags, "-o", str(temporary)], check=True, capture_output=True,
-                           text=True)
+            subprocess.run([compiler, str(_SOURCE), *flags, "-o", str(temporary)], check=True, capture_output=True, text=True)
             os.replace(temporary, library)
         torch.ops.load_library(str(library))
     except (OSError, subprocess.CalledProcessError) as error:
-        warnings.warn(f"fused kernels not built, plain PyTorch is used: {getattr(error, 'stderr', error)}",
-                      stacklevel=2)
+        warnings.warn(f"fused kernels not built, plain PyTorch is used: {getattr(error, 'stderr', error)}", stacklevel=2)
         return False
     _ops = torch.ops.bimtdp_fused
     return True

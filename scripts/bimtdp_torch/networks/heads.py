@@ -52,8 +52,7 @@ class PooledBranch(nn.Sequential):
     """Global average, 1x1 (key 1), BN (key 2), ReLU, and the one pixel spread over the map again."""
 
     def __init__(self, cin: int, width: int):
-        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Conv2d(cin, width, 1, bias=False), nn.BatchNorm2d(width),
-                         nn.ReLU())
+        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Conv2d(cin, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.resize = Resize("bilinear")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,7 +69,9 @@ class ASPP(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList(
             [conv_unit(cin, _WIDTH, 1, style, kernel=1)]
-            + [conv_unit(cin, _WIDTH, 1, style, dilation=rate) for rate in rates] + [PooledBranch(cin, _WIDTH)])
+            + [conv_unit(cin, _WIDTH, 1, style, dilation=rate) for rate in rates]
+            + [PooledBranch(cin, _WIDTH)]
+        )
         # The pooled branch ends in a ReLU, so the joined map has to be centred before a sign.
         self.project = conv_unit(_WIDTH * len(self.convs), _WIDTH, 1, style, kernel=1, entry="bn_sign")
         self.dropout = nn.Dropout(dropout)
@@ -88,8 +89,7 @@ class DeepLabHead(nn.Module):
         self.add_module("0", ASPP(channels[-1], style, dropout=dropout))
         if self.binary:
             self.binarize = style.binarize(_WIDTH)
-        self.add_module("1", style.conv(_WIDTH, _WIDTH, 3) if self.binary
-                        else nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1, bias=False))
+        self.add_module("1", style.conv(_WIDTH, _WIDTH, 3) if self.binary else nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1, bias=False))
         self.add_module("2", nn.BatchNorm2d(_WIDTH))
         self.activation = style.act(_WIDTH) if self.binary else nn.ReLU()
         self.add_module("4", nn.Conv2d(_WIDTH, outputs, 1))

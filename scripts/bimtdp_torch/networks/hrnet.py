@@ -44,10 +44,11 @@ class HRModule(nn.Module):
         self.count = len(channels)
         momentum = _FLOAT_MOMENTUM if style is None else 0.1
         self.branches = nn.ModuleList(
-            nn.Sequential(*[basic_block(c, c, style, momentum=momentum) for _ in range(blocks)]) for c in channels)
+            nn.Sequential(*[basic_block(c, c, style, momentum=momentum) for _ in range(blocks)]) for c in channels
+        )
         self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(self._fuse(channels, i, j, style, momentum) for j in range(self.count))
-            for i in range(self.count))
+            nn.ModuleList(self._fuse(channels, i, j, style, momentum) for j in range(self.count)) for i in range(self.count)
+        )
         self.resize = Resize("bilinear")
         self.activations = nn.ModuleList(nn.ReLU() if style is None else style.act(c) for c in channels)
 
@@ -58,9 +59,14 @@ class HRModule(nn.Module):
         if j > i:
             return fusion1x1(channels[j], channels[i], style, momentum)
         steps = i - j
-        return nn.Sequential(*[
-            conv_unit(channels[j], channels[i] if k == steps - 1 else channels[j], 2, style,
-                      activate=k < steps - 1, momentum=momentum) for k in range(steps)])
+        return nn.Sequential(
+            *[
+                conv_unit(
+                    channels[j], channels[i] if k == steps - 1 else channels[j], 2, style, activate=k < steps - 1, momentum=momentum
+                )
+                for k in range(steps)
+            ]
+        )
 
     def forward(self, x: List[Tensor]) -> List[Tensor]:
         x = [branch(feature) for branch, feature in zip(self.branches, x)]
@@ -99,19 +105,24 @@ class HRNet(nn.Module):
             self.conv2 = nn.Conv2d(stem_width, stem_width, 3, stride=2, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(stem_width, momentum=momentum)
         self.activation2 = nn.ReLU() if style is None else style.act(stem_width)
-        self.layer1 = nn.Sequential(*[
-            Bottleneck(stem_width if n == 0 else 256, 64, momentum) if style is None
-            else BinaryBottleneck(stem_width if n == 0 else 256, 64, style) for n in range(spec.bottlenecks)])
+        self.layer1 = nn.Sequential(
+            *[
+                Bottleneck(stem_width if n == 0 else 256, 64, momentum)
+                if style is None
+                else BinaryBottleneck(stem_width if n == 0 else 256, 64, style)
+                for n in range(spec.bottlenecks)
+            ]
+        )
 
         def unit(cin: int, cout: int, stride: int) -> nn.Sequential:
             return conv_unit(cin, cout, stride, style, momentum=momentum)
 
         self.transition1 = nn.ModuleList([unit(256, channels[0], 1), nn.Sequential(unit(256, channels[1], 2))])
         # A transition makes its new branch from the last one; the others pass.
-        self.transition2 = nn.ModuleList(
-            [nn.Identity(), nn.Identity(), nn.Sequential(unit(channels[1], channels[2], 2))])
+        self.transition2 = nn.ModuleList([nn.Identity(), nn.Identity(), nn.Sequential(unit(channels[1], channels[2], 2))])
         self.transition3 = nn.ModuleList(
-            [nn.Identity(), nn.Identity(), nn.Identity(), nn.Sequential(unit(channels[2], channels[3], 2))])
+            [nn.Identity(), nn.Identity(), nn.Identity(), nn.Sequential(unit(channels[2], channels[3], 2))]
+        )
 
         def stage(branches: int, modules: int) -> nn.Sequential:
             return nn.Sequential(*[HRModule(channels[:branches], spec.blocks, style) for _ in range(modules)])

@@ -117,9 +117,20 @@ class BinaryConv2d(nn.Module):
     ``standardise``: subtract each filter's mean and divide by its standard deviation first (IR-Net).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
-                 dilation: Pair = 1, groups: int = 1, scaled: bool = True, standardise: bool = False,
-                 estimator: str = "clip", power_of_two: bool = False):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        scaled: bool = True,
+        standardise: bool = False,
+        estimator: str = "clip",
+        power_of_two: bool = False,
+    ):
         super().__init__()
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = _pair(kernel_size), _pair(stride)
@@ -166,8 +177,10 @@ class BinaryConv2d(nn.Module):
         return y
 
     def extra_repr(self) -> str:
-        return (f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
-                f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, scaled={self.scaled}")
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, scaled={self.scaled}"
+        )
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -190,8 +203,9 @@ class Resize(nn.Module):
     def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
         align = False if self.mode == "bilinear" else None
         if self.training and self.mode == "bilinear" and fused.ops() is not None:
-            height, width = like.shape[-2:] if self.scale_factor is None else (
-                x.shape[-2] * self.scale_factor, x.shape[-1] * self.scale_factor)
+            height, width = (
+                like.shape[-2:] if self.scale_factor is None else (x.shape[-2] * self.scale_factor, x.shape[-1] * self.scale_factor)
+            )
             return _FusedResize.apply(x, height, width)
         if self.scale_factor is not None:
             return F.interpolate(x, scale_factor=float(self.scale_factor), mode=self.mode, align_corners=align)

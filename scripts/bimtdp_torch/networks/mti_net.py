@@ -28,17 +28,19 @@ class InitialTaskPrediction(nn.Module):
         super().__init__()
         self.resize = Resize("bilinear", 2)
         # The backbone's map may end in a ReLU: a batch normalisation has to centre it before the first sign.
-        self.refinement = nn.ModuleDict({
-            task: nn.Sequential(basic_block(cin, channels, style, "bn_sign"), basic_block(channels, channels, style))
-            for task in tasks})
+        self.refinement = nn.ModuleDict(
+            {
+                task: nn.Sequential(basic_block(cin, channels, style, "bn_sign"), basic_block(channels, channels, style))
+                for task in tasks
+            }
+        )
         self.decoders = nn.ModuleDict({task: nn.Conv2d(channels, outputs, 1) for task, outputs in tasks.items()})
 
     def forward(self, x: Tensor, coarser: Optional[Maps] = None) -> Maps:
         """Features per task, (B, C_s, H_s, W_s)."""
         if coarser is None:
             return {task: refine(x) for task, refine in self.refinement.items()}
-        return {task: refine(torch.cat((x, self.resize(coarser[task])), 1))
-                for task, refine in self.refinement.items()}
+        return {task: refine(torch.cat((x, self.resize(coarser[task])), 1)) for task, refine in self.refinement.items()}
 
     def predict(self, features: Maps) -> Maps:
         """Predictions for deep supervision; nothing downstream reads them."""
@@ -64,7 +66,9 @@ class FeaturePropagation(nn.Module):
             mask = nn.Conv2d(squeezed, total, 1)
         self.non_linear = nn.Sequential(
             basic_block(total, squeezed, style, "bn_sign", binary_shortcut=binary_mask),
-            basic_block(squeezed, squeezed, style), mask)
+            basic_block(squeezed, squeezed, style),
+            mask,
+        )
         self.softmax = GroupedSoftmax(len(self.tasks))
         self.dimensionality_reduction = basic_block(total, channels, style, "bn_sign")
         self.se = nn.ModuleDict({task: SqueezeExcite(channels) for task in self.tasks})
@@ -85,10 +89,21 @@ class MTINet(DensePredictor):
     distillation_modules: how many of them a scale applies one after another.
     """
 
-    def __init__(self, backbone: nn.Module, tasks: Dict[str, int], auxiliary: Dict[str, int], *,
-                 refinement: Optional[BinaryStyle], propagation: Optional[BinaryStyle], attention: Optional[dict],
-                 head: Optional[BinaryStyle], binary_mask: bool, dropout: float, distillation_modules: int,
-                 bottleneck: Optional[Bottlenecks]):
+    def __init__(
+        self,
+        backbone: nn.Module,
+        tasks: Dict[str, int],
+        auxiliary: Dict[str, int],
+        *,
+        refinement: Optional[BinaryStyle],
+        propagation: Optional[BinaryStyle],
+        attention: Optional[dict],
+        head: Optional[BinaryStyle],
+        binary_mask: bool,
+        dropout: float,
+        distillation_modules: int,
+        bottleneck: Optional[Bottlenecks],
+    ):
         super().__init__(backbone, tasks, auxiliary, bottleneck)
         self.distillation_modules = distillation_modules
         channels = tuple(backbone.channels)
@@ -96,12 +111,12 @@ class MTINet(DensePredictor):
             cin = width + (channels[scale + 1] if scale < 3 else 0)
             self.add_module(f"scale_{scale}", InitialTaskPrediction(self.auxiliary, cin, width, refinement))
             if scale > 0:
-                self.add_module(f"fpm_scale_{scale}", FeaturePropagation(
-                    list(auxiliary), width, propagation, binary_mask))
+                self.add_module(f"fpm_scale_{scale}", FeaturePropagation(list(auxiliary), width, propagation, binary_mask))
             for number in range(1, distillation_modules + 1):
                 self.add_module(self._distillation(scale, number), self._make_distillation(width, attention, number))
-        self.heads = nn.ModuleDict({task: HighResolutionHead(channels, outputs, head, dropout)
-                                    for task, outputs in self.tasks.items()})
+        self.heads = nn.ModuleDict(
+            {task: HighResolutionHead(channels, outputs, head, dropout) for task, outputs in self.tasks.items()}
+        )
 
     @staticmethod
     def _distillation(scale: int, number: int) -> str:
@@ -119,8 +134,9 @@ class MTINet(DensePredictor):
         return dict(self.heads.items())
 
     def final_activations(self) -> List[nn.Module]:
-        refined = [refine[-1].final_activation for scale in range(4)
-                   for refine in getattr(self, f"scale_{scale}").refinement.values()]
+        refined = [
+            refine[-1].final_activation for scale in range(4) for refine in getattr(self, f"scale_{scale}").refinement.values()
+        ]
         return super().final_activations() + refined + [head.activation for head in self.heads.values()]
 
     def decode(self, backbone: List[Tensor]) -> List[Maps]:
@@ -162,5 +178,10 @@ class MTINet(DensePredictor):
         sums: List[Maps] = []
         distilled = [self.distill(features[scale], scale, sums) for scale in range(4)]
         both = {task: head.with_hidden([maps[task] for maps in distilled]) for task, head in self.heads.items()}
-        return {"maps": {task: m for task, (m, _) in both.items()}, "initial": initial, "features": features,
-                "distilled": sums, "hidden": {task: hidden for task, (_, hidden) in both.items()}}
+        return {
+            "maps": {task: m for task, (m, _) in both.items()},
+            "initial": initial,
+            "features": features,
+            "distilled": sums,
+            "hidden": {task: hidden for task, (_, hidden) in both.items()},
+        }

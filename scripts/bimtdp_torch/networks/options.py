@@ -36,6 +36,7 @@ _WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a n
 
 # -- kinds of networks -----------------------------------------------------------------------------------------------
 
+
 def is_baseline(section: Section) -> bool:
     """A network without MTI-Net's decoder."""
     return section["name"] in ("single_task", "multi_task")
@@ -60,6 +61,7 @@ def _on(*families: Mapping[str, Any]) -> Callable[[Section], bool]:
 
 
 # -- defaults that depend on other options -------------------------------------------------------------------------------
+
 
 def _widths(section: Section) -> Any:
     if section["backbone"] in efficientnet_lite.SIZES:
@@ -95,6 +97,7 @@ def _vib(section: Section) -> Any:
 
 # -- the options ---------------------------------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class Option:
     """One option. Its functions get the section with the values, given or default, of all options above it.
@@ -118,42 +121,88 @@ class Option:
 
 
 OPTIONS = (
-    Option("name", str, "kind of network; bi_mtdp_f has the information bottleneck, bi_mtdp_c a float backbone",
-           choices=lambda s: NETWORKS),
-    Option("backbone", str, "hrnet_w18, w32, w48; resnet18, 50, 101; or efficientnet_lite0, 1, 2 (float only)",
-           choices=lambda s: (*hrnet.SIZES, *resnet.SIZES, *efficientnet_lite.SIZES)),
+    Option(
+        "name",
+        str,
+        "kind of network; bi_mtdp_f has the information bottleneck, bi_mtdp_c a float backbone",
+        choices=lambda s: NETWORKS,
+    ),
+    Option(
+        "backbone",
+        str,
+        "hrnet_w18, w32, w48; resnet18, 50, 101; or efficientnet_lite0, 1, 2 (float only)",
+        choices=lambda s: (*hrnet.SIZES, *resnet.SIZES, *efficientnet_lite.SIZES),
+    ),
     Option("dataset", str, "tasks and their output channels", choices=lambda s: DATASETS),
-    Option("task", str, "which of the dataset's tasks", of=lambda s: s["name"] == "single_task",
-           choices=lambda s: DATASETS[s["dataset"]][0]),
+    Option(
+        "task",
+        str,
+        "which of the dataset's tasks",
+        of=lambda s: s["name"] == "single_task",
+        choices=lambda s: DATASETS[s["dataset"]][0],
+    ),
     Option("segmentation_classes", int, "in place of the dataset's number", lambda s: DATASETS[s["dataset"]][0]["semseg"]),
     Option("binary", bool, "backbone and head are binary", False, is_baseline),
-    Option("head", str, "all maps joined at the finest (hrnet), or ASPP on the last one (deeplab)",
-           lambda s: "deeplab" if s["backbone"] in resnet.SIZES else "hrnet", is_baseline, lambda s: HEADS),
-    Option("dropout", float, "in front of the heads' last layer (DeepLab: behind ASPP)",
-           lambda s: 0.5 if s.get("head") == "deeplab" else 0.0),
+    Option(
+        "head",
+        str,
+        "all maps joined at the finest (hrnet), or ASPP on the last one (deeplab)",
+        lambda s: "deeplab" if s["backbone"] in resnet.SIZES else "hrnet",
+        is_baseline,
+        lambda s: HEADS,
+    ),
+    Option(
+        "dropout",
+        float,
+        "in front of the heads' last layer (DeepLab: behind ASPP)",
+        lambda s: 0.5 if s.get("head") == "deeplab" else 0.0,
+    ),
     Option("stem_width", int, "channels of the stem's two convolutions", 64, _on(hrnet.SIZES)),
-    Option("conv2_binary", bool, "whether the stem's second convolution is binary", True,
-           lambda s: s["backbone"] in hrnet.SIZES and has_binary_backbone(s)),
+    Option(
+        "conv2_binary",
+        bool,
+        "whether the stem's second convolution is binary",
+        True,
+        lambda s: s["backbone"] in hrnet.SIZES and has_binary_backbone(s),
+    ),
     Option("dilated", bool, "output stride 8 (MTI-Net's decoder needs strides to 32)", is_baseline, _on(resnet.SIZES)),
-    Option("widths", list, "four widths to which 1x1 convolutions project the maps", _widths,
-           _on(resnet.SIZES, efficientnet_lite.SIZES)),
-    Option("c_scope", str, "what is binary: the distillation (mmd), the feature propagation, too, or the whole decoder",
-           "mmd", lambda s: s["name"] == "bi_mtdp_c", lambda s: SCOPES),
+    Option(
+        "widths",
+        list,
+        "four widths to which 1x1 convolutions project the maps",
+        _widths,
+        _on(resnet.SIZES, efficientnet_lite.SIZES),
+    ),
+    Option(
+        "c_scope",
+        str,
+        "what is binary: the distillation (mmd), the feature propagation, too, or the whole decoder",
+        "mmd",
+        lambda s: s["name"] == "bi_mtdp_c",
+        lambda s: SCOPES,
+    ),
     Option("preset", str, "style of binary units (style.py)", "bimtdp", _has_style, lambda s: sorted(PRESETS)),
     Option("binarize_1x1", bool, "1x1 shortcuts, fusions and masks are binary, too (as in ``style``)", ABSENT, _has_style),
     Option("style", dict, "single choices that differ from the preset, see BinaryStyle", _style, _has_style),
     Option("attention", dict, "options of the binarized attention, see BinaryAttention", _attention, _has_binary_decoder),
     Option("distillation_modules", int, "how many a scale applies one after another", 1, lambda s: not is_baseline(s)),
-    Option("head_binary", bool, "whether the heads' hidden layer is binary", lambda s: s["name"] != "bi_mtdp_c",
-           _has_binary_decoder),
-    Option("mask_binary", bool, "whether the 1x1 convolutions of the propagation's mask branch are binary", False,
-           _has_binary_decoder),
-    Option("vib", dict, "{mu: float | binary_input | binary}: information bottleneck behind the backbone; without it, only "
-           "bi_mtdp_f has one", _vib),
+    Option(
+        "head_binary", bool, "whether the heads' hidden layer is binary", lambda s: s["name"] != "bi_mtdp_c", _has_binary_decoder
+    ),
+    Option(
+        "mask_binary", bool, "whether the 1x1 convolutions of the propagation's mask branch are binary", False, _has_binary_decoder
+    ),
+    Option(
+        "vib",
+        dict,
+        "{mu: float | binary_input | binary}: information bottleneck behind the backbone; without it, only bi_mtdp_f has one",
+        _vib,
+    ),
 )
 
 
 # -- a section -----------------------------------------------------------------------------------------------------------
+
 
 def _check_type(option: Option, value: Any) -> None:
     kinds: Any = {float: (int, float), list: (list, tuple), dict: Mapping}.get(option.kind, option.kind)
@@ -184,8 +233,10 @@ def _check_together(section: Section) -> None:
         if scope == "mmd" and section.get(key):
             raise ValueError(f"network.{key} has no effect on {name} with c_scope mmd")
     if scope != "decoder" and section["attention"]["input_binarizer"] == "sign":
-        raise ValueError("network.attention.input_binarizer: the sign of float features, which come from a ReLU, is "
-                         "always +1; take bn_sign or rsign")
+        raise ValueError(
+            "network.attention.input_binarizer: the sign of float features, which come from a ReLU, is "
+            "always +1; take bn_sign or rsign"
+        )
 
 
 def resolve_network(section: Section) -> Dict[str, Any]:

@@ -20,9 +20,14 @@ _FEW_OUTPUTS = 8  # below, BLAS is the faster one
 
 def _rows_pay(x: Tensor, weight: Tensor) -> bool:
     count, _, height, _ = x.shape
-    return (x.device.type == "cpu" and x.dtype == torch.float32 and count < _ONEDNN_BATCH <= count * height
-            and weight.shape[0] >= _FEW_OUTPUTS and torch.get_num_threads() == 1
-            and x.is_contiguous(memory_format=torch.channels_last))
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and count < _ONEDNN_BATCH <= count * height
+        and weight.shape[0] >= _FEW_OUTPUTS
+        and torch.get_num_threads() == 1
+        and x.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 def pointwise_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:

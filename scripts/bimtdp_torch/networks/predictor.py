@@ -16,8 +16,11 @@ SIDE_MULTIPLE = 32  # the coarsest scale's stride
 
 def check_size(size: Sequence[Any], where: str) -> Tuple[int, int]:
     """(height, width) of a network's input. ValueError, which names ``where`` it was given, unless networks take it."""
-    if not (isinstance(size, (list, tuple)) and len(size) == 2
-            and all(isinstance(side, int) and side > 0 and side % SIDE_MULTIPLE == 0 for side in size)):
+    if not (
+        isinstance(size, (list, tuple))
+        and len(size) == 2
+        and all(isinstance(side, int) and side > 0 and side % SIDE_MULTIPLE == 0 for side in size)
+    ):
         raise ValueError(f"{where} must be height and width, multiples of {SIDE_MULTIPLE}, got {size!r}")
     return size[0], size[1]
 
@@ -40,6 +43,7 @@ class PreActivations:
     def __enter__(self) -> "PreActivations":
         def remember(layer: nn.Module, inputs: Tuple[Tensor, ...], output: Tensor) -> None:
             self._seen[id(output)] = (output, inputs[0])
+
         self._handles = [layer.register_forward_hook(remember) for layer in self.layers]
         return self
 
@@ -62,8 +66,9 @@ class DensePredictor(nn.Module):
     A subclass decodes: ``decode_maps`` for inference and ``decode_all`` for training.
     """
 
-    def __init__(self, backbone: nn.Module, tasks: Dict[str, int], auxiliary: Dict[str, int],
-                 bottleneck: Optional[Bottlenecks] = None):
+    def __init__(
+        self, backbone: nn.Module, tasks: Dict[str, int], auxiliary: Dict[str, int], bottleneck: Optional[Bottlenecks] = None
+    ):
         super().__init__()
         self.tasks, self.auxiliary = dict(tasks), dict(auxiliary)
         self.backbone = backbone
@@ -109,13 +114,11 @@ class DensePredictor(nn.Module):
         network has there is signed).
         """
         if x.shape[-2] % SIDE_MULTIPLE or x.shape[-1] % SIDE_MULTIPLE:
-            raise ValueError(f"input of {x.shape[-2]}x{x.shape[-1]} pixels: height and width must be multiples of "
-                             f"{SIDE_MULTIPLE}")
+            raise ValueError(f"input of {x.shape[-2]}x{x.shape[-1]} pixels: height and width must be multiples of {SIDE_MULTIPLE}")
         with PreActivations(self.final_activations() if pre_relu else []) as recorded:
             maps = self.backbone(x)
             outputs: Dict[str, Any] = {"backbone": maps}
             if self.bottleneck is not None:
                 maps, outputs["backbone"], outputs["vib"] = self.bottleneck.with_divergence(maps)
             outputs.update(self.decode_all(maps))
-        return {key: value if key in ("maps", "initial", "vib") else recorded.before(value)
-                for key, value in outputs.items()}
+        return {key: value if key in ("maps", "initial", "vib") else recorded.before(value) for key, value in outputs.items()}

@@ -21,8 +21,9 @@ SIZES: Dict[str, Tuple[Tuple[int, int, int, int], bool]] = {
 }
 
 
-def _block(cin: int, planes: int, stride: int, dilation: Tuple[int, int], bottleneck: bool,
-           style: Optional[BinaryStyle]) -> nn.Module:
+def _block(
+    cin: int, planes: int, stride: int, dilation: Tuple[int, int], bottleneck: bool, style: Optional[BinaryStyle]
+) -> nn.Module:
     """One residual block. ``dilation``: of the convolution that may have a stride, and of the others."""
     if bottleneck:
         if style is None:
@@ -45,8 +46,13 @@ class ResNet(nn.Module):
     half of that. ``widths``: project the maps by 1x1 + BN + activation to these widths, for MTI-Net's decoder.
     """
 
-    def __init__(self, size: str = "resnet18", style: Optional[BinaryStyle] = None, dilated: bool = False,
-                 widths: Optional[Sequence[int]] = None):
+    def __init__(
+        self,
+        size: str = "resnet18",
+        style: Optional[BinaryStyle] = None,
+        dilated: bool = False,
+        widths: Optional[Sequence[int]] = None,
+    ):
         super().__init__()
         blocks, bottleneck = SIZES[size]
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
@@ -63,15 +69,15 @@ class ResNet(nn.Module):
             planes = 64 << index
             layers = []
             for number in range(count):
-                layers.append(_block(cin, planes, stride if number == 0 else 1, first if number == 0 else rest,
-                                     bottleneck, style))
+                layers.append(_block(cin, planes, stride if number == 0 else 1, first if number == 0 else rest, bottleneck, style))
                 cin = planes * (4 if bottleneck else 1)
             self.add_module(f"layer{index + 1}", nn.Sequential(*layers))
             native.append(cin)
         self.strides = (4, 8, 8, 8) if dilated else (4, 8, 16, 32)
         self.channels = tuple(native if widths is None else widths)
-        self.projections = None if widths is None else nn.ModuleList(
-            projection(source, target, style) for source, target in zip(native, widths))
+        self.projections = (
+            None if widths is None else nn.ModuleList(projection(source, target, style) for source, target in zip(native, widths))
+        )
 
     def final_activations(self) -> List[nn.Module]:
         """The layers that make the maps of ``forward``."""

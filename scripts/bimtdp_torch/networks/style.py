@@ -46,13 +46,21 @@ class BinaryStyle:
 
     def conv_options(self) -> Dict[str, Any]:
         """Keyword arguments of BinaryConv2d."""
-        return {"scaled": self.scale != "none", "power_of_two": self.scale == "power_of_two",
-                "standardise": self.standardise, "estimator": self.weight_estimator}
+        return {
+            "scaled": self.scale != "none",
+            "power_of_two": self.scale == "power_of_two",
+            "standardise": self.standardise,
+            "estimator": self.weight_estimator,
+        }
 
     def attention_options(self) -> Dict[str, Any]:
         """Keyword arguments of BinaryAttention that follow from the style."""
-        return {"estimator": self.estimator, "weight_estimator": self.weight_estimator, "standardise": self.standardise,
-                **({"message_scale": self.scale} if self.scale != "none" else {})}
+        return {
+            "estimator": self.estimator,
+            "weight_estimator": self.weight_estimator,
+            "standardise": self.standardise,
+            **({"message_scale": self.scale} if self.scale != "none" else {}),
+        }
 
     def binarize(self, channels: int, kind: Optional[str] = None) -> nn.Module:
         """Binarizer of the style, or of ``kind``."""
@@ -64,8 +72,9 @@ class BinaryStyle:
 
     def conv1x1_bn(self, cin: int, cout: int) -> nn.Sequential:
         """Binarizer, binary 1x1 convolution (key 0) and batch normalisation (key 1)."""
-        return nn.Sequential(OrderedDict([("binarize", self.binarize(cin)), ("0", self.conv(cin, cout, 1)),
-                                          ("1", nn.BatchNorm2d(cout))]))
+        return nn.Sequential(
+            OrderedDict([("binarize", self.binarize(cin)), ("0", self.conv(cin, cout, 1)), ("1", nn.BatchNorm2d(cout))])
+        )
 
 
 PRESETS = {

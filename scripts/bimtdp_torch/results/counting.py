@@ -43,8 +43,9 @@ def _macs(layer: nn.Module, output: Tensor) -> int:
     return output.numel() * layer.weight[0].numel()
 
 
-def count_operations(network: nn.Module, size: Tuple[int, int],
-                     run: Callable[[nn.Module, Tensor], Any] = lambda network, x: network(x)) -> Tuple[int, int]:
+def count_operations(
+    network: nn.Module, size: Tuple[int, int], run: Callable[[nn.Module, Tensor], Any] = lambda network, x: network(x)
+) -> Tuple[int, int]:
     """(MACs of float layers, BOPs of binary ones) of ``run(network, photo)`` at ``size``, (H, W)."""
     totals: Dict[bool, int] = {False: 0, True: 0}
 

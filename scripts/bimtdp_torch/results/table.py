@@ -53,8 +53,18 @@ class Row(NamedTuple):
 def costs_of(record: Mapping[str, Any]) -> Dict[str, Optional[float]]:
     """Parameters, file, operations and time of one record."""
     counts, time = record["counts"], record.get("time")
-    return dict(zip(COSTS, (counts["parameters"] / 1e6, record["file"]["bytes"] / 1e6, counts["macs"] / 1e9,
-                            counts["bops"] / 1e9, time["milliseconds"] if time else None)))
+    return dict(
+        zip(
+            COSTS,
+            (
+                counts["parameters"] / 1e6,
+                record["file"]["bytes"] / 1e6,
+                counts["macs"] / 1e9,
+                counts["bops"] / 1e9,
+                time["milliseconds"] if time else None,
+            ),
+        )
+    )
 
 
 def make_row(title: str, runs: Sequence[str], records: Mapping[str, Mapping[str, Any]]) -> Optional[Row]:
@@ -108,8 +118,13 @@ def _markdown(first: str, rows: Sequence[Row], further: Mapping[str, Callable[[R
     lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
     for row in rows:
         title = row.title + (f" ({row.seeds} seeds)" if row.seeds > 1 else "")
-        lines.append([title, *(_metric_cell(row.metrics.get(TASK_FIGURES[t].key), TASK_FIGURES[t].form) for t in tasks),
-                      *(cell(row) for cell in further.values())])
+        lines.append(
+            [
+                title,
+                *(_metric_cell(row.metrics.get(TASK_FIGURES[t].key), TASK_FIGURES[t].form) for t in tasks),
+                *(cell(row) for cell in further.values()),
+            ]
+        )
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -119,6 +134,7 @@ def _cost_columns(costs: Sequence[str]) -> Dict[str, Callable[[Row], str]]:
 
 def markdown(rows: Sequence[Row], reference: Optional[Row]) -> str:
     """A table with every column."""
+
     def delta(row: Row) -> str:
         value = gain(row, reference)
         return "-" if value is None else f"{value:+.1f}"
@@ -128,8 +144,7 @@ def markdown(rows: Sequence[Row], reference: Optional[Row]) -> str:
 
 def summary(layout: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
     """The short table: the rows of all tables that have a ``summary``, with fewer columns."""
-    made = [make_row(entry["summary"], entry["runs"], records) for table in layout for entry in table["rows"]
-            if "summary" in entry]
+    made = [make_row(entry["summary"], entry["runs"], records) for table in layout for entry in table["rows"] if "summary" in entry]
     rows = [row for row in made if row]
     return _markdown(f"network{timed_on(rows)}", rows, _cost_columns(SUMMARY_COSTS))
 
@@ -147,8 +162,9 @@ def read_layout(path: Path) -> List[Dict[str, Any]]:
     return tables
 
 
-def tables(layout: Sequence[Mapping[str, Any]],
-           records: Mapping[str, Mapping[str, Any]]) -> List[Tuple[str, List[Row], Optional[Row]]]:
+def tables(
+    layout: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]
+) -> List[Tuple[str, List[Row], Optional[Row]]]:
     """(title, rows, reference) of each table that has a row."""
     result = []
     for table in layout:
@@ -190,9 +206,15 @@ def to_csv(made: Sequence[Tuple[str, List[Row], Optional[Row]]]) -> str:
     for title, rows, reference in made:
         for row in rows:
             first = row.records[0]
-            line: Dict[str, Any] = {"table": title, "network": row.title, "tasks": " ".join(row.tasks), "seeds": row.seeds,
-                                    "steps": first["steps"], "photos": first["photos"],
-                                    "minutes": _minutes(row.records)}
+            line: Dict[str, Any] = {
+                "table": title,
+                "network": row.title,
+                "tasks": " ".join(row.tasks),
+                "seeds": row.seeds,
+                "steps": first["steps"],
+                "photos": first["photos"],
+                "minutes": _minutes(row.records),
+            }
             for key, values in row.metrics.items():
                 line[key] = f"{np.mean(values):.6g}"
                 if len(values) > 1:

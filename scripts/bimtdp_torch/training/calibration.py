@@ -21,13 +21,13 @@ from ..metrics.evaluation import metrics_of, resize_photos, to_label_size, torch
 from .batch_norm import recalibrate
 
 
-def whole_frames(frames: AnyFrames, size: Tuple[int, int], count: int, device: torch.device,
-                 batch: int = 16) -> Iterator[Tensor]:
+def whole_frames(frames: AnyFrames, size: Tuple[int, int], count: int, device: torch.device, batch: int = 16) -> Iterator[Tensor]:
     """Network inputs of ``count`` frames spread over the list, every second one mirrored."""
     indices = np.linspace(0, len(frames.ids) - 1, min(count, len(frames.ids))).astype(int)
     for start in range(0, len(indices), batch):
-        photos = np.concatenate([resize_photos(scored(frames, int(index)).photo.unsqueeze(0), size)
-                                 for index in indices[start:start + batch]])
+        photos = np.concatenate(
+            [resize_photos(scored(frames, int(index)).photo.unsqueeze(0), size) for index in indices[start : start + batch]]
+        )
         x = to_input(photos)
         x[::2] = x[::2].flip(3)
         yield x.to(device)
@@ -50,23 +50,37 @@ def fit_depth(network: nn.Module, frames: AnyFrames, size: Tuple[int, int]) -> T
 
 def log_prior(frames: AnyFrames, classes: int) -> Tensor:
     """Logarithm of each class's share of the labelled pixels (at least one pixel each)."""
-    labels = ([frames.label] if isinstance(frames, Frames) else
-              (torch.from_numpy(scored(frames, index).truth["semseg"]) for index in range(len(frames.ids))))
+    labels = (
+        [frames.label]
+        if isinstance(frames, Frames)
+        else (torch.from_numpy(scored(frames, index).truth["semseg"]) for index in range(len(frames.ids)))
+    )
     counts = sum(torch.bincount(label.flatten().long(), minlength=256) for label in labels).double()
-    counts[metrics_of(frames).classes:] = 0  # unknown pixels
+    counts[metrics_of(frames).classes :] = 0  # unknown pixels
     counts = counts[:classes].clamp(min=1)
     return (counts / counts.sum()).log().float()
 
 
 def last_convolution(network: nn.Module, task: str) -> nn.Conv2d:
     """The layer that makes a task's map: it has as many outputs as the task, and nothing comes behind it."""
-    return [m for m in network.heads_by_task()[task].modules() if isinstance(m, nn.Conv2d) and m.bias is not None
-            and m.out_channels == network.tasks[task]][-1]
+    return [
+        m
+        for m in network.heads_by_task()[task].modules()
+        if isinstance(m, nn.Conv2d) and m.bias is not None and m.out_channels == network.tasks[task]
+    ][-1]
 
 
 @torch.no_grad()
-def calibrate(network: nn.Module, training: AnyFrames, validation: AnyFrames, size: Tuple[int, int], *,
-              tau: float = 0.15, statistics_frames: int = 256, frozen=()) -> Dict[str, float]:
+def calibrate(
+    network: nn.Module,
+    training: AnyFrames,
+    validation: AnyFrames,
+    size: Tuple[int, int],
+    *,
+    tau: float = 0.15,
+    statistics_frames: int = 256,
+    frozen=(),
+) -> Dict[str, float]:
     """Applies what the network's tasks allow of the three corrections, in place; returns what was found.
 
     ``validation`` fits the depth. All of it in float32, as the C++ library computes, also where the training was in bf16.

@@ -52,17 +52,19 @@ class Initialisation:
         used = Counter(key.split(".")[0] for key in self.used)
         every = used + Counter(key.split(".")[0] for key in [*self.fresh, *self.misfits])
         parts = ", ".join(f"{part} {used[part]}/{count}" for part, count in sorted(every.items()))
-        return (f"{len(self.used)} tensors used ({parts}), {len(self.fresh)} left fresh, {len(self.misfits)} did not "
-                f"fit, {len(self.ignored)} of the checkpoint ignored")
+        return (
+            f"{len(self.used)} tensors used ({parts}), {len(self.fresh)} left fresh, {len(self.misfits)} did not "
+            f"fit, {len(self.ignored)} of the checkpoint ignored"
+        )
 
 
 def _sources(key: str, task: str, bare_backbone: bool) -> List[str]:
     """Names under which a checkpoint may hold the network's tensor ``key``; ``task``: of a single-task network."""
     names = [key]
     if bare_backbone and key.startswith("backbone."):
-        names.append(key[len("backbone."):])
+        names.append(key[len("backbone.") :])
     if task and key.startswith("decoder."):
-        rest = key[len("decoder."):]
+        rest = key[len("decoder.") :]
         names += [f"decoders.{task}.{rest}", f"heads.{task}.{rest}"]
     for pattern, replacements in _ALIASES:
         match = re.fullmatch(pattern, key)
@@ -95,8 +97,9 @@ def initialise_from(network: nn.Module, state: Mapping[str, Tensor]) -> Initiali
     return result
 
 
-def initialise(network: nn.Module, init: Mapping[str, Any], report_file: Optional[Path] = None,
-               log: Callable[[str], None] = print) -> None:
+def initialise(
+    network: nn.Module, init: Mapping[str, Any], report_file: Optional[Path] = None, log: Callable[[str], None] = print
+) -> None:
     """Applies the section ``init`` of a configuration: ImageNet weights, then whatever fits of a checkpoint (or of its
     backbone).
 

@@ -84,8 +84,7 @@ def binary_loss(logits: Tensor, target: Tensor, positive_weight: Tensor | float)
     return F.binary_cross_entropy_with_logits(logits, target.clamp(max=1), weight)
 
 
-def _task_loss(task: str, prediction: Tensor, target: Tensor, edge_weight: float,
-               counts: Optional[ValidCounts]) -> Tensor:
+def _task_loss(task: str, prediction: Tensor, target: Tensor, edge_weight: float, counts: Optional[ValidCounts]) -> Tensor:
     if task == "edge":
         return binary_loss(prediction, target, edge_weight)
     valid, positive = _counted(task, target, counts)
@@ -108,21 +107,28 @@ def shrink_target(task: str, target: Tensor, size: Size) -> Tensor:
     if task == "edge":
         return F.adaptive_max_pool2d(target, size)
     step_y, step_x = height // size[0], width // size[1]
-    return target[..., step_y // 2::step_y, step_x // 2::step_x]
+    return target[..., step_y // 2 :: step_y, step_x // 2 :: step_x]
 
 
 def resize_map(x: Tensor, size: Size) -> Tensor:
     """Bilinear resize in float32."""
-    return x.float() if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(
-        x.float(), size=size, mode="bilinear", align_corners=False)
+    return (
+        x.float()
+        if tuple(x.shape[-2:]) == tuple(size)
+        else F.interpolate(x.float(), size=size, mode="bilinear", align_corners=False)
+    )
 
 
-def task_losses(maps: Mapping[str, Tensor], batch: Mapping[str, Tensor], edge_weight: float,
-                counts: Optional[ValidCounts] = None) -> Dict[str, Tensor]:
+def task_losses(
+    maps: Mapping[str, Tensor], batch: Mapping[str, Tensor], edge_weight: float, counts: Optional[ValidCounts] = None
+) -> Dict[str, Tensor]:
     """Task -> unweighted loss at each map's own size, computed in float32."""
-    return {task: _task_loss(task, prediction.float(),
-                             shrink_target(task, batch[task], tuple(prediction.shape[-2:])), edge_weight, counts)
-            for task, prediction in maps.items()}
+    return {
+        task: _task_loss(
+            task, prediction.float(), shrink_target(task, batch[task], tuple(prediction.shape[-2:])), edge_weight, counts
+        )
+        for task, prediction in maps.items()
+    }
 
 
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float] = TASK_WEIGHTS) -> Tensor:
@@ -130,9 +136,14 @@ def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float] = TA
     return sum(weights[task] * loss for task, loss in losses.items())
 
 
-def supervised_loss(maps: Mapping[str, Tensor], initial: List[Mapping[str, Tensor]], batch: Mapping[str, Tensor],
-                    deep_supervision: float = 1.0, weights: Mapping[str, float] = TASK_WEIGHTS,
-                    counts: Optional[ValidCounts] = None) -> Dict[str, Tensor]:
+def supervised_loss(
+    maps: Mapping[str, Tensor],
+    initial: List[Mapping[str, Tensor]],
+    batch: Mapping[str, Tensor],
+    deep_supervision: float = 1.0,
+    weights: Mapping[str, float] = TASK_WEIGHTS,
+    counts: Optional[ValidCounts] = None,
+) -> Dict[str, Tensor]:
     """``total`` (with gradient), and detached: each final map's loss and, where there are initial maps, their
     weighted sum ``deep_supervision``.
 
@@ -140,8 +151,10 @@ def supervised_loss(maps: Mapping[str, Tensor], initial: List[Mapping[str, Tenso
     and 39 channels at full size would cost as much as a third of the network.
     """
     height, width = batch["image"].shape[-2:]
-    final = {task: resize_map(m, (height // 4, width // 4) if task in LABEL_TASKS else (height // 2, width // 2))
-             for task, m in maps.items()}
+    final = {
+        task: resize_map(m, (height // 4, width // 4) if task in LABEL_TASKS else (height // 2, width // 2))
+        for task, m in maps.items()
+    }
     losses = task_losses(final, batch, EDGE_WEIGHT, counts)
     total = weighted_sum(losses, weights)
     result = {task: loss.detach() for task, loss in losses.items()}
@@ -156,7 +169,7 @@ def _map_distance(task: str, student: Tensor, teacher: Tensor, temperature: floa
     if task in LABEL_TASKS:
         soft = F.softmax(teacher / temperature, 1)
         cross = -(soft * F.log_softmax(student / temperature, 1)).sum(1).mean()
-        return temperature ** 2 * (cross - torch.special.entr(soft).sum(1).mean())
+        return temperature**2 * (cross - torch.special.entr(soft).sum(1).mean())
     if task == "depth":
         return (student - teacher).abs().mean()
     if task == "normals":
@@ -164,8 +177,9 @@ def _map_distance(task: str, student: Tensor, teacher: Tensor, temperature: floa
     return 0.2 * F.binary_cross_entropy_with_logits(student, teacher.sigmoid())  # edge and sal
 
 
-def distillation_loss(maps: Mapping[str, Tensor], teacher: Mapping[str, Tensor], temperature: float = 2.0,
-                      weights: Mapping[str, float] = TASK_WEIGHTS) -> Tensor:
+def distillation_loss(
+    maps: Mapping[str, Tensor], teacher: Mapping[str, Tensor], temperature: float = 2.0, weights: Mapping[str, float] = TASK_WEIGHTS
+) -> Tensor:
     """The student's maps against the teacher's, for the tasks that both have, at the teacher's size.
 
     KL on label logits, mean absolute difference of depth and of unit normals, cross-entropy of edge and saliency
@@ -174,5 +188,10 @@ def distillation_loss(maps: Mapping[str, Tensor], teacher: Mapping[str, Tensor],
     shared = [task for task in maps if task in teacher]
     if not shared:
         raise ValueError(f"the teacher has none of the student's tasks: {sorted(teacher)}, {sorted(maps)}")
-    return weighted_sum({task: _map_distance(task, resize_map(maps[task], tuple(teacher[task].shape[-2:])),
-                                             teacher[task].float(), temperature) for task in shared}, weights)
+    return weighted_sum(
+        {
+            task: _map_distance(task, resize_map(maps[task], tuple(teacher[task].shape[-2:])), teacher[task].float(), temperature)
+            for task in shared
+        },
+        weights,
+    )

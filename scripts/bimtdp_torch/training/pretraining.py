@@ -33,11 +33,21 @@ from .settings import REQUIRED, fill
 from .signals import StopSignal, Stopped
 
 DEFAULTS: Dict[str, Any] = {  # of the section ``train``
-    "seed": 0, "steps": REQUIRED, "size": REQUIRED, "batch": REQUIRED, "lr": REQUIRED, "warmup": 100, "clip_norm": 10.0,
+    "seed": 0,
+    "steps": REQUIRED,
+    "size": REQUIRED,
+    "batch": REQUIRED,
+    "lr": REQUIRED,
+    "warmup": 100,
+    "clip_norm": 10.0,
     "photo_size": 128,  # side to which photos are squeezed when they are read
     "teacher": "efficientnet_lite0",  # or lite1, lite2
     "teacher_size": None,  # side of the crops that the teacher sees, best near what it was trained at; null: size
-    "class_weight": 0.3, "colour": 0.2, "amp": "auto", "log_every": 50, "save_every": 250,
+    "class_weight": 0.3,
+    "colour": 0.2,
+    "amp": "auto",
+    "log_every": 50,
+    "save_every": 250,
 }
 
 
@@ -51,8 +61,7 @@ def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, An
     return result
 
 
-def random_crops(photos: Tensor, seed: int, step: int, batch: int, size: int,
-                 colour: float) -> Tuple[Tensor, List[int]]:
+def random_crops(photos: Tensor, seed: int, step: int, batch: int, size: int, colour: float) -> Tuple[Tensor, List[int]]:
     """Random crops of random photos, mirrored half of the time, (B, 3, size, size), and which photos they are of."""
     rng, indices = generator(seed, 2, step), batch_indices(seed, step, batch, len(photos))
     return normalise(torch.stack([augmented_crop(photos[index], rng, (size, size), colour) for index in indices])), indices
@@ -87,8 +96,7 @@ class FeatureStudent(nn.Module):
 class BackbonePretrainer:
     """Runs a pretraining configuration; resumes from ``output/last.pt``, stops on a signal as the trainer does."""
 
-    def __init__(self, config: Mapping[str, Any], photos: Path, output: Path,
-                 device: torch.device = torch.device("cpu")):
+    def __init__(self, config: Mapping[str, Any], photos: Path, output: Path, device: torch.device = torch.device("cpu")):
         self.config = resolve(config)
         self.train, self.output, self.device = self.config["train"], Path(output), device
         self.output.mkdir(parents=True, exist_ok=True)
@@ -118,8 +126,14 @@ class BackbonePretrainer:
         """One optimizer step; detached losses."""
         factor = learning_rate_factor(self.step, self.total, self.train["warmup"])
         self.optimizer.param_groups[0]["lr"] = self.train["lr"] * factor
-        crops, indices = random_crops(self.photos, self.seed, self.step, int(self.train["batch"]),
-                                      int(self.train["teacher_size"] or self.train["size"]), self.train["colour"])
+        crops, indices = random_crops(
+            self.photos,
+            self.seed,
+            self.step,
+            int(self.train["batch"]),
+            int(self.train["teacher_size"] or self.train["size"]),
+            self.train["colour"],
+        )
         crops = crops.to(self.device, memory_format=torch.channels_last)
         with autocast(self.device, self.bf16):
             with torch.no_grad():
@@ -141,8 +155,12 @@ class BackbonePretrainer:
     def save(self, name: str, state: bool) -> None:
         checkpoint = {"config": self.config, "model": self.backbone(), "step": self.step}
         if state:
-            checkpoint.update(parts=self.parts.state_dict(), optimizer=self.optimizer.state_dict(),
-                              window=self.window.state(), flips=self.flips.state())
+            checkpoint.update(
+                parts=self.parts.state_dict(),
+                optimizer=self.optimizer.state_dict(),
+                window=self.window.state(),
+                flips=self.flips.state(),
+            )
         save_checkpoint(checkpoint, self.output / name)
 
     def resume(self) -> None:

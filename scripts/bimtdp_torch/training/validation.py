@@ -37,8 +37,7 @@ def validation_score(metrics: Mapping[str, float], best: str = "auto") -> float:
 class Validator:
     """Scores a run's network on the validation frames and knows the best score so far."""
 
-    def __init__(self, network: nn.Module, frames: Optional[AnyFrames], size: Tuple[int, int], bf16: bool, best: str,
-                 log: RunLog):
+    def __init__(self, network: nn.Module, frames: Optional[AnyFrames], size: Tuple[int, int], bf16: bool, best: str, log: RunLog):
         self.network, self.frames, self.size, self.bf16 = network, frames, size, bf16
         self.rule, self.log, self.best = best, log, -math.inf
 
