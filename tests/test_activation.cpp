@@ -42,8 +42,7 @@ TEST_CASE("activation: every kind on every table, near its formula") {
         expected = reference;
       }
       testing::expect_everywhere(
-          expected, [&](const kernels::KernelTable&) { return op; },
-          testing::no_scratch,
+          expected, [&](const kernels::KernelTable&) { return op; }, testing::no_scratch,
           [&](const Activation& a, const TensorView<float>& result, const Workspace& workspace) { a.run(x, result, workspace); });
     }
 }

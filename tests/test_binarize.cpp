@@ -30,13 +30,11 @@ TEST_CASE("binarize and unpack, 1 to 130 channels, with and without scale and sh
     }
     const BinarizeParameters p{channels, scale, shift};
     testing::expect_everywhere(
-        expected, [&](const kernels::KernelTable&) { return Binarize(p); },
-        testing::no_scratch,
+        expected, [&](const kernels::KernelTable&) { return Binarize(p); }, testing::no_scratch,
         [&](const Binarize& op, const BitView<std::uint32_t>& out, const Workspace& workspace) { op.run(x, out, workspace); });
     CHECK(binarize(x, p) == expected);
     testing::expect_everywhere(
-        bimtdp::unpack(expected.view()), [](const kernels::KernelTable&) { return Unpack(); },
-        testing::no_scratch,
+        bimtdp::unpack(expected.view()), [](const kernels::KernelTable&) { return Unpack(); }, testing::no_scratch,
         [&](const Unpack& op, const TensorView<float>& out, const Workspace& workspace) { op.run(expected, out, workspace); });
   }
 }

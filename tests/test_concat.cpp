@@ -19,8 +19,7 @@ void expect_concat(const Map& expected, const std::vector<View>& views) {
 template <class Map>
 void expect_slice(const Map& expected, const Map& in, std::size_t begin, std::size_t end) {
   testing::expect_everywhere(
-      expected, [&](const kernels::KernelTable&) { return Slice(begin, end); },
-      testing::no_scratch,
+      expected, [&](const kernels::KernelTable&) { return Slice(begin, end); }, testing::no_scratch,
       [&](const Slice& op, const auto& out, const Workspace& workspace) { op.run(in.view(), out, workspace); });
 }
 

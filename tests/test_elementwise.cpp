@@ -46,8 +46,7 @@ TEST_CASE("multiply: maps and per-channel factors") {
     for (std::size_t i = 0; i < shape.elements(); ++i)
       expected.data()[i] = a.data()[i] * b.data()[per_channel ? i % shape.channels : i];
     testing::expect_everywhere(
-        expected, [](const kernels::KernelTable&) { return Multiply(); },
-        testing::no_scratch,
+        expected, [](const kernels::KernelTable&) { return Multiply(); }, testing::no_scratch,
         [&](const Multiply& op, const TensorView<float>& out, const Workspace& workspace) { op.run(a, b, out, workspace); });
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Building graphs by hand, and everything a graph refuses: each message names the node and the field.
-#include <bimtdp/graph/graph_builder.hpp>
 #include <bimtdp/graph/dataflow.hpp>
+#include <bimtdp/graph/graph_builder.hpp>
 
 #include "catch.hpp"
 #include "errors.hpp"
@@ -161,9 +161,9 @@ TEST_CASE("binary nodes are checked") {
                 n.output = BinaryOutput::integer, n.bias = g.floats({1, 1});
               }),
               {"integer output"}));
-  CHECK(
-      holds(binary([](N& n, I&, GraphBuilder&) { n.output = BinaryOutput::bits, n.activation.kind = kernels::ActivationKind::relu; }),
-            {"only the float output"}));
+  CHECK(holds(
+      binary([](N& n, I&, GraphBuilder&) { n.output = BinaryOutput::bits, n.activation.kind = kernels::ActivationKind::relu; }),
+      {"only the float output"}));
   CHECK(holds(binary([](N& n, I& i, GraphBuilder&) { n.output = BinaryOutput::bits, i.push_back(0); }), {"number of inputs"}));
   CHECK(holds(binary([](N&, I& i, GraphBuilder&) { i.push_back(0); }), {"channels of input 1", "got 4", "expected 2"}));
   CHECK(holds(binary([](N& n, I&, GraphBuilder& g) { n.weight = g.floats({2, 3, 3, 1}, ones(18)); }), {"dtype", "expected U64"}));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What NodeTraits says of every operation, held against the operation itself: each is in every_operation(), which the comparisons of
-// tiers, plans and files walk; its work and cost are those counted by hand; its rows need no other rows than it says; and it may
+// What NodeTraits says of every operation, held against the operation itself: each is in every_operation(), which the comparisons
+// of tiers, plans and files walk; its work and cost are those counted by hand; its rows need no other rows than it says; and it may
 // be written where it says.
 #include <bimtdp/graph/program.hpp>
 #include <bimtdp/run/kept_run.hpp>
@@ -111,7 +111,7 @@ TEST_CASE("work and cost of every operation, counted by hand") {
       {"binary", {480 * 180, 2700, 0, 96 + 2 * 1920}},
       {"folded", {480 * 180, 2700, 0, 2 * 96}},
       {"binary_groups", {120 * 9, 33.75, 0, 96 + 480}},
-      {"attention", {960 * 540, 16200, 0, 3 * 96 + 192}},            // 5 convolutions for 2 targets count as 6
+      {"attention", {960 * 540, 16200, 0, 3 * 96 + 192}},             // 5 convolutions for 2 targets count as 6
       {"pairwise", {960 * 720, 21600, 0, 3 * 96 + 2 * 1920 + 3840}},  // 8 for 2 targets
       {"unpack", {960, 0, 0, 192 + 3840}},
       {"concat", {1920 * 2, 0, 0, 2 * 3840 + 7680}},
@@ -181,8 +181,8 @@ TEST_CASE("a node that may overwrite an input gives the same value there") {
     std::vector<Shape> shapes;
     for (const NodeId input : node.inputs) shapes.push_back(computed.flow.shapes[input]);
     const ops::OwnWorkspace workspace(computed.program.kernels(), computed.program.scratch_bytes(id, shapes, shapes[*index]));
-    computed.program.run(
-        id, {.in = in, .destination = in[*index], .height = computed.flow.shapes[id].height, .workspace = workspace});
+    computed.program.run(id,
+                         {.in = in, .destination = in[*index], .height = computed.flow.shapes[id].height, .workspace = workspace});
     CHECK(rows(in[*index], 0, shapes[*index].height) == rows(computed.value(id), 0, shapes[*index].height));
   }
 }

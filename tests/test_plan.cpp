@@ -113,8 +113,7 @@ void check_memory(const Graph& graph, const Plan& plan) {
       CHECK(time[inside->concat].position > time[id].position);
       const PlannedValue& whole = plan.values()[inside->concat];
       CHECK(inside->channel + value.shape.channels <= whole.shape.channels);
-      if (whole.at<InBand>())
-        bands[time[id].step].push_back({inside->concat, time[id].position, time[inside->concat].position});
+      if (whole.at<InBand>()) bands[time[id].step].push_back({inside->concat, time[id].position, time[inside->concat].position});
       continue;
     }
     CHECK(offset_of(value) % 64 == 0);

@@ -84,8 +84,7 @@ template <class Word>
 class BitTensor {
  public:
   BitTensor() = default;
-  explicit BitTensor(const Shape& shape)
-      : shape_(shape), words_(checked_elements<Word>(shape, words_for<Word>(shape.channels))) {}
+  explicit BitTensor(const Shape& shape) : shape_(shape), words_(checked_elements<Word>(shape, words_for<Word>(shape.channels))) {}
 
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] Word* data() { return words_.data(); }

@@ -26,9 +26,9 @@ struct Reader {
 
 /// Everything by node.
 struct Dataflow {
-  std::vector<Shape> shapes{};                 ///< of the value
-  std::vector<std::vector<RowUse>> uses{};     ///< of the rows of each input
-  std::vector<std::uint64_t> work{};           ///< multiply-accumulates, or comparable steps
+  std::vector<Shape> shapes{};              ///< of the value
+  std::vector<std::vector<RowUse>> uses{};  ///< of the rows of each input
+  std::vector<std::uint64_t> work{};        ///< multiply-accumulates, or comparable steps
   std::vector<Cost> costs{};
   std::vector<std::vector<Reader>> readers{};  ///< of the value, in order; who reads it twice stands there twice. Not RowUse::none
   std::vector<bool> is_output{};               ///< whether the network gives the value away

@@ -101,9 +101,7 @@ class Runner {
     return ran_->value(id, arena_, output_data_);
   }
   /// Runs one node on given inputs, apart from everything else; see bimtdp::run_node.
-  [[nodiscard]] Value run_node(NodeId id, std::span<const Value> inputs) const {
-    return bimtdp::run_node(*program_, id, inputs);
-  }
+  [[nodiscard]] Value run_node(NodeId id, std::span<const Value> inputs) const { return bimtdp::run_node(*program_, id, inputs); }
 
   [[nodiscard]] const Model& model() const { return model_; }
   [[nodiscard]] const Program& program() const { return *program_; }

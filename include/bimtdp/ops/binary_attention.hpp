@@ -44,17 +44,16 @@ inline void check_attention(const BinaryAttentionParameters& p, std::string_view
         max_attention_sources, ")");
   check(!p.targets.empty() && p.targets.size() <= p.sources, where, "targets (got ", p.targets.size(), ", expected at most ",
         p.sources, " sources and at least 1)");
-  for (const std::size_t t : p.targets)
-    check(t < p.sources, where, "targets (got source ", t, ", expected below ", p.sources, ")");
-  const std::size_t messages =
-      p.message_weights == MessageWeights::per_source ? p.sources : p.targets.size() * (p.sources - 1);
+  for (const std::size_t t : p.targets) check(t < p.sources, where, "targets (got source ", t, ", expected below ", p.sources, ")");
+  const std::size_t messages = p.message_weights == MessageWeights::per_source ? p.sources : p.targets.size() * (p.sources - 1);
   check_equal(p.gates.size(), p.gate_source == GateSource::target ? p.targets.size() : messages, where, "number of gates");
   check_equal(p.messages.size(), messages, where, "number of messages");
   BinarySums::check_geometry(p.window, 1, p.channels, p.channels, where);
   const Window& w = p.window;
   check(w.stride[0] == 1 && w.stride[1] == 1 && w.dilation[0] == 1 && w.dilation[1] == 1, where, "stride and dilation must be 1");
   const Padding& side = w.padding;
-  for (const auto& [padded, kernel] : {std::pair{side.top + side.bottom, w.kernel[0]}, std::pair{side.left + side.right, w.kernel[1]}})
+  for (const auto& [padded, kernel] :
+       {std::pair{side.top + side.bottom, w.kernel[0]}, std::pair{side.left + side.right, w.kernel[1]}})
     check_equal(padded, kernel - 1, where, "padding must keep the size: sum of both sides");
 }
 

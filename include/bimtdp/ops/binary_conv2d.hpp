@@ -7,8 +7,8 @@
 #include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/binary_sums.hpp>
 #include <bimtdp/ops/epilogue.hpp>
-#include <bimtdp/ops/workspace.hpp>
 #include <bimtdp/ops/thresholds.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 namespace bimtdp::ops {
 

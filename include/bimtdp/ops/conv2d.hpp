@@ -6,8 +6,8 @@
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/epilogue.hpp>
-#include <bimtdp/ops/workspace.hpp>
 #include <bimtdp/ops/window_runs.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 namespace bimtdp::ops {
 

@@ -2,8 +2,8 @@
 // PackedRows: the packed input rows of one map that the output rows at work need, on one thread; never the whole map.
 #pragma once
 
-#include <bimtdp/ops/workspace.hpp>
 #include <bimtdp/ops/row_packing.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 #include <limits>
 

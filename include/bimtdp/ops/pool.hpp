@@ -5,8 +5,8 @@
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
-#include <bimtdp/ops/workspace.hpp>
 #include <bimtdp/ops/window_runs.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 #include <type_traits>
 

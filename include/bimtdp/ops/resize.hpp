@@ -73,8 +73,8 @@ class ResizeBilinear {
     for (std::size_t y = 0; y < rows; ++y) {
       const detail::Neighbours n = neighbours(y);
       columns.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, columns.left, columns.right,
-                                  columns.fraction, columns.pixels, columns.channels,
-                                  out.dense() ? columns.channels : out.stride, out.pixel(y, 0));
+                                  columns.fraction, columns.pixels, columns.channels, out.dense() ? columns.channels : out.stride,
+                                  out.pixel(y, 0));
     }
   }
 

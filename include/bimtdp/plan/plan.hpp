@@ -39,8 +39,7 @@ struct PlanOptions {
 class Plan {
  public:
   /// Plans a run on a height x width input. Throws Error for a size that the graph cannot take and when a limit is passed.
-  Plan(const Program& program, std::size_t height, std::size_t width, const PlanOptions& options = {})
-      : threads_(options.threads) {
+  Plan(const Program& program, std::size_t height, std::size_t width, const PlanOptions& options = {}) : threads_(options.threads) {
     check(threads_ >= 1 && threads_ <= max_threads, "plan", "threads (got ", threads_, ", expected 1 to ", max_threads, ")");
     const Graph& graph = program.graph();
     flow_ = make_dataflow(graph, height, width);

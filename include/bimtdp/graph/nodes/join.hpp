@@ -50,8 +50,8 @@ struct NodeTraits<SliceNode> : RowwiseNode {
     c.inputs_between(1, 1);
     c.float_or_bits(0);
     const std::size_t channels = c.input(0).channels;
-    c.require(n.begin < n.end && n.end <= channels, "channels (got ", n.begin, " to ", n.end, ", expected a range within ", channels,
-              ")");
+    c.require(n.begin < n.end && n.end <= channels, "channels (got ", n.begin, " to ", n.end, ", expected a range within ",
+              channels, ")");
     return {c.input(0).type, n.end - n.begin};
   }
   static Op prepare(const SliceNode& n, const NodePreparation&) { return {n.begin, n.end}; }

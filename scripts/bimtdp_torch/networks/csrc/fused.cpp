@@ -78,8 +78,7 @@ at::Tensor parallel_rows_sum(const Rows& rows, const at::Tensor& like, Body&& bo
     for (int64_t piece = first; piece < last; ++piece) {
       const int64_t begin = piece * per_piece, end = std::min(rows.count, begin + per_piece);
       float* own = sums + piece * kRows * rows.channels;
-      for_stretches(begin, end, rows.channels,
-                    [&](int64_t offset, int64_t length) { body(offset, length, own); });
+      for_stretches(begin, end, rows.channels, [&](int64_t offset, int64_t length) { body(offset, length, own); });
     }
   });
   return pieces.sum(at::IntArrayRef({0, 1})).to(like.scalar_type());
@@ -93,8 +92,7 @@ void rsign_forward_rows(const Rows& rows, const T* x, const float* bias, T* y) {
 }
 
 template <typename T>
-at::Tensor rsign_backward_rows(const Rows& rows, const at::Tensor& like, const T* grad, const T* x, const float* bias,
-                               T* gx) {
+at::Tensor rsign_backward_rows(const Rows& rows, const at::Tensor& like, const T* grad, const T* x, const float* bias, T* gx) {
   return parallel_rows_sum(rows, like, [=](int64_t offset, int64_t length, float* sums) {
     for (int64_t i = 0; i < length; ++i) {
       const float z = std::abs(load(x, offset + i) + bias[i]);
@@ -116,8 +114,7 @@ void prelu_forward_rows(const Rows& rows, const T* x, const float* slope, T* y) 
 }
 
 template <typename T>
-at::Tensor prelu_backward_rows(const Rows& rows, const at::Tensor& like, const T* grad, const T* x,
-                               const float* slope, T* gx) {
+at::Tensor prelu_backward_rows(const Rows& rows, const at::Tensor& like, const T* grad, const T* x, const float* slope, T* gx) {
   return parallel_rows_sum(rows, like, [=](int64_t offset, int64_t length, float* sums) {
     for (int64_t i = 0; i < length; ++i) {
       const float v = load(x, offset + i), g = load(grad, offset + i);
@@ -128,14 +125,14 @@ at::Tensor prelu_backward_rows(const Rows& rows, const at::Tensor& like, const T
 }
 
 // Calls call(T*) style code for float32 and bfloat16.
-#define BIMTDP_DISPATCH(tensor, ...)                                         \
-  if ((tensor).scalar_type() == at::kFloat) {                                \
-    using T = float;                                                         \
-    __VA_ARGS__;                                                             \
-  } else {                                                                   \
+#define BIMTDP_DISPATCH(tensor, ...)                                                      \
+  if ((tensor).scalar_type() == at::kFloat) {                                             \
+    using T = float;                                                                      \
+    __VA_ARGS__;                                                                          \
+  } else {                                                                                \
     TORCH_CHECK((tensor).scalar_type() == at::kBFloat16, "expected float32 or bfloat16"); \
-    using T = uint16_t;                                                      \
-    __VA_ARGS__;                                                             \
+    using T = uint16_t;                                                                   \
+    __VA_ARGS__;                                                                          \
   }
 
 template <typename T>
@@ -152,14 +149,12 @@ at::Tensor rsign_forward(const at::Tensor& x_, const at::Tensor& bias) {
   return y;
 }
 
-std::tuple<at::Tensor, at::Tensor> rsign_backward(const at::Tensor& grad_, const at::Tensor& x_,
-                                                  const at::Tensor& bias) {
+std::tuple<at::Tensor, at::Tensor> rsign_backward(const at::Tensor& grad_, const at::Tensor& x_, const at::Tensor& bias) {
   const at::Tensor x = channels_last(x_), grad = channels_last(grad_.to(x_.scalar_type()));
   at::Tensor gx = at::empty_like(x), gbias;
   const Rows rows(x);
   const auto tile = tiled(bias, rows.channels);
-  BIMTDP_DISPATCH(x, gbias = rsign_backward_rows<T>(rows, bias, pointer<T>(grad), pointer<T>(x), tile.data(),
-                                                    pointer<T>(gx)))
+  BIMTDP_DISPATCH(x, gbias = rsign_backward_rows<T>(rows, bias, pointer<T>(grad), pointer<T>(x), tile.data(), pointer<T>(gx)))
   return {gx, gbias};
 }
 
@@ -172,14 +167,12 @@ at::Tensor prelu_forward(const at::Tensor& x_, const at::Tensor& slope) {
   return y;
 }
 
-std::tuple<at::Tensor, at::Tensor> prelu_backward(const at::Tensor& grad_, const at::Tensor& x_,
-                                                  const at::Tensor& slope) {
+std::tuple<at::Tensor, at::Tensor> prelu_backward(const at::Tensor& grad_, const at::Tensor& x_, const at::Tensor& slope) {
   const at::Tensor x = channels_last(x_), grad = channels_last(grad_.to(x_.scalar_type()));
   at::Tensor gx = at::empty_like(x), gslope;
   const Rows rows(x);
   const auto tile = tiled(slope, rows.channels);
-  BIMTDP_DISPATCH(x, gslope = prelu_backward_rows<T>(rows, slope, pointer<T>(grad), pointer<T>(x), tile.data(),
-                                                     pointer<T>(gx)))
+  BIMTDP_DISPATCH(x, gslope = prelu_backward_rows<T>(rows, slope, pointer<T>(grad), pointer<T>(x), tile.data(), pointer<T>(gx)))
   return {gx, gslope};
 }
 
@@ -189,8 +182,8 @@ at::Tensor weight_sign_forward(const at::Tensor& weight, bool bf16) {
   at::Tensor y = at::empty_like(w, w.options().dtype(bf16 ? at::kBFloat16 : at::kFloat));
   const float* in = w.data_ptr<float>();
   BIMTDP_DISPATCH(y, T* out = pointer<T>(y); at::parallel_for(0, w.numel(), 65536, [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) store_sign(out, i, in[i] >= 0.0f);
-  }))
+                    for (int64_t i = begin; i < end; ++i) store_sign(out, i, in[i] >= 0.0f);
+                  }))
   return y;
 }
 
@@ -210,8 +203,7 @@ struct Taps {
 };
 
 template <typename T>
-void resize_backward_image(const T* grad, T* gx, const Taps& ys, const Taps& xs, int64_t height, int64_t width,
-                           int64_t channels) {
+void resize_backward_image(const T* grad, T* gx, const Taps& ys, const Taps& xs, int64_t height, int64_t width, int64_t channels) {
   const int64_t row = width * channels;
   std::vector<float> sums(static_cast<size_t>(height * row), 0.0f), line(static_cast<size_t>(row));
   for (size_t y = 0; y < ys.first.size(); ++y) {
@@ -235,14 +227,13 @@ void resize_backward_image(const T* grad, T* gx, const Taps& ys, const Taps& xs,
 at::Tensor resize_backward(const at::Tensor& grad_, int64_t height, int64_t width) {
   const at::Tensor grad = channels_last(grad_);
   const int64_t channels = grad.size(1), out_rows = grad.size(2), out_columns = grad.size(3);
-  at::Tensor gx = at::empty({grad.size(0), channels, height, width},
-                            grad.options().memory_format(at::MemoryFormat::ChannelsLast));
+  at::Tensor gx = at::empty({grad.size(0), channels, height, width}, grad.options().memory_format(at::MemoryFormat::ChannelsLast));
   const Taps ys(height, out_rows), xs(width, out_columns);
   at::parallel_for(0, grad.size(0), 1, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      BIMTDP_DISPATCH(grad, resize_backward_image<T>(pointer<T>(grad) + n * out_rows * out_columns * channels,
-                                                     pointer<T>(gx) + n * height * width * channels, ys, xs, height,
-                                                     width, channels))
+      BIMTDP_DISPATCH(grad,
+                      resize_backward_image<T>(pointer<T>(grad) + n * out_rows * out_columns * channels,
+                                               pointer<T>(gx) + n * height * width * channels, ys, xs, height, width, channels))
     }
   });
   return gx;
