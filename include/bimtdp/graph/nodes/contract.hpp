@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the library must know of an operation, and where it says so: for each kind of node N a struct N of fields and beside it
-// NodeTraits<N>. Everything else - file format, checks, shapes, plan, run, profile - asks NodeTraits and knows no operation by
-// name.
+// NodeTraits<N>. Everything else - file format, checks, plan, run, profile - asks NodeTraits and knows no operation by name, but for
+// the concat, into which others may write.
 //
 //   N::op                            its name in the model file
 //   fields(archive, n)               the fields, each with its name in the file; reader and writer are archives
@@ -100,11 +100,10 @@ struct NodeRows {
   using FloatInputs = InputViews<TensorView<const float>>;
   using BitInputs = InputViews<BitView<const std::uint32_t>>;
 
-  std::span<const ValueRef> in;  ///< RowUse::same: the rows that belong to those wanted; whole: the map; none: a shape without data
+  std::span<const ValueRef> in;  ///< RowUse::same: the rows that belong to those wanted; whole: the map; none: no data
   std::variant<ValueRef, StridedView<float>> destination;  ///< the wanted rows alone
-  std::size_t first_row =
-      0;  ///< the first wanted row among those that the op makes of in[0] as it is given: 0 where it has only the same rows
-  std::size_t height = 0;  ///< of the whole value
+  std::size_t first_row = 0;  ///< the first wanted one among the rows that the op makes of in[0]; of the same rows it is 0
+  std::size_t height = 0;     ///< of the whole value
   ops::Workspace workspace{};
 
   /// Where the rows go, for nodes that write a value of their own.
