@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import List, Sequence, Set
@@ -88,6 +89,25 @@ def check(stored: results.Results, build: Path, cache: Path) -> int:
     return 1
 
 
+def against(other: Path, build: Path, cache: Path) -> int:
+    """Compares two builds, turn by turn in one run; what seems slower in `build` is run again until the fastest runs agree."""
+    runner, best = Runner(), ({}, {})
+    sides = [jobs.Programs(folder, cache / "models", 0.05) for folder in (other, build)]
+    models = sorted((jobs.REPOSITORY / "examples" / "models").glob("*.safetensors"))
+    pattern, lines = "/(avx512|avx2|neon)/", []
+    for _ in range(8):
+        for index, p in enumerate(sides):
+            todo = [p.kernels(pattern), p.chains(pattern)] if pattern else []
+            best[index].update(results.merge(best[index], runner.rounds(todo + [p.ours(model) for model in models], 1)))
+        lines = results.slower_times(*best)
+        if not lines:
+            print(f"{len(best[1])} benchmarks, none slower than {other} by more than 3 %")
+            return 0
+        pattern = "|".join(f"^{re.escape(name)}$" for name in lines)
+    print("\n".join(lines.values()))
+    return 1
+
+
 def smoke(build: Path) -> int:
     """Runs everything of ours for a moment."""
     models = sorted((jobs.REPOSITORY / "examples" / "models").glob("*.safetensors"))
@@ -106,11 +126,14 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, required=True, help="folder of the networks")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--against", type=Path, help="another build folder: both are run turn by turn")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--tables", action="store_true", help="measure nothing: tables and plots of the stored run")
     arguments = parser.parse_args()
     if arguments.smoke:
         return smoke(arguments.build)
+    if arguments.against:
+        return against(arguments.against, arguments.build, arguments.cache)
     path = (arguments.cache if arguments.quick else STORED) / f"{environment.cpu_slug()}.json"
     if (arguments.check or arguments.tables) and not path.exists():
         print(f"no stored run of this CPU ({path.name}): run scripts/benchmark.sh first", file=sys.stderr)

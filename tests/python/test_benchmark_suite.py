@@ -64,6 +64,13 @@ def test_slower_names_what_became_slower():
     assert len(lines) == 1 and lines[0].startswith("chain/avx512/bn_sign/64/56x56: 1.30x")
 
 
+def test_two_builds_are_compared_by_their_fastest_runs():
+    name = "chain/avx512/bn_sign/64/56x56"
+    assert results.slower_times(run_of(100.0), run_of(102.9)) == {}
+    lines = results.slower_times(run_of(100.0), run_of(104.0))
+    assert list(lines) == [name] and lines[name].endswith("1.040x the time before")
+
+
 def test_slower_ignores_a_slower_clock():
     # Twice the time at the same share of the peak: the machine, not the code.
     assert results.slower(run_of(100.0, 1000.0), run_of(200.0, 2000.0)) == []
