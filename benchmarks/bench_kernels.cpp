@@ -41,7 +41,7 @@ struct Layer {
   }
   /// Multiply-adds of taps inside the image.
   [[nodiscard]] double work() const {
-    const ops::WindowRuns runs({height, width, in}, window(), "layer");
+    const ops::WindowStretches runs({height, width, in}, window(), "layer");
     const auto inside = [](const ops::WindowAxis& axis) {
       std::size_t count = 0;
       for (std::size_t o = 0; o < axis.output; ++o)

@@ -2,7 +2,7 @@
 // KernelTable: one function pointer per kernel, and the contract of each. Every tier fills the same table;
 // reference.hpp fills it with plain C++, and all tables give the same bits for the same arguments.
 //
-// Vocabulary. A *tap* is one position of a window. A *run* is a stretch of output pixels of one row that see the same
+// Vocabulary. A *tap* is one position of a window. A *stretch* is output pixels of one row, side by side, that see the same
 // taps inside the image; padding is exact because taps outside are not in the list. A *block* is `lanes` output channels.
 // Bits: 1 means +1, 0 means -1; unused high bits of a pixel's last word (tail bits) are 0 in activations and weights.
 // Floats: sums run in the order written here, from +0.0f, one fused multiply-add a term; nothing else is contracted.
@@ -18,18 +18,18 @@ namespace bimtdp::kernels {
 /// Lanes of the widest vector of any tier. Every tier's number of lanes divides it.
 inline constexpr std::size_t most_lanes = alignment / sizeof(float);
 
-/// binary_gemm computes tiles of up to 12 units on one tier and 8 on another: a run of so many is whole tiles on all.
+/// binary_gemm computes tiles of up to 12 units on one tier and 8 on another: a stretch of so many is whole tiles on all.
 inline constexpr std::size_t tile_step = 24;
 [[nodiscard]] constexpr bool whole_tiles(int units) noexcept {
   return units == 0 || tile_step % static_cast<std::size_t>(units) == 0;
 }
 
-/// Pixels behind a run whose words binary_gemm may read, in whole cache lines of 64-bit words: those of a last unit that the run
-/// does not fill, and four more.
+/// Pixels behind a stretch whose words binary_gemm may read, in whole cache lines of 64-bit words: those of a last unit that the
+/// stretch does not fill, and four more.
 inline constexpr std::size_t unit_slack = 4;
 inline constexpr std::size_t pixel_slack = round_up(most_lanes - 1 + unit_slack, alignment / sizeof(std::uint64_t));
 
-/// One tap of a run: the input pixel under it for the run's first output pixel, and its index ky*kernel_width + kx.
+/// One tap of a stretch: the input pixel under it for the stretch's first output pixel, and its index ky*kernel_width + kx.
 template <class T>
 struct Tap {
   const T* pixel = nullptr;
@@ -48,25 +48,24 @@ struct JoinBits {
   std::uint32_t* high = nullptr;  ///< set to the bits; only where shift + bits > 64
 };
 
-/// One 64-bit word of a filter and what meets it: halves pixels[2p] and pixels[2p + 1] belong to output pixel p of the run.
+/// One 64-bit word of a filter and what meets it: halves pixels[2p] and pixels[2p + 1] belong to output pixel p of the stretch.
 struct PackedWord {
   const std::uint32_t* pixels = nullptr;
   std::size_t index = 0;  ///< among the filter's words
 };
 
-/// A binary convolution over one run of packed rows. Weights lie as [block][word index][half][lane] of table.binary_lanes channels;
-/// in words and weights alike the upper half of a word holds x0 ^ x1 where stored_as_pairs() says so, else x1.
-/// A *unit* is one pixel or several neighbouring ones whose channels fill whole blocks together: lane l of block b is channel
-/// i % channels of the unit's pixel i / channels, i = b*lanes + l.
-/// A unit of several pixels needs table.binary_splits and channels >= lanes, and words that are readable up to unit_slack pixels
-/// behind its end.
+/// A binary convolution over one stretch of packed rows. Weights lie as [block][word index][half][lane] of table.binary_lanes
+/// channels; in words and weights alike the upper half of a word holds x0 ^ x1 where stored_as_pairs() says so, else x1. A *unit*
+/// is one pixel or several neighbouring ones whose channels fill whole blocks together: lane l of block b is channel i % channels
+/// of the unit's pixel i / channels, i = b*lanes + l. A unit of several pixels needs table.binary_splits and channels >= lanes, and
+/// words that are readable up to unit_slack pixels behind its end.
 struct BinaryGemm {
   const PackedWord* words = nullptr;
-  std::size_t count = 0;         ///< words that the run sees (may be 0)
+  std::size_t count = 0;         ///< words that the stretch sees (may be 0)
   std::size_t filter_words = 0;  ///< all words of a filter: stride of the weights
   const std::uint32_t* weights = nullptr;
   std::size_t blocks = 0;  ///< of a unit
-  std::size_t units = 0;   ///< length of the run
+  std::size_t units = 0;   ///< length of the stretch
   std::size_t unit_pixels = 1;
   std::size_t channels = 0;       ///< of a pixel
   std::size_t stride = 0;         ///< counts between units
@@ -113,7 +112,7 @@ struct Epilogue {
   const float* alpha = nullptr;
   const float* scale = nullptr;
   const float* bias = nullptr;
-  const float* residual = nullptr;  ///< dense [pixel][channels], first pixel of the run
+  const float* residual = nullptr;  ///< dense [pixel][channels], first pixel of the stretch
   ActivationKind activation = ActivationKind::none;
   const float* slope = nullptr;
   const float* shift_in = nullptr;
@@ -210,7 +209,7 @@ struct KernelTable {
   void (&resize_row)(const float* top, const float* bottom, float row_fraction, const std::uint32_t* left,
                      const std::uint32_t* right, const float* fraction, std::size_t pixels, std::size_t channels,
                      std::size_t stride, float* out) noexcept;
-  /// Softmax over each run of `group` consecutive values: exp(x - max) / sum, sum from the first in order.
+  /// Softmax over each stretch of `group` consecutive values: exp(x - max) / sum, sum from the first in order.
   void (&softmax)(const float* x, std::size_t groups, std::size_t group, float* out) noexcept;
 };
 

@@ -48,7 +48,7 @@ inline void check_attention(const BinaryAttentionParameters& p, std::string_view
   const std::size_t messages = p.message_weights == MessageWeights::per_source ? p.sources : p.targets.size() * (p.sources - 1);
   check_equal(p.gates.size(), p.gate_source == GateSource::target ? p.targets.size() : messages, where, "number of gates");
   check_equal(p.messages.size(), messages, where, "number of messages");
-  BinarySums::check_geometry(p.window, 1, p.channels, p.channels, where);
+  BinaryCounts::check_geometry(p.window, 1, p.channels, p.channels, where);
   const Window& w = p.window;
   check(w.stride[0] == 1 && w.stride[1] == 1 && w.dilation[0] == 1 && w.dilation[1] == 1, where, "stride and dilation must be 1");
   const Padding& side = w.padding;
@@ -87,10 +87,10 @@ class BinaryAttention {
 
   /// height x width x T*channels.
   [[nodiscard]] Shape output_shape(const Shape& source) const {
-    static_cast<void>(runs(source));
+    static_cast<void>(stretches(source));
     return {source.height, source.width, targets_.size() * channels_};
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& source) const { return need(runs(source)); }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& source) const { return need(stretches(source)); }
 
   /// `sources`: A maps; `identities`: T maps when the identity is real, else empty. The first overload belongs to outer_sign.
   void run(std::span<const Bits> sources, std::span<const Floats> identities, const BitView<std::uint32_t>& out,
@@ -152,7 +152,7 @@ class BinaryAttention {
     }
   }
 
-  [[nodiscard]] WindowRuns runs(const Shape& source) const {
+  [[nodiscard]] WindowStretches stretches(const Shape& source) const {
     check_equal(source.channels, channels_, where, "channels");
     check(source.elements() > 0, where, "empty input ", source);
     return {source, window_, where};
@@ -163,11 +163,12 @@ class BinaryAttention {
     return nullptr;
   }
   [[nodiscard]] std::size_t kept_messages() const { return weights_ == MessageWeights::per_source ? sources_ : sources_ - 1; }
-  [[nodiscard]] std::size_t need(const WindowRuns& runs) const {
-    const std::size_t width = runs.columns().output;
+  [[nodiscard]] std::size_t need(const WindowStretches& stretches) const {
+    const std::size_t width = stretches.columns().output;
     const BinaryConv2d* conv = any_conv();
     // The convolutions differ in values alone.
-    const std::size_t conv_bytes = conv ? sources_ * conv->sums().row_bytes(runs) + conv->sums().sum_bytes(runs) : 0;
+    const std::size_t conv_bytes =
+        conv ? sources_ * conv->counts().row_bytes(stretches) + conv->counts().count_bytes(stretches) : 0;
     return kept_messages() * scratch_size<float>(width * channels_) +
            scratch_size<std::uint32_t>(width * words_for<std::uint32_t>(channels_)) + conv_bytes;
   }
@@ -185,14 +186,14 @@ class BinaryAttention {
   void for_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row, const Shape& out,
                 const Workspace& workspace, Finish&& finish) const {
     const Shape source = check_inputs(sources, identities);
-    const WindowRuns runs = this->runs(source);
+    const WindowStretches stretches = this->stretches(source);
     check_rows(out, first_row, output_shape(source), where);
-    check_workspace(workspace, need(runs), where);
+    check_workspace(workspace, need(stretches), where);
     check(workspace.kernels == kernels_, where, "weights were packed for other kernels");
     Scratch scratch(workspace.scratch);
     SourceRows rows;
     if (const BinaryConv2d* conv = any_conv())
-      for (std::size_t s = 0; s < sources_; ++s) rows[s] = conv->sums().rows(sources[s].data, runs, scratch);
+      for (std::size_t s = 0; s < sources_; ++s) rows[s] = conv->counts().rows(sources[s].data, stretches, scratch);
     const Row row = take_row(scratch, out.width);
     for (std::size_t y = 0; y < out.height; ++y) {
       const std::size_t at = first_row + y;

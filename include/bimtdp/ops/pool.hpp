@@ -5,7 +5,7 @@
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
-#include <bimtdp/ops/window_runs.hpp>
+#include <bimtdp/ops/window_stretches.hpp>
 #include <bimtdp/ops/workspace.hpp>
 
 #include <type_traits>
@@ -14,30 +14,30 @@ namespace bimtdp::ops {
 
 namespace detail {
 
-/// The runs of a pooling window; throws Error unless every window sees a pixel.
-[[nodiscard]] inline WindowRuns pool_runs(const Shape& input, const Window& window, std::string_view where) {
+/// The stretches of a pooling window; throws Error unless every window sees a pixel.
+[[nodiscard]] inline WindowStretches pool_stretches(const Shape& input, const Window& window, std::string_view where) {
   check(input.elements() > 0, where, "empty input ", input);
-  const WindowRuns runs(input, window, where);
-  for (const WindowAxis& axis : {runs.rows(), runs.columns()})
+  const WindowStretches stretches(input, window, where);
+  for (const WindowAxis& axis : {stretches.rows(), stretches.columns()})
     check(axis.first_outside() == axis.output, where, "window ", axis.first_outside(), " lies in the padding altogether");
-  return runs;
+  return stretches;
 }
 
 template <class T>
-[[nodiscard]] std::size_t pool_scratch(const WindowRuns& runs) {
-  return scratch_size<kernels::Tap<T>>(runs.max_taps());
+[[nodiscard]] std::size_t pool_scratch(const WindowStretches& stretches) {
+  return scratch_size<kernels::Tap<T>>(stretches.max_taps());
 }
 
-/// Rows first_row, first_row + 1, ...: finish(row of `out`, x, pixels, tap count, taps) for every run of pixels.
+/// Rows first_row, first_row + 1, ...: finish(row of `out`, x, pixels, tap count, taps) for every stretch of pixels.
 template <class T, class Finish>
-void pool_rows(const WindowRuns& runs, const T* in, std::size_t pixel_stride, std::size_t first_row, const Shape& out,
+void pool_rows(const WindowStretches& stretches, const T* in, std::size_t pixel_stride, std::size_t first_row, const Shape& out,
                const Workspace& workspace, std::string_view where, Finish&& finish) {
-  check_rows(out, first_row, runs.output(out.channels), where);
-  check_workspace(workspace, pool_scratch<T>(runs), where);
-  auto* taps = Scratch(workspace.scratch).take<kernels::Tap<T>>(runs.max_taps());
+  check_rows(out, first_row, stretches.output(out.channels), where);
+  check_workspace(workspace, pool_scratch<T>(stretches), where);
+  auto* taps = Scratch(workspace.scratch).take<kernels::Tap<T>>(stretches.max_taps());
   for (std::size_t y = 0; y < out.height; ++y)
-    runs.for_each_run(out.width, [&](std::size_t x, std::size_t pixels) {
-      const std::size_t count = runs.taps(first_row + y, x, in, pixel_stride, taps);
+    stretches.for_each_stretch(out.width, [&](std::size_t x, std::size_t pixels) {
+      const std::size_t count = stretches.taps(first_row + y, x, in, pixel_stride, taps);
       finish(y, x, pixels, count, taps);
     });
 }
@@ -46,7 +46,7 @@ void pool_rows(const WindowRuns& runs, const T* in, std::size_t pixel_stride, st
 
 /// Shape of the map that a pooling window makes of `input`. Throws Error unless every window sees a pixel.
 [[nodiscard]] inline Shape pool_shape(const Shape& input, const Window& window, std::string_view where) {
-  return detail::pool_runs(input, window, where).output(input.channels);
+  return detail::pool_stretches(input, window, where).output(input.channels);
 }
 
 /// Maximum over a window; on bits the OR of its pixels. Every window must see at least one pixel.
@@ -56,7 +56,7 @@ class MaxPool2d {
 
   [[nodiscard]] Shape output_shape(const Shape& input) const { return pool_shape(input, window_, where); }
   [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const {
-    return detail::pool_scratch<std::uint64_t>(detail::pool_runs(input, window_, where));
+    return detail::pool_scratch<std::uint64_t>(detail::pool_stretches(input, window_, where));
   }
 
   void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
@@ -74,7 +74,7 @@ class MaxPool2d {
                 const Workspace& workspace) const {
     const std::size_t channels = in.shape.channels;
     detail::pool_rows(
-        detail::pool_runs(in.shape, window_, where), in.data, channels, first_row, out.shape, workspace, where,
+        detail::pool_stretches(in.shape, window_, where), in.data, channels, first_row, out.shape, workspace, where,
         [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
           workspace.kernels->max_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, out.pixel(y, x));
         });
@@ -84,7 +84,7 @@ class MaxPool2d {
                 const Workspace& workspace) const {
     debug_check_tail(in, where);
     const std::size_t words = in.words(), step = window_.stride[1] * words;
-    detail::pool_rows(detail::pool_runs(in.shape, window_, where), in.data, words, first_row, out.shape, workspace, where,
+    detail::pool_rows(detail::pool_stretches(in.shape, window_, where), in.data, words, first_row, out.shape, workspace, where,
                       [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
                         for (std::size_t p = 0; p < pixels; ++p)
                           for (std::size_t w = 0; w < words; ++w) {
@@ -109,7 +109,7 @@ class AveragePool2d {
 
   [[nodiscard]] Shape output_shape(const Shape& input) const { return pool_shape(input, window_, where); }
   [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const {
-    return detail::pool_scratch<float>(detail::pool_runs(input, window_, where));
+    return detail::pool_scratch<float>(detail::pool_stretches(input, window_, where));
   }
 
   void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
@@ -121,7 +121,7 @@ class AveragePool2d {
   void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out,
                 const Workspace& workspace) const {
     const std::size_t channels = in.shape.channels;
-    detail::pool_rows(detail::pool_runs(in.shape, window_, where), in.data, channels, first_row, out.shape, workspace, where,
+    detail::pool_rows(detail::pool_stretches(in.shape, window_, where), in.data, channels, first_row, out.shape, workspace, where,
                       [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
                         const float divisor = static_cast<float>(count_include_pad_ ? window_.taps() : count);
                         workspace.kernels->average_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr},

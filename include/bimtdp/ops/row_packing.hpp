@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RowPacking: bits of an input row as the binary kernel reads them. A filter row (kernel width x channels of a group) is a list
 // of 64-bit words; for each of them the packed row has a *plane*: the word that meets it, for every output pixel in turn. Pixels
-// outside the image have bits 0, so what they add is known: see BinarySums.
+// outside the image have bits 0, so what they add is known: see BinaryCounts.
 //
 // joined: the taps' bits follow each other without gaps, as narrow layers need it (18 channels: one word instead of three).
 // apart: every tap starts a word; taps read the same planes, at an offset, and may be left out one by one.
@@ -9,7 +9,7 @@
 
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/kernels/table.hpp>
-#include <bimtdp/ops/window_runs.hpp>
+#include <bimtdp/ops/window_stretches.hpp>
 
 #include <numeric>
 #include <span>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax over each run of `group` consecutive channels. MTI-Net's feature propagation takes group = number of tasks.
+// Softmax over each group of `group` consecutive channels. MTI-Net's feature propagation takes group = number of tasks.
 #pragma once
 
 #include <bimtdp/core/tensor.hpp>

@@ -6,7 +6,7 @@
 #include <bimtdp/graph/nodes/spec.hpp>
 #include <bimtdp/graph/value.hpp>
 #include <bimtdp/graph/weights.hpp>
-#include <bimtdp/ops/window_runs.hpp>
+#include <bimtdp/ops/window_stretches.hpp>
 
 #include <algorithm>
 #include <array>

@@ -105,7 +105,7 @@ struct NodeTraits<BinaryConv2dNode> : ConvolutionNode {
     c.inputs_between(1, n.output == BinaryOutput::floats ? 2 : 1);
     c.input_type(0, ValueType::bits);
     const std::size_t in = c.input(0).channels, out = c.output_channels(n.weight);
-    ops::BinarySums::check_geometry(n.window, n.groups, in, out, c.where());
+    ops::BinaryCounts::check_geometry(n.window, n.groups, in, out, c.where());
     c.signs("weight", n.weight, out, n.window.kernel, in / n.groups);
     c.count_idle_lanes(n.weight, n.groups, in, out);
     const bool activated = n.activation.kind != kernels::ActivationKind::none;

@@ -11,7 +11,7 @@ using namespace simd::BIMTDP_TIER;
 #include <bimtdp/kernels/body/binary_depthwise.inl>
 #include <bimtdp/kernels/body/exponential.inl>
 #include <bimtdp/kernels/body/epilogue.inl>
-#include <bimtdp/kernels/body/binary_sums.inl>
+#include <bimtdp/kernels/body/binary_counts.inl>
 #include <bimtdp/kernels/body/binarize.inl>
 #include <bimtdp/kernels/body/binary_attention.inl>
 #include <bimtdp/kernels/body/float_conv.inl>

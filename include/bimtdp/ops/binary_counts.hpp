@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// BinarySums: for each output pixel and channel of a binary convolution the number of differing bits, row by row, for any window
+// BinaryCounts: for each output pixel and channel of a binary convolution the number of differing bits, row by row, for any window
 // and groups. Rows outside the image are left out. Columns outside have activation bits 0 and add the weight's bits there, a
 // number known in advance, which is taken away at the borders: zero padding is exact. One channel a group is the depthwise kernel.
 #pragma once
@@ -13,13 +13,13 @@
 
 namespace bimtdp::ops {
 
-class BinarySums {
+class BinaryCounts {
  public:
   static constexpr std::size_t max_taps = std::size_t{1} << 16;
 
   /// `weights`: [out][kh][kw][ceil(in/groups/64)], tail bits 0. Throws Error for a geometry that does not fit together.
-  BinarySums(const kernels::KernelTable& table, const Window& window, std::size_t groups, std::size_t in_channels,
-             std::size_t out_channels, std::span<const std::uint64_t> weights, std::string_view where)
+  BinaryCounts(const kernels::KernelTable& table, const Window& window, std::size_t groups, std::size_t in_channels,
+               std::size_t out_channels, std::span<const std::uint64_t> weights, std::string_view where)
       : table_(&table),
         window_(window),
         groups_(checked_groups(window, groups, in_channels, out_channels, weights.size(), where)),
@@ -30,12 +30,12 @@ class BinarySums {
     depthwise_ = groups > 1 && groups == in_ && groups == out_;
     if (depthwise_) {
       pack_depthwise(weights);
-      longest_run_ = find_longest_run();
+      longest_stretch_ = find_longest_stretch();
       return;
     }
     unit_ = unit_for(table, groups_, out_);
     blocks_ = (unit_ * group_out() + table.binary_lanes - 1) / table.binary_lanes;
-    longest_run_ = find_longest_run();
+    longest_stretch_ = find_longest_stretch();
     pack(weights);
     if (window.padding.left > 0 || window.padding.right > 0) count_bits(weights);
   }
@@ -52,21 +52,23 @@ class BinarySums {
   /// Above 1 the sums of neighbouring pixels follow each other without a gap, and those of so many pixels fill whole vectors.
   [[nodiscard]] std::size_t unit() const noexcept { return unit_; }
 
-  [[nodiscard]] WindowRuns runs(const Shape& input) const {
+  [[nodiscard]] WindowStretches stretches(const Shape& input) const {
     check_equal(input.channels, in_, where_, "input channels");
     check(input.elements() > 0, where_, "empty input ", input);
-    return WindowRuns(input, window_, where_);
+    return WindowStretches(input, window_, where_);
   }
-  [[nodiscard]] std::size_t row_bytes(const WindowRuns& runs) const noexcept { return PackedRows::bytes(row_packing(), runs); }
+  [[nodiscard]] std::size_t row_bytes(const WindowStretches& stretches) const noexcept {
+    return PackedRows::bytes(row_packing(), stretches);
+  }
   /// What row() needs besides the packed rows.
-  [[nodiscard]] std::size_t sum_bytes(const WindowRuns& runs) const noexcept {
-    const std::size_t list =
-        depthwise_ ? scratch_size<kernels::Tap<std::uint32_t>>(runs.max_taps()) : scratch_size<kernels::PackedWord>(filter_words());
-    return list + scratch_size<std::int32_t>((longest_run() + unit_) * stride());
+  [[nodiscard]] std::size_t count_bytes(const WindowStretches& stretches) const noexcept {
+    const std::size_t list = depthwise_ ? scratch_size<kernels::Tap<std::uint32_t>>(stretches.max_taps())
+                                        : scratch_size<kernels::PackedWord>(filter_words());
+    return list + scratch_size<std::int32_t>((longest_stretch() + unit_) * stride());
   }
   /// The rows of a map; takes row_bytes() of `scratch`. Layers with the same table, window, groups and channels can share them.
-  [[nodiscard]] PackedRows rows(const std::uint32_t* map, const WindowRuns& runs, Scratch& scratch) const noexcept {
-    return {row_packing(), runs, map, words_for<std::uint32_t>(in_), scratch};
+  [[nodiscard]] PackedRows rows(const std::uint32_t* map, const WindowStretches& stretches, Scratch& scratch) const noexcept {
+    return {row_packing(), stretches, map, words_for<std::uint32_t>(in_), scratch};
   }
 
   /// Pairs of a dot product whose taps are all inside.
@@ -74,23 +76,23 @@ class BinarySums {
 
   /// Calls finish(first pixel, pixels, valid, sums, stride) for the pixels of output row y, left to right: the dot product of
   /// pixel p, channel c is valid - 2*sums[p*stride + c].
-  /// Uses sum_bytes() of `scratch`. `target`: the row of floats that finish() will write, or null.
+  /// Uses count_bytes() of `scratch`. `target`: the row of floats that finish() will write, or null.
   template <class Finish>
   void row(PackedRows& rows, std::size_t y, Scratch scratch, const float* target, Finish&& finish) const noexcept {
     if (depthwise_) return depthwise_row(rows, y, scratch, finish);
     auto* list = scratch.take<kernels::PackedWord>(filter_words());
-    auto* sums = scratch.take<std::int32_t>((longest_run() + unit_) * stride());
-    const Row row{y, taps_inside(rows.runs().rows(), y), list, sums, target};
-    const std::span<const ColumnRun> runs = rows.column_runs();
-    for (std::size_t i = 0, j = 0; i < runs.size(); i = j) {
-      for (j = i + 1; j < runs.size() && runs[j].computed == runs[i].computed; ++j) {
+    auto* sums = scratch.take<std::int32_t>((longest_stretch() + unit_) * stride());
+    const Row row{y, taps_inside(rows.stretches().rows(), y), list, sums, target};
+    const std::span<const ColumnStretch> stretches = rows.column_stretches();
+    for (std::size_t i = 0, j = 0; i < stretches.size(); i = j) {
+      for (j = i + 1; j < stretches.size() && stretches[j].computed == stretches[i].computed; ++j) {
       }
-      const std::size_t end = runs[j - 1].end;
-      const ColumnRun* run = &runs[i];
-      for (std::size_t x = run->begin; x < end; x += std::min(longest_run(), end - x)) {
-        const std::size_t pixels = std::min(longest_run(), end - x);
-        sum(rows, row, x, pixels, run->computed);
-        run = finish_piece(run, row, x, x + pixels, finish);
+      const std::size_t end = stretches[j - 1].end;
+      const ColumnStretch* stretch = &stretches[i];
+      for (std::size_t x = stretch->begin; x < end; x += std::min(longest_stretch(), end - x)) {
+        const std::size_t pixels = std::min(longest_stretch(), end - x);
+        sum(rows, row, x, pixels, stretch->computed);
+        stretch = finish_piece(stretch, row, x, x + pixels, finish);
       }
     }
   }
@@ -130,8 +132,8 @@ class BinarySums {
     return unit_ > 1 ? out_ : out_ - group_out() + blocks_ * table_->binary_lanes;
   }
   /// Pixels a piece: about 24 KiB of sums, whole tiles and units.
-  [[nodiscard]] std::size_t longest_run() const noexcept { return longest_run_; }
-  [[nodiscard]] std::size_t find_longest_run() const noexcept {
+  [[nodiscard]] std::size_t longest_stretch() const noexcept { return longest_stretch_; }
+  [[nodiscard]] std::size_t find_longest_stretch() const noexcept {
     const std::size_t step = std::lcm(kernels::tile_step, unit_);
     return std::clamp<std::size_t>(6144 / stride() / step * step, step, 192);
   }
@@ -175,11 +177,11 @@ class BinarySums {
   }
 
   void sum(PackedRows& rows, const Row& row, std::size_t x, std::size_t pixels, const TapRange& taps) const noexcept {
-    const WindowRuns& runs = rows.runs();
+    const WindowStretches& stretches = rows.stretches();
     for (std::size_t g = 0; g < groups_; ++g) {
       std::size_t count = 0;
       for (std::size_t ky = row.inside.first; ky < row.inside.end; ++ky)
-        packing_.for_each_word(rows.row(runs.rows().position(row.y, ky)), runs.columns(), g, x, taps,
+        packing_.for_each_word(rows.row(stretches.rows().position(row.y, ky)), stretches.columns(), g, x, taps,
                                [&](std::size_t index, const std::uint32_t* plane) {
                                  row.list[count++] = {plane, ky * packing_.words() + index};
                                });
@@ -190,10 +192,10 @@ class BinarySums {
     }
   }
 
-  /// Corrects and finishes the sums of pixels x to end - 1, which start in `run`; returns the run of the next pixel.
+  /// Corrects and finishes the sums of pixels x to end - 1, which start in `stretch`; returns the stretch of the next pixel.
   template <class Finish>
-  const ColumnRun* finish_piece(const ColumnRun* run, const Row& row, std::size_t x, std::size_t end,
-                                Finish& finish) const noexcept {
+  const ColumnStretch* finish_piece(const ColumnStretch* stretch, const Row& row, std::size_t x, std::size_t end,
+                                    Finish& finish) const noexcept {
     const auto done = [&](std::size_t from, std::size_t to, std::int32_t valid) {
       finish(from, to - from, valid, static_cast<const std::int32_t*>(row.sums + (from - x) * stride()), stride());
     };
@@ -201,24 +203,25 @@ class BinarySums {
     std::int32_t valid = 0;
     const std::size_t tap_pairs = group_channels() * row.inside.count();  // of a column of taps
     const auto all_columns = static_cast<std::int32_t>(tap_pairs * window_.kernel[1]);
-    for (std::size_t p = x; p < end; p = std::min(run->end, end), run += p == run->end) {
-      const std::size_t missing = tap_pairs * (window_.kernel[1] - run->inside.count());
-      const bool corrects = run->computed != run->inside;  // else the columns outside were left out
+    for (std::size_t p = x; p < end; p = std::min(stretch->end, end), stretch += p == stretch->end) {
+      const std::size_t missing = tap_pairs * (window_.kernel[1] - stretch->inside.count());
+      const bool corrects = stretch->computed != stretch->inside;  // else the columns outside were left out
       const std::int32_t now = all_columns - static_cast<std::int32_t>(corrects ? missing % 2 : missing);
       if (p > x && now != valid) done(from, p, valid), from = p;
       valid = now;
-      if (corrects) correct(*run, row, missing / 2, std::min(run->end, end) - p, row.sums + (p - x) * stride());
+      if (corrects) correct(*stretch, row, missing / 2, std::min(stretch->end, end) - p, row.sums + (p - x) * stride());
     }
     done(from, end, valid);
-    return run;
+    return stretch;
   }
   /// Takes the columns outside away and adds `shift`, half the pairs that `valid` counts too many.
-  void correct(const ColumnRun& run, const Row& row, std::size_t shift, std::size_t pixels, std::int32_t* sums) const noexcept {
+  void correct(const ColumnStretch& stretch, const Row& row, std::size_t shift, std::size_t pixels,
+               std::int32_t* sums) const noexcept {
     const std::size_t kw = window_.kernel[1];
     for (std::size_t p = 0; p < pixels; ++p, sums += stride()) {
       auto add = static_cast<std::int32_t>(shift);
-      for (std::size_t kx = run.computed.first; kx < run.computed.end; ++kx) {
-        if (run.inside.first <= kx && kx < run.inside.end) continue;
+      for (std::size_t kx = stretch.computed.first; kx < stretch.computed.end; ++kx) {
+        if (stretch.inside.first <= kx && kx < stretch.inside.end) continue;
         const std::int32_t* above = bits_.data() + (row.inside.first * kw + kx) * out_;
         const std::int32_t* to_end = bits_.data() + (row.inside.end * kw + kx) * out_;
         table_->correct_counts(sums, out_, add, above, to_end);
@@ -229,13 +232,13 @@ class BinarySums {
 
   template <class Finish>
   void depthwise_row(PackedRows& rows, std::size_t y, Scratch scratch, Finish& finish) const noexcept {
-    const WindowRuns& runs = rows.runs();
-    auto* taps = scratch.take<kernels::Tap<std::uint32_t>>(runs.max_taps());
-    auto* sums = scratch.take<std::int32_t>((longest_run() + unit_) * stride());
+    const WindowStretches& stretches = rows.stretches();
+    auto* taps = scratch.take<kernels::Tap<std::uint32_t>>(stretches.max_taps());
+    auto* sums = scratch.take<std::int32_t>((longest_stretch() + unit_) * stride());
     const std::size_t words = words_for<std::uint32_t>(in_);
-    runs.for_each_run(longest_run(), [&](std::size_t x, std::size_t pixels) {
-      const std::size_t count = runs.taps(y, x, rows.map(), words, taps);
-      table_->binary_depthwise({taps, count, words, runs.columns().stride * words, pixels, weights_.data()}, sums);
+    stretches.for_each_stretch(longest_stretch(), [&](std::size_t x, std::size_t pixels) {
+      const std::size_t count = stretches.taps(y, x, rows.map(), words, taps);
+      table_->binary_depthwise({taps, count, words, stretches.columns().stride * words, pixels, weights_.data()}, sums);
       finish(x, pixels, static_cast<std::int32_t>(count), static_cast<const std::int32_t*>(sums), stride());
     });
   }
@@ -246,7 +249,7 @@ class BinarySums {
   std::string_view where_;  // a literal of the op
   RowPacking packing_;
   bool depthwise_ = false;
-  std::size_t unit_ = 1, longest_run_ = 0;
+  std::size_t unit_ = 1, longest_stretch_ = 0;
   std::size_t blocks_ = 0;  // of a group's unit
   AlignedVector<std::uint32_t> weights_;
   AlignedVector<std::int32_t> bits_;

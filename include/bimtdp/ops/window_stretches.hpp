@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the taps of a window fall. A run is a stretch of output pixels of one row whose taps inside the image are the same, a
+// Where the taps of a window fall. A stretch is output pixels of one row, side by side, whose taps inside the image are the same, a
 // rectangle the same of several rows; padding is exact because the taps outside are left out.
 #pragma once
 
@@ -24,7 +24,7 @@ struct WindowAxis {
   /// Only for taps inside.
   [[nodiscard]] std::size_t position(std::size_t o, std::size_t k) const noexcept { return o * stride + k * dilation - before; }
   /// The first output behind `o` whose taps inside differ from those of `o`, or `output`.
-  [[nodiscard]] std::size_t run_end(std::size_t o) const noexcept {
+  [[nodiscard]] std::size_t stretch_end(std::size_t o) const noexcept {
     std::size_t end = output;
     for (std::size_t k = 0; k < kernel; ++k)
       for (const std::size_t edge : {before, before + input}) {
@@ -103,10 +103,10 @@ std::size_t join_neighbours(kernels::Tap<T>* taps, std::size_t& count, std::size
   return together;
 }
 
-class WindowRuns {
+class WindowStretches {
  public:
   /// Throws Error as window_extent does, or where the output would be larger than max_extent.
-  WindowRuns(const Shape& input, const Window& w, std::string_view where) {
+  WindowStretches(const Shape& input, const Window& w, std::string_view where) {
     const Shape output = window_shape(input, w, input.channels, where);
     check(output.height <= max_extent && output.width <= max_extent, where, "output of ", output, " is above ", max_extent);
     rows_ = {input.height, output.height, w.kernel[0], w.stride[0], w.dilation[0], w.padding.top};
@@ -116,16 +116,16 @@ class WindowRuns {
   [[nodiscard]] const WindowAxis& rows() const noexcept { return rows_; }
   [[nodiscard]] const WindowAxis& columns() const noexcept { return columns_; }
   [[nodiscard]] Shape output(std::size_t channels) const noexcept { return {rows_.output, columns_.output, channels}; }
-  /// No run has more taps than this.
+  /// No stretch has more taps than this.
   [[nodiscard]] std::size_t max_taps() const noexcept {
     return std::min(rows_.kernel, rows_.input) * std::min(columns_.kernel, columns_.input);
   }
 
-  /// Calls visit(first pixel, pixels) for the runs of a row, cut into pieces of at most `longest` pixels.
+  /// Calls visit(first pixel, pixels) for the stretches of a row, cut into pieces of at most `longest` pixels.
   template <class Visit>
-  void for_each_run(std::size_t longest, Visit&& visit) const noexcept {
+  void for_each_stretch(std::size_t longest, Visit&& visit) const noexcept {
     for (std::size_t x = 0; x < columns_.output;) {
-      const std::size_t end = columns_.run_end(x);
+      const std::size_t end = columns_.stretch_end(x);
       for (; x < end; x += std::min(longest, end - x)) visit(x, std::min(longest, end - x));
     }
   }
@@ -134,9 +134,9 @@ class WindowRuns {
   template <class Visit>
   void for_each_rectangle(std::size_t first, std::size_t end, std::size_t most_rows, Visit&& visit) const noexcept {
     for (std::size_t y = first, below = 0; y < end; y = below) {
-      below = std::min({end, y + most_rows, rows_.run_end(y)});
+      below = std::min({end, y + most_rows, rows_.stretch_end(y)});
       for (std::size_t x = 0, right = 0; x < columns_.output; x = right) {
-        right = columns_.run_end(x);
+        right = columns_.stretch_end(x);
         visit(Rectangle{y, x, below - y, right - x});
       }
     }
