@@ -43,7 +43,7 @@ class ChainBuilder {
         x = g_.add(name, conv, {bits, x});
       } else {
         // A batch normalisation that only a sign reads is folded into thresholds: bits to bits.
-        if (layer < layers - 1) conv.output = DotOutput::bits;
+        if (layer < layers - 1) conv.output = BinaryOutput::bits;
         if (layer == 0) x = g_.add("sign", BinarizeNode{}, {x});
         x = g_.add(name, conv, {x});
       }

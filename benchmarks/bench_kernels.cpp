@@ -41,7 +41,7 @@ struct Layer {
   }
   /// Multiply-adds of taps inside the image.
   [[nodiscard]] double work() const {
-    const ops::WindowRuns runs({height, width, in}, window(), "layer");
+    const ops::WindowStretches runs({height, width, in}, window(), "layer");
     const auto inside = [](const ops::WindowAxis& axis) {
       std::size_t count = 0;
       for (std::size_t o = 0; o < axis.output; ++o)
@@ -118,16 +118,16 @@ void binary_conv2d(benchmark::State& state, const KernelTable& table, const Laye
   const ops::BinaryConv2d conv(table, parameters, to == To::bits ? ops::BinaryOutput::bits : ops::BinaryOutput::floats);
   const BitTensor<std::uint32_t> in = pack<std::uint32_t>(random_map({layer.height, layer.width, layer.in}).view());
   const Shape shape = conv.output_shape(in.shape());
-  const ops::OwnExecution execution(table, conv.scratch_bytes(in.shape(), 1), 1);
+  const ops::OwnWorkspace workspace(table, conv.scratch_bytes(in.shape()));
   Tensor<float> floats(to != To::bits ? shape : Shape{});
   const Tensor<float> residual = random_map(to == To::block ? shape : Shape{});
   BitTensor<std::uint32_t> bits(to == To::bits ? shape : Shape{});
-  double peak = peak::rate(peak::binary_loop(table.name));
+  double peak = peak::rate(peak::loops(table.name).binary);
   const double best = fastest(state, [&] {
-    if (to == To::bits) return conv.run(in, bits.view(), execution);
-    conv.run(in, floats.view(), execution, to == To::block ? residual.view() : TensorView<const float>{});
+    if (to == To::bits) return conv.run(in, bits.view(), workspace);
+    conv.run(in, floats.view(), workspace, to == To::block ? residual.view() : TensorView<const float>{});
   });
-  peak = std::max(peak, peak::rate(peak::binary_loop(table.name)));
+  peak = std::max(peak, peak::rate(peak::loops(table.name).binary));
   state.counters["share_of_peak"] = layer.work() / 32.0 / best / peak;
 }
 
@@ -144,10 +144,10 @@ void binary_attention(benchmark::State& state, const KernelTable& table, const S
   const BitTensor<std::uint32_t> in = pack<std::uint32_t>(random_map(shape).view());
   const std::vector<BitView<const std::uint32_t>> sources(4, in);
   BitTensor<std::uint32_t> out(attention.output_shape(shape));
-  const ops::OwnExecution execution(table, attention.scratch_bytes(shape, 1), 1);
-  double peak = peak::rate(peak::binary_loop(table.name));
-  const double best = fastest(state, [&] { attention.run(sources, {}, out.view(), execution); });
-  peak = std::max(peak, peak::rate(peak::binary_loop(table.name)));
+  const ops::OwnWorkspace workspace(table, attention.scratch_bytes(shape));
+  double peak = peak::rate(peak::loops(table.name).binary);
+  const double best = fastest(state, [&] { attention.run(sources, {}, out.view(), workspace); });
+  peak = std::max(peak, peak::rate(peak::loops(table.name).binary));
   state.counters["share_of_peak"] = 8.0 * layer.work() / 32.0 / best / peak;
 }
 
@@ -159,10 +159,10 @@ void conv2d(benchmark::State& state, const KernelTable& table, const Layer& laye
   const ops::Conv2d conv(table, parameters);
   const Tensor<float> in = random_map({layer.height, layer.width, layer.in});
   Tensor<float> out(conv.output_shape(in.shape()));
-  const ops::OwnExecution execution(table, conv.scratch_bytes(in.shape(), 1), 1);
-  double peak = peak::rate(peak::float_loop(table.name));
-  const double best = fastest(state, [&] { conv.run(in, out, execution); });
-  peak = std::max(peak, peak::rate(peak::float_loop(table.name)));
+  const ops::OwnWorkspace workspace(table, conv.scratch_bytes(in.shape()));
+  double peak = peak::rate(peak::loops(table.name).floats);
+  const double best = fastest(state, [&] { conv.run(in, out, workspace); });
+  peak = std::max(peak, peak::rate(peak::loops(table.name).floats));
   state.counters["share_of_peak"] = layer.work() / best / peak;
 }
 
@@ -171,23 +171,23 @@ void binarize(benchmark::State& state, const KernelTable& table, const Shape& sh
   const auto shift = random_values<std::vector<float>>(shape.channels);
   const ops::Binarize op({shape.channels, {}, shift});
   BitTensor<std::uint32_t> out(shape);
-  const ops::OwnExecution execution(table, 0, 1);
-  report_copy(state, fastest(state, [&] { op.run(in, out.view(), execution); }), shape.elements() * 4 + out.span().size_bytes());
+  const ops::OwnWorkspace workspace(table);
+  report_copy(state, fastest(state, [&] { op.run(in, out.view(), workspace); }), shape.elements() * 4 + out.span().size_bytes());
 }
 
 void resize(benchmark::State& state, const KernelTable& table, const Shape& shape, std::size_t factor) {
   const Tensor<float> in = random_map(shape);
   const ops::ResizeBilinear op;
   Tensor<float> out(op.output_shape(shape, shape.height * factor, shape.width * factor));
-  const ops::OwnExecution execution(table, op.scratch_bytes(shape, out.shape().height, out.shape().width, 1), 1);
-  report_copy(state, fastest(state, [&] { op.run(in, out, execution); }), (shape.elements() + out.shape().elements()) * 4);
+  const ops::OwnWorkspace workspace(table, op.scratch_bytes(shape, out.shape().height, out.shape().width));
+  report_copy(state, fastest(state, [&] { op.run(in, out, workspace); }), (shape.elements() + out.shape().elements()) * 4);
 }
 
 void softmax(benchmark::State& state, const KernelTable& table, const Shape& shape, std::size_t group) {
   const Tensor<float> in = random_map(shape);
   Tensor<float> out(shape);
-  const ops::OwnExecution execution(table, 0, 1);
-  report_copy(state, fastest(state, [&] { ops::Softmax(group).run(in, out, execution); }), shape.elements() * 8);
+  const ops::OwnWorkspace workspace(table);
+  report_copy(state, fastest(state, [&] { ops::Softmax(group).run(in, out, workspace); }), shape.elements() * 8);
 }
 
 void epilogue(benchmark::State& state, const KernelTable& table, const Shape& shape) {

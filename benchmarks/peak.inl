@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops that stay in registers: what the tier could do if memory were free. Included once per lane set.
+// Loops that stay in registers: what a tier could do if memory were free (simd/regions.inl compiles them once per tier).
+namespace peak::BIMTDP_TIER {
+using namespace bimtdp::simd::BIMTDP_TIER;
 
+#if BIMTDP_LANES == BIMTDP_NO_LANES
+/// Popcounts in the integer registers, two 32-bit words each; returns the number of those.
+inline double binary_rounds(std::size_t rounds) {
+  std::uint64_t sum[4] = {}, x[2] = {rounds * 3, rounds * 5}, w[2] = {rounds * 7, rounds * 11};
+  for (std::size_t r = 0; r < rounds; ++r) {
+    BIMTDP_UNROLL
+    for (std::size_t i = 0; i < 4; ++i) sum[i] += popcount(x[i % 2] ^ w[i / 2]);
+    asm volatile("" : "+r"(x[0]), "+r"(x[1]), "+r"(w[0]), "+r"(w[1]));
+  }
+  benchmark::DoNotOptimize(sum[0] + sum[1] + sum[2] + sum[3]);
+  return static_cast<double>(rounds) * 8.0;
+}
+#else
 /// Keeps the compiler from knowing the value, without moving it.
 template <class V>
 inline V hide(V v) {
@@ -49,3 +64,29 @@ inline double binary_rounds(std::size_t rounds) {
   benchmark::DoNotOptimize(lanes[0]);
   return static_cast<double>(rounds * side * side * Words::width);
 }
+#endif
+
+#if BIMTDP_LANES == BIMTDP_ALL_LANES
+/// The fused multiply-adds of `rounds` turns; returns their number.
+inline double float_rounds(std::size_t rounds) {
+  constexpr std::size_t sums = 10;
+  Floats sum[sums], x = Floats::set(0.5f), w = Floats::set(0.25f);
+  BIMTDP_UNROLL
+  for (std::size_t i = 0; i < sums; ++i) sum[i] = Floats::set(static_cast<float>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+    BIMTDP_UNROLL
+    for (std::size_t i = 0; i < sums; ++i) sum[i] = fma(x, w, sum[i]);
+    x = hide(x), w = hide(w);
+  }
+  float lanes[Floats::width];
+  for (std::size_t i = 0; i < sums; ++i) {
+    sum[i].store(lanes);
+    benchmark::DoNotOptimize(lanes[0]);
+  }
+  return static_cast<double>(rounds) * static_cast<double>(sums * Floats::width);
+}
+#else
+using baseline::float_rounds;
+#endif
+
+}  // namespace peak::BIMTDP_TIER

@@ -11,14 +11,12 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <iomanip>
 #include <iostream>
 #include <optional>
 #include <sstream>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace {
@@ -30,7 +28,7 @@ struct Options {
   std::vector<fs::path> photos;
   fs::path model, output = "output";
   std::size_t threads = 0, repeat = 1;
-  std::vector<std::size_t> size;  ///< height and width, or empty
+  std::optional<Size> size;  ///< that the network runs at
   bool verify = false, plan = false;
   fs::path profile;  ///< trace file, or empty
 };
@@ -49,71 +47,25 @@ std::string milliseconds(double value) {
   return text.str();
 }
 
-/// The network's size for a photo: about the model's preferred area at the photo's proportions, in multiples of the stride.
-std::pair<std::size_t, std::size_t> network_size(const Model& model, const Shape& photo, const std::vector<std::size_t>& wanted) {
-  const std::size_t stride = model.stride();
-  if (!wanted.empty()) return {nearest_multiple(wanted[0], stride), nearest_multiple(wanted[1], stride)};
-  const Preprocessing& preferred = model.preprocessing();
-  const double area = preferred.height > 0 ? static_cast<double>(preferred.height * preferred.width) : 240.0 * 320.0;
-  const double scale = std::sqrt(area / static_cast<double>(photo.pixels()));
-  const auto side = [&](std::size_t extent) {
-    return nearest_multiple(std::min(static_cast<std::size_t>(std::lround(static_cast<double>(extent) * scale)), max_extent / 2),
-                            stride);
-  };
-  return {side(photo.height), side(photo.width)};
-}
-
-/// The photo at the size of the pictures: at most 640 pixels a side.
+/// The photo at the size of the pictures.
 Image for_display(const Image& photo) {
-  const double scale = std::min(1.0, 640.0 / static_cast<double>(std::max(photo.shape().height, photo.shape().width)));
-  const auto side = [&](std::size_t extent) {
-    return std::max<std::size_t>(1, static_cast<std::size_t>(std::lround(static_cast<double>(extent) * scale)));
-  };
-  return resize_photo(photo, side(photo.shape().height), side(photo.shape().width));
-}
-
-struct Picture {
-  std::string name, caption;
-  Image image;
-};
-
-std::string metres(float value) {
-  std::ostringstream text;
-  text << std::fixed << std::setprecision(1) << value;
-  return text.str();
-}
-
-/// One task as pictures of the photo's size; classes give the overlay and the legend.
-std::vector<Picture> draw(const Output& output, const Tensor<float>& map, const Image& photo) {
-  const Tensor<float> large = ops::resize_bilinear(map, photo.shape().height, photo.shape().width);
-  if (output.kind == OutputKind::depth) {
-    const auto [least, most] = std::minmax_element(large.span().begin(), large.span().end());
-    return {{output.task, "depth " + metres(*least) + " to " + metres(*most) + " m", colour_depth(large)}};
-  }
-  if (output.kind == OutputKind::normals) return {{output.task, "surface normals", colour_normals(large)}};
-  if (output.kind == OutputKind::edges) return {{output.task, "edges", colour_edges(large)}};
-  if (output.kind != OutputKind::classes) return {};  // raw maps have no picture, only a file
-  const LabelMap labels = argmax(large);
-  const std::vector<Colour> colours = palette(output.class_names.size());
-  return {{output.task, "segmentation", example::overlay(photo, colour_labels(labels, colours))},
-          {output.task + "_legend", "", example::legend(labels, output.class_names, colours, photo.shape())}};
+  const Size size = size_within(size_of(photo.shape()), 640);
+  return resize_photo(photo, size.height, size.width);
 }
 
 /// Writes everything of one photo to `folder`.
 void write_results(const Model& model, const Predictions& predictions, const Image& photo, const fs::path& folder) {
   fs::create_directories(folder);
+  write_maps(folder / "", predictions);
   std::vector<Image> panes{example::with_caption(photo, "photo")}, legends;
-  for (const Output& output : model.outputs()) {
-    const Tensor<float>& map = predictions[output.task];
-    write_npy(folder / (output.task + ".npy"), map);
-    for (const Picture& picture : draw(output, map, photo)) {
-      example::write_picture(folder / (picture.name + ".png"), picture.image);
-      if (picture.caption.empty()) {
-        legends.push_back(picture.image);
-      } else {
-        panes.push_back(example::with_caption(picture.image, picture.caption));
-      }
-    }
+  for (const PhotoMap& map : read_maps(model, predictions, size_of(photo.shape()))) {
+    const std::optional<Picture> picture = bimtdp::picture(map, photo);
+    if (!picture) continue;
+    example::write_picture(folder / (map.task + ".png"), picture->image);
+    panes.push_back(example::with_caption(picture->image, picture->caption));
+    if (map.kind != OutputKind::classes) continue;
+    legends.push_back(example::draw_legend(picture->legend, photo.shape()));
+    example::write_picture(folder / (map.task + "_legend.png"), legends.back());
   }
   panes.insert(panes.end(), legends.begin(), legends.end());
   example::write_picture(folder / "panel.jpg", panel(panes, panes.size() <= 4 ? 2 : 3));
@@ -132,28 +84,25 @@ void predict(Runner& runner, const fs::path& path, const Options& options) {
   Image photo, input;
   const double read = timed([&] { photo = example::read_photo(path); });
   const double prepare = timed([&] {
-    const auto [height, width] = network_size(model, photo.shape(), options.size);
-    input = resize_photo(photo, height, width);
-    static_cast<void>(runner.plan_for(height, width));
+    input = network_input(model, photo, options.size);
+    static_cast<void>(runner.plan_for(input.shape().height, input.shape().width));
   });
   const Predictions* predictions = nullptr;
   double run = INFINITY;
   for (std::size_t i = 0; i < options.repeat; ++i) run = std::min(run, timed([&] { predictions = &runner.run(input); }));
   const fs::path folder = options.output / model.name() / path.stem();
   const double post = timed([&] { write_results(model, *predictions, for_display(photo), folder); });
-  std::cout << path.string() << " (" << photo.shape() << ") at " << input.shape().height << "x" << input.shape().width << ": read "
-            << milliseconds(read) << ", prepare " << milliseconds(prepare) << ", run " << milliseconds(run) << ", draw and write "
-            << milliseconds(post) << "\n  -> " << (folder / "panel.jpg").string() << '\n';
+  std::cout << path.string() << " (" << photo.shape() << ") at " << size_of(input.shape()) << ": read " << milliseconds(read)
+            << ", prepare " << milliseconds(prepare) << ", run " << milliseconds(run) << ", draw and write " << milliseconds(post)
+            << "\n  -> " << (folder / "panel.jpg").string() << '\n';
 }
 
 /// Profiles a run on the photo: a trace file, and the nodes that took most of the time as a table.
 void profile(Runner& runner, const fs::path& path, const Options& options) {
   const Image photo = example::read_photo(path);
-  const auto [height, width] = network_size(runner.model(), photo.shape(), options.size);
-  Profile profile = runner.profile(resize_photo(photo, height, width), std::max<std::size_t>(options.repeat, 5));
-  std::ofstream file(options.profile);
-  write_trace(file, profile);
-  check(file.good(), options.profile.string(), "cannot be written");
+  const Image input = network_input(runner.model(), photo, options.size);
+  Profile profile = runner.profile(input, std::max<std::size_t>(options.repeat, 5));
+  write_file(options.profile, [&](std::ostream& out) { write_trace(out, profile); });
   const double busy = profile.busy();
   std::cout << "profile of " << milliseconds(profile.seconds * 1e3) << ", " << std::fixed << std::setprecision(2)
             << busy / profile.bound() << " times the sum of the nodes' bounds\n    time  share  bound  node\n";
@@ -173,7 +122,8 @@ int run_program(int count, char** arguments) {
   app.add_option("-m,--model", options.model, "model file (.safetensors)")->required();
   app.add_option("-o,--output", options.output, "folder for the results")->capture_default_str();
   app.add_option("-t,--threads", options.threads, "threads (0: as many as this process may use)")->capture_default_str();
-  app.add_option("-s,--size", options.size, "height and width for the network (default: the model's, at the photo's proportions)")
+  std::vector<std::size_t> size;
+  app.add_option("-s,--size", size, "height and width for the network (default: the model's, at the photo's proportions)")
       ->expected(2)
       ->check(CLI::Range(1, 8192));
   app.add_option("--repeat", options.repeat, "run so often and report the shortest time")->check(CLI::Range(1, 10000));
@@ -186,6 +136,7 @@ int run_program(int count, char** arguments) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 1;
   }
+  if (!size.empty()) options.size = Size{size[0], size[1]};
 
   std::optional<Runner> runner;
   const double load = timed([&] { runner.emplace(Model::load(options.model), RunnerOptions{.threads = options.threads}); });

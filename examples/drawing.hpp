@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text, captions, overlays and legends on pictures.
+// Text on pictures: captions and legends.
 #pragma once
 
 #include <bimtdp/image/colour.hpp>
 #include <bimtdp/image/image.hpp>
+#include <bimtdp/image/picture.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -25,9 +26,8 @@ namespace example {
 
 using bimtdp::Colour;
 using bimtdp::Image;
-using bimtdp::LabelMap;
 
-inline constexpr std::size_t text_scale = 2;                ///< pixels a pixel of the font
+inline constexpr std::size_t text_scale = 2;  ///< pixels a pixel of the font
 inline constexpr std::size_t line_height = 12 * text_scale;
 
 /// Fills a rectangle; the part outside the picture is left out.
@@ -48,7 +48,8 @@ inline void write_text(Image& picture, std::size_t top, std::size_t left, std::s
     std::uint8_t colour[4];
   };
   std::vector<Vertex> vertices(300 * text.size() / 4 + 64);
-  const int quads = stb_easy_font_print(0, 0, text.data(), nullptr, vertices.data(), static_cast<int>(vertices.size() * sizeof(Vertex)));
+  const int quads =
+      stb_easy_font_print(0, 0, text.data(), nullptr, vertices.data(), static_cast<int>(vertices.size() * sizeof(Vertex)));
   for (std::size_t q = 0; q < static_cast<std::size_t>(quads); ++q) {
     const Vertex &first = vertices[4 * q], &third = vertices[4 * q + 2];
     const auto at = [](float value) { return static_cast<std::size_t>(std::max(value, 0.0f)) * text_scale; };
@@ -63,36 +64,18 @@ inline void write_text(Image& picture, std::size_t top, std::size_t left, std::s
   return picture;
 }
 
-/// The photo in grey under the colours, so that both are recognised.
-[[nodiscard]] inline Image overlay(const Image& photo, const Image& colours) {
-  Image out(photo.shape());
-  for (std::size_t p = 0; p < photo.shape().pixels(); ++p) {
-    const std::uint8_t* rgb = photo.data() + 3 * p;
-    const int grey = (3 * rgb[0] + 6 * rgb[1] + rgb[2]) / 10;
-    for (std::size_t c = 0; c < 3; ++c) out.data()[3 * p + c] = static_cast<std::uint8_t>((9 * grey + 11 * colours.data()[3 * p + c]) / 20);
-  }
-  return out;
-}
-
-/// The classes present, the largest first, with their colours and shares; as large as `shape`.
-[[nodiscard]] inline Image legend(const LabelMap& labels, std::span<const std::string> names, std::span<const Colour> colours,
-                                  const bimtdp::Shape& shape) {
-  std::vector<std::size_t> counts(names.size()), order;
-  for (const std::int32_t label : labels.span()) ++counts[static_cast<std::size_t>(label)];
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (counts[i] > 0) order.push_back(i);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return counts[a] > counts[b]; });
-
+/// The classes with their colours and shares, as many as there is room for; as large as `shape`.
+[[nodiscard]] inline Image draw_legend(std::span<const bimtdp::LegendEntry> entries, const bimtdp::Shape& shape) {
   Image out(shape);
   fill(out, 0, 0, shape.height, shape.width, {255, 255, 255});
   const std::size_t margin = 8 * text_scale, rows = std::max<std::size_t>(1, (shape.height - margin) / line_height);
   const std::size_t column = std::max<std::size_t>(shape.width / 2, 1);
-  for (std::size_t i = 0; i < order.size() && i < 2 * rows; ++i) {
+  for (std::size_t i = 0; i < std::min(entries.size(), 2 * rows); ++i) {
+    const auto& [name, colour, percent] = entries[i];
     const std::size_t top = margin / 2 + i % rows * line_height, left = margin / 2 + i / rows * column;
-    const std::size_t percent = (100 * counts[order[i]] + labels.span().size() / 2) / labels.span().size();
-    fill(out, top, left, line_height - 2 * text_scale, line_height, colours[order[i]]);
+    fill(out, top, left, line_height - 2 * text_scale, line_height, colour);
     write_text(out, top + 2 * text_scale, left + line_height + margin / 2,
-               names[order[i]] + (percent > 0 ? " " + std::to_string(percent) + "%" : ""), {20, 20, 24});
+               name + (percent > 0 ? " " + std::to_string(percent) + "%" : ""), {20, 20, 24});
   }
   return out;
 }

@@ -4,22 +4,22 @@
 
 #include <bimtdp/core/error.hpp>
 #include <bimtdp/image/image.hpp>
+#include <bimtdp/io/read_file.hpp>
+#include <bimtdp/io/write_file.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
+#include <ostream>
 #include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_NO_STDIO
+#define STBI_WRITE_NO_STDIO
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_MAX_DIMENSIONS 16384
@@ -40,7 +40,7 @@ namespace example {
 using bimtdp::check;
 using bimtdp::Image;
 
-inline constexpr std::size_t max_file_bytes = std::size_t{64} << 20;
+inline constexpr std::size_t max_photo_bytes = std::size_t{64} << 20;
 inline constexpr std::size_t max_photo_pixels = std::size_t{64} << 20;
 
 /// EXIF orientation of a JPEG file, 1 to 8; 1 (upright) where there is none. Reads inside `file` only.
@@ -54,7 +54,8 @@ inline constexpr std::size_t max_photo_pixels = std::size_t{64} << 20;
   while (word(segment, true) >> 8 == 0xFF && word(segment, true) != 0xFFDA) {  // up to the start of the scan
     const std::size_t length = word(segment + 2, true), tiff = segment + 10;
     if (length < 2) break;
-    if (word(segment, true) == 0xFFE1 && tiff + 8 < file.size() && std::equal(exif.begin(), exif.end(), file.data() + segment + 4)) {
+    if (word(segment, true) == 0xFFE1 && tiff + 8 < file.size() &&
+        std::equal(exif.begin(), exif.end(), file.data() + segment + 4)) {
       const bool big = file[tiff] == 'M';
       const std::size_t high = word(tiff + (big ? 4 : 6), big), low = word(tiff + (big ? 6 : 4), big);
       const std::size_t directory = tiff + (high << 16 | low);
@@ -89,22 +90,15 @@ inline constexpr std::size_t max_photo_pixels = std::size_t{64} << 20;
 
 /// Reads a JPEG or PNG photo as upright RGB. Throws Error, also for files and photos that are too large.
 [[nodiscard]] inline Image read_photo(const std::filesystem::path& path) {
-  std::error_code problem;
-  const std::uintmax_t bytes = std::filesystem::file_size(path, problem);
-  check(!problem, path.string(), "cannot be read: ", problem.message());
-  check(bytes <= max_file_bytes, path.string(), "is too large for a photo (got ", bytes, " bytes, expected at most ", max_file_bytes, ")");
-  std::ifstream in(path, std::ios::binary);
-  const std::vector<char> text{std::istreambuf_iterator<char>(in), {}};
-  check(!in.bad() && !text.empty(), path.string(), "cannot be read or is empty");
-  const std::vector<std::uint8_t> file(text.begin(), text.end());
-
+  const bimtdp::AlignedVector<std::byte> bytes = bimtdp::read_file(path, max_photo_bytes);
+  const std::span file(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   int width = 0, height = 0, channels = 0;
   const int size = static_cast<int>(file.size());
-  check(stbi_info_from_memory(file.data(), size, &width, &height, &channels) != 0, path.string(),
-        "is no JPEG or PNG photo that can be read (", stbi_failure_reason(), ")");
+  const bool known = stbi_info_from_memory(file.data(), size, &width, &height, &channels) != 0;  // before its failure_reason
+  check(known, path.string(), "is no JPEG or PNG photo that can be read (", stbi_failure_reason(), ")");
   const std::size_t pixels = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
-  check(pixels <= max_photo_pixels, path.string(), "is too large (got ", width, "x", height, ", expected at most ", max_photo_pixels,
-        " pixels)");
+  check(pixels <= max_photo_pixels, path.string(), "is too large (got ", width, "x", height, ", expected at most ",
+        max_photo_pixels, " pixels)");
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(stbi_load_from_memory(file.data(), size, &width, &height, &channels, 3),
                                                           stbi_image_free);
   check(decoded != nullptr, path.string(), "cannot be decoded (", stbi_failure_reason(), ")");
@@ -116,10 +110,15 @@ inline constexpr std::size_t max_photo_pixels = std::size_t{64} << 20;
 /// Writes a PNG, or a JPEG where the name ends in .jpg. Throws Error when that fails.
 inline void write_picture(const std::filesystem::path& path, const Image& picture) {
   const int height = static_cast<int>(picture.shape().height), width = static_cast<int>(picture.shape().width);
-  const std::string name = path.string();
-  const int written = path.extension() == ".jpg" ? stbi_write_jpg(name.c_str(), width, height, 3, picture.data(), 90)
-                                                 : stbi_write_png(name.c_str(), width, height, 3, picture.data(), 3 * width);
-  check(written != 0, name, "cannot be written");
+  const auto append = [](void* out, void* data, int size) {
+    static_cast<std::ostream*>(out)->write(static_cast<const char*>(data), size);
+  };
+  bimtdp::write_file(path, [&](std::ostream& out) {
+    const int encoded = path.extension() == ".jpg"
+                            ? stbi_write_jpg_to_func(append, &out, width, height, 3, picture.data(), 90)
+                            : stbi_write_png_to_func(append, &out, width, height, 3, picture.data(), 3 * width);
+    check(encoded != 0, path.string(), "cannot be encoded");
+  });
 }
 
 }  // namespace example

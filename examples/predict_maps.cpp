@@ -40,20 +40,6 @@ Image read_ppm(const std::string& path, std::size_t height, std::size_t width) {
   return image;
 }
 
-void write_npy(const std::string& path, const Tensor<float>& map) {
-  const Shape& s = map.shape();
-  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(s.height) + ", " +
-                       std::to_string(s.width) + ", " + std::to_string(s.channels) + "), }";
-  header.append(63 - (10 + header.size()) % 64, ' ');  // magic, header and newline fill a multiple of 64 bytes
-  header += '\n';
-  std::ofstream out(path, std::ios::binary);
-  out.write("\x93NUMPY\x01\x00", 8);
-  out.put(static_cast<char>(header.size() & 0xFF)).put(static_cast<char>(header.size() >> 8));
-  out << header;
-  out.write(reinterpret_cast<const char*>(map.data()), static_cast<std::streamsize>(map.span().size() * sizeof(float)));
-  check(out.good(), path, "cannot be written");
-}
-
 std::size_t parse_extent(std::string_view text, std::string_view name) {
   std::size_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -69,8 +55,7 @@ void predict_all(const std::string& path, std::size_t height, std::size_t width)
     const std::size_t tab = line.find('\t');
     check(tab != std::string::npos, "standard input", "line without a tab (got '", line, "', expected photo.ppm<TAB>prefix)");
     const Image image = read_ppm(line.substr(0, tab), height, width);
-    for (const Predictions::Task& task : runner.run(image.view()))
-      write_npy(line.substr(tab + 1) + "." + task.name + ".npy", task.map);
+    write_maps(line.substr(tab + 1) + ".", runner.run(image));
   }
 }
 

@@ -9,7 +9,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <string>
@@ -139,7 +138,7 @@ int verify_against(const Model& model, const std::string& path, const std::strin
   std::size_t flips = 0, free_flips = 0, failures = 0, excess = 0;
   for (NodeId id = 0; id < graph.nodes().size(); ++id) {
     const NodeReport report = check_node(recording, runner, id, free);
-    const std::string name = describe(id, graph.nodes()[id]);
+    const std::string name = label(id, graph.nodes()[id]);
     const bool tiers_agree = digest(free.value(id).bytes()) == digest(reference.value(id).bytes());
     if (!report.alone.agrees() || !tiers_agree) {
       ++failures;
@@ -170,18 +169,18 @@ int verify_against(const Model& model, const std::string& path, const std::strin
     outputs.push_back({{"task", output.task}, {"node", output.node}, {"free", to_json(d)}});
   }
   if (!report_path.empty()) {
-    std::ofstream out(report_path);
-    out << Json{{"tier", kernels::active().name},
-                {"tolerance", tolerance},
-                {"failures", failures},
-                {"layers_with_too_many_flips", excess},
-                {"outputs_too_far", far},
-                {"outputs", outputs},
-                {"nodes", nodes},
-                {"digests", digests}}
-               .dump(1)
-        << '\n';
-    check(out.good(), report_path, "cannot be written");
+    write_file(report_path, [&](std::ostream& out) {
+      out << Json{{"tier", kernels::active().name},
+                  {"tolerance", tolerance},
+                  {"failures", failures},
+                  {"layers_with_too_many_flips", excess},
+                  {"outputs_too_far", far},
+                  {"outputs", outputs},
+                  {"nodes", nodes},
+                  {"digests", digests}}
+                 .dump(1)
+          << '\n';
+    });
   }
   std::cout << graph.nodes().size() << " nodes compared on " << kernels::active().name << ": largest float difference "
             << worst.relative() << " of the tensor's largest value, " << flips << " ties; running freely " << worst_free.relative()

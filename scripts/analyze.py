@@ -20,10 +20,9 @@ from typing import Any, Dict, List, Tuple
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.analysis import cka, embedding, embedding_figure, gradcam_figure, similarity
 from bimtdp_torch.analysis.activations import GROUPS
-from bimtdp_torch.analysis.inputs import (InputError, Network, Photos, add_photo_options, load_networks,
-                                          photos_of)
+from bimtdp_torch.analysis.inputs import InputError, Network, Photos, add_photo_options, load_networks, photos_of
 from bimtdp_torch.machine import use_threads
-from bimtdp_torch.predictor import check_size
+from bimtdp_torch.networks.predictor import check_size
 
 Sizes = List[Tuple[int, int]]
 
@@ -32,10 +31,24 @@ def run_cka(arguments: argparse.Namespace, networks: List[Network], sizes: Sizes
     """Writes the CKA of all layers; returns the files."""
     if len(photos) < cka.LEAST_BATCH:
         raise InputError(f"{len(photos)} photos: CKA needs at least {cka.LEAST_BATCH}")
-    names, table = similarity.layer_table(networks, photos, sizes, arguments.batch, arguments.grid, arguments.estimator,
-                                          arguments.groups, arguments.at_once, arguments.quiet)
-    settings = {"photos": len(photos), "batch": min(arguments.batch, len(photos)), "grid": arguments.grid,
-                "estimator": arguments.estimator, "sizes": sizes}
+    names, table = similarity.layer_table(
+        networks,
+        photos,
+        sizes,
+        arguments.batch,
+        arguments.grid,
+        arguments.estimator,
+        arguments.groups,
+        arguments.at_once,
+        arguments.quiet,
+    )
+    settings = {
+        "photos": len(photos),
+        "batch": min(arguments.batch, len(photos)),
+        "grid": arguments.grid,
+        "estimator": arguments.estimator,
+        "sizes": sizes,
+    }
     return similarity.write(arguments.output, [n.name for n in networks], names, table, settings)
 
 
@@ -62,15 +75,33 @@ def run_tsne(arguments: argparse.Namespace, networks: List[Network], sizes: Size
     pixels = embedding.choose_pixels(small, count, arguments.per_class, arguments.seed, arguments.most, chosen)
     embeddings = []
     for network, size, (_, source) in zip(networks, sizes, grids):
-        vectors = embedding.pixel_vectors(network, photos, size, grids[0][0], pixels, arguments.task, arguments.scale,
-                                          arguments.tensor == "binary", arguments.at_once, arguments.quiet)
+        vectors = embedding.pixel_vectors(
+            network,
+            photos,
+            size,
+            grids[0][0],
+            pixels,
+            arguments.task,
+            arguments.scale,
+            arguments.tensor == "binary",
+            arguments.at_once,
+            arguments.quiet,
+        )
         embeddings.append(embedding.embed(vectors, pixels, arguments.perplexity, arguments.seed))
         embeddings[-1].source = source
-    settings: Dict[str, Any] = {"task": arguments.task, "scale": arguments.scale, "tensor": arguments.tensor,
-                                "photos": len(photos), "labels": labels_from, "perplexity": arguments.perplexity,
-                                "seed": arguments.seed, "sizes": sizes}
-    return embedding_figure.write(arguments.output, [n.name for n in networks], embeddings, pixels, photos.names,
-                                  dict(enumerate(known)), settings)
+    settings: Dict[str, Any] = {
+        "task": arguments.task,
+        "scale": arguments.scale,
+        "tensor": arguments.tensor,
+        "photos": len(photos),
+        "labels": labels_from,
+        "perplexity": arguments.perplexity,
+        "seed": arguments.seed,
+        "sizes": sizes,
+    }
+    return embedding_figure.write(
+        arguments.output, [n.name for n in networks], embeddings, pixels, photos.names, dict(enumerate(known)), settings
+    )
 
 
 def run_gradcam(arguments: argparse.Namespace, networks: List[Network], sizes: Sizes, photos: Photos) -> List[Path]:
@@ -81,10 +112,15 @@ def run_gradcam(arguments: argparse.Namespace, networks: List[Network], sizes: S
             raise InputError(f"--tasks {task}: {networks[0].name} has {', '.join(networks[0].tasks)}")
     if arguments.target and arguments.target not in networks[0].classes:
         raise InputError(f"--class {arguments.target}: the classes are {', '.join(networks[0].classes)}")
-    sheet, rows = gradcam_figure.build(networks, photos, sizes, arguments.scale, tasks, arguments.target,
-                                       arguments.quiet)
-    settings = {"scale": arguments.scale, "tasks": tasks, "class": arguments.target, "sizes": sizes,
-                "networks": [n.name for n in networks], "photos": photos.names}
+    sheet, rows = gradcam_figure.build(networks, photos, sizes, arguments.scale, tasks, arguments.target, arguments.quiet)
+    settings = {
+        "scale": arguments.scale,
+        "tasks": tasks,
+        "class": arguments.target,
+        "sizes": sizes,
+        "networks": [n.name for n in networks],
+        "photos": photos.names,
+    }
     return gradcam_figure.write(arguments.output, sheet, rows, settings)
 
 

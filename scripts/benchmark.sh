@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Measures this library and its peers in one run and writes the figures of the README.
+# Measures this library and its peers in one run and writes the figures of README.md and benchmarks/README.md.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/benchmark.sh [--quick | --check | --smoke | --tables] [--no-install]
+usage: scripts/benchmark.sh [--quick | --check | --against BUILD | --smoke | --tables] [--no-install]
 
 Installs the peers (oneDNN from the distribution; onnxruntime, OpenVINO and ncnn from PyPI into build/benchmark/venv), builds
 the benchmarks, and runs all of them turn by turn, in about 15 minutes. Writes benchmarks/results/CPU.json, plots beside it,
-and the tables between the markers of README.md. A peer that cannot be installed is left out.
+and the tables between the markers of README.md and benchmarks/README.md. A peer that cannot be installed is left out.
 
   --quick       about 4 minutes, one network; writes to build/benchmark alone
   --check       compares our own programs with the stored run of this CPU; exit status 1 and a list where something is slower
+  --against BUILD  compares our own programs with those of another build folder (of the commit before, say), turn by turn
   --smoke       runs all of our own programs for a moment, compares nothing; needs no Python packages
   --tables      measures nothing: tables and plots of the stored run
   --no-install  use the packages that are there, call neither apt nor pip
@@ -23,9 +24,12 @@ TEXT
 }
 
 install=1 mode=()
-for argument in "$@"; do
+while (($#)); do
+  argument=$1
+  shift
   case "$argument" in
     --quick | --check | --smoke | --tables) mode+=("$argument") ;;
+    --against) mode+=(--against="$(realpath "${1:?--against needs a build folder}")") && shift ;;
     --no-install) install=0 ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -49,7 +53,7 @@ make_environment() {
   done < <(grep -v '^#' benchmarks/peers/requirements.txt)
 }
 
-if [[ ${mode[*]:-} != --smoke ]]; then
+if [[ ${mode[*]:-} != --smoke && ${mode[*]:-} != --against=* ]]; then
   if ((install)); then
     install_packages "${build_packages[@]}" libbenchmark-dev python3-venv
     installed libdnnl-dev || install_packages libdnnl-dev || echo "libdnnl-dev cannot be installed: oneDNN is left out" >&2
@@ -57,7 +61,7 @@ if [[ ${mode[*]:-} != --smoke ]]; then
   fi
   python=$cache/venv/bin/python
 else
-  if ((install)); then install_packages "${build_packages[@]}" libbenchmark-dev; fi
+  if ((install)); then install_packages "${build_packages[@]}" libbenchmark-dev python3; fi
   export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"  # waiting threads sleep: other processes may need the cores
 fi
 

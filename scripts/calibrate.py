@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Last step of training: calibrate.py CHECKPOINT --data DIR --output CHECKPOINT. See bimtdp_torch/calibration.py.
+"""Last step of training: calibrate.py CHECKPOINT --data DIR --output CHECKPOINT. See bimtdp_torch/training/calibration.py.
 
 Statistics come from whole training frames, the depth's scale from the validation part of the training frames; a
 network without depth or segmentation keeps what it has there.
@@ -15,14 +15,16 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.calibration import calibrate
-from bimtdp_torch.checkpoints import is_model_file, load_checkpoint, save_checkpoint
-from bimtdp_torch.data import split_validation
-from bimtdp_torch.datasets import dataset_of, load_frames, read_list
-from bimtdp_torch.evaluation import format_metrics, score, torch_predictor
+from bimtdp_torch.checkpoints import save_checkpoint
+from bimtdp_torch.data.datasets import dataset_of, load_frames, read_list
+from bimtdp_torch.data.nyud import split_validation
+from bimtdp_torch.export.model_file import is_model_file
 from bimtdp_torch.machine import add_machine_options, use_machine
-from bimtdp_torch.predictor import check_size, training_size
+from bimtdp_torch.metrics.evaluation import format_metrics, score, torch_predictor
+from bimtdp_torch.networks.predictor import check_size, training_size
+from bimtdp_torch.sources import load_checkpoint
 from bimtdp_torch.training import freeze
+from bimtdp_torch.training.calibration import calibrate
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,12 +53,18 @@ def run(arguments: argparse.Namespace) -> None:
     if not parts[1]:
         raise ValueError("the checkpoint was trained without validation frames (train.validation_every: 0)")
     training, validation = (load_frames(dataset, arguments.data, ids, tasks) for ids in parts)
-    found = calibrate(network, training, validation, size, tau=arguments.tau, statistics_frames=arguments.statistics,
-                      frozen=freeze(network, train.get("freeze", [])))
+    found = calibrate(
+        network,
+        training,
+        validation,
+        size,
+        tau=arguments.tau,
+        statistics_frames=arguments.statistics,
+        frozen=freeze(network, train.get("freeze", [])),
+    )
     print({key: round(value, 4) for key, value in found.items()})
     print("validation:", format_metrics(score(validation, torch_predictor(network), size)))
-    save_checkpoint({"config": {**config, "calibration": found}, "model": network.state_dict(), "step": step},
-                    arguments.output)
+    save_checkpoint({"config": {**config, "calibration": found}, "model": network.state_dict(), "step": step}, arguments.output)
 
 
 def main() -> None:

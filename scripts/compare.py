@@ -29,14 +29,17 @@ def main() -> None:
     arguments = parser.parse_args()
     use_threads(arguments)
     try:
-        entrants = comparison.load_entrants(arguments.networks, tuple(arguments.size) if arguments.size else None,
-                                            arguments.at_once)
+        entrants = comparison.load_entrants(
+            arguments.networks, tuple(arguments.size) if arguments.size else None, arguments.at_once
+        )
         photos = photos_of(arguments, entrants[0].dataset, entrants[0].size)
         sheet, figures = comparison.build(entrants, photos, arguments.quiet)
     except (OSError, ValueError, ProgramError, RuntimeError) as error:
         parser.exit(1, f"compare.py: {error}\n")
-    settings = {"networks": {e.name: {"file": split_name(a)[1].name, "size": e.size}
-                             for e, a in zip(entrants, arguments.networks)}, "photos": photos.names}
+    settings = {
+        "networks": {e.name: {"file": split_name(a)[1].name, "size": e.size} for e, a in zip(entrants, arguments.networks)},
+        "photos": photos.names,
+    }
     for path in comparison.write(arguments.output, sheet, figures, settings):
         print(path)
 

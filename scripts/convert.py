@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.checkpoints import CheckpointError
-from bimtdp_torch.export import (ConversionError, Options, VerificationError, convert, load_source,
-                                 load_user_module)
+from bimtdp_torch.export import ConversionError, Options, VerificationError, convert
+from bimtdp_torch.sources import load_source, load_user_module
 
 
 def _pairs(values: list, parser: argparse.ArgumentParser, option: str) -> dict:
@@ -35,15 +35,28 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, required=True, help="model file to write")
     parser.add_argument("--network", help="network of a checkpoint that carries no configuration, e.g. mti_net_w18_nyud2")
     parser.add_argument("--module", metavar="FILE:FACTORY", help="Python file and the function that makes the network")
-    parser.add_argument("--floats", choices=("f32", "f16"), default="f32",
-                        help="stored precision of float convolutions and linear layers (default f32)")
+    parser.add_argument(
+        "--floats",
+        choices=("f32", "f16"),
+        default="f32",
+        help="stored precision of float convolutions and linear layers (default f32)",
+    )
     parser.add_argument("--name", help="name of the model (default: the configuration's)")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="preferred input size, for programs "
-                        "that resize photos (default: the last training size, or none)")
-    parser.add_argument("--stride", type=int, help="height and width of an input must be multiples of it (default: 32 for "
-                        "our own networks, 1 with --module)")
-    parser.add_argument("--kind", action="append", default=[], metavar="TASK=KIND",
-                        help="what an output is: classes, depth, normals, edges or raw")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="preferred input size, for programs that resize photos (default: the last training size, or none)",
+    )
+    parser.add_argument(
+        "--stride",
+        type=int,
+        help="height and width of an input must be multiples of it (default: 32 for our own networks, 1 with --module)",
+    )
+    parser.add_argument(
+        "--kind", action="append", default=[], metavar="TASK=KIND", help="what an output is: classes, depth, normals, edges or raw"
+    )
     parser.add_argument("--class-names", type=Path, nargs=2, metavar=("TASK", "FILE"), help="one class name a line")
     parser.add_argument("--mean", type=float, nargs=3, default=Options.mean, help="of RGB in 0..1 (default: ImageNet's)")
     parser.add_argument("--std", type=float, nargs=3, default=Options.std)
@@ -52,8 +65,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the self-test photo (default 1)")
     parser.add_argument("--licence", default="", help="licence of the weights, stored in the file")
     parser.add_argument("--provenance", action="append", default=[], metavar="KEY=VALUE", help="stored in the file")
-    parser.add_argument("--rounded-checkpoint", type=Path, metavar="OUT.pt", help="also write the checkpoint with the weights "
-                        "as --floats f16 rounds them: evaluate.py gives the same figures for both files")
+    parser.add_argument(
+        "--rounded-checkpoint",
+        type=Path,
+        metavar="OUT.pt",
+        help="also write the checkpoint with the weights "
+        "as --floats f16 rounds them: evaluate.py gives the same figures for both files",
+    )
     parser.add_argument("--no-verify", action="store_true", help="compare nothing and mark the file as unchecked")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     arguments = parser.parse_args()
@@ -79,18 +97,29 @@ def run(arguments: argparse.Namespace) -> None:
         task, file = str(arguments.class_names[0]), arguments.class_names[1]
         source.class_names[task] = [line.strip() for line in file.read_text().splitlines() if line.strip()]
         source.kinds.setdefault(task, "classes")
-    options = Options(floats=arguments.floats, verify=not arguments.no_verify, seed=arguments.seed,
-                      self_test_size=tuple(arguments.self_test_size), channels=arguments.input_channels,
-                      licence=arguments.licence, provenance=arguments.provenance, mean=tuple(arguments.mean),
-                      std=tuple(arguments.std), quiet=arguments.quiet, rounded_checkpoint=arguments.rounded_checkpoint)
+    options = Options(
+        floats=arguments.floats,
+        verify=not arguments.no_verify,
+        seed=arguments.seed,
+        self_test_size=tuple(arguments.self_test_size),
+        channels=arguments.input_channels,
+        licence=arguments.licence,
+        provenance=arguments.provenance,
+        mean=tuple(arguments.mean),
+        std=tuple(arguments.std),
+        quiet=arguments.quiet,
+        rounded_checkpoint=arguments.rounded_checkpoint,
+    )
     result = convert(source, arguments.output, options)
     if arguments.quiet:
         return
     print(f"{arguments.output}: {result.bytes / 1e6:.2f} MB, {result.nodes} nodes, {result.seconds:.0f} s")
     if result.report is not None:
-        print(f"compared {result.nodes} tensors with PyTorch: largest float difference {result.largest():.1e} of the tensor's "
-              f"largest value, {result.flips()} ties; running freely {result.largest('free'):.1e} and {result.flips('free')} "
-              "differing signs")
+        print(
+            f"compared {result.nodes} tensors with PyTorch: largest float difference {result.largest():.1e} of the tensor's "
+            f"largest value, {result.flips()} ties; running freely {result.largest('free'):.1e} and {result.flips('free')} "
+            "differing signs"
+        )
         print(f"largest absolute difference of the outputs, running freely: {result.output_differences()}")
     print(result.message)
 

@@ -22,6 +22,7 @@ from typing import Tuple
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 WIDTH, HEIGHT = 320, 240
 FOCAL, CENTRE = (259.43, 259.73), (162.29, 126.37)  # of the 320x240 photo, pixel centres at integers
@@ -54,7 +55,7 @@ def surface_normals(depth: np.ndarray, radius: int = 5, tolerance: float = 0.05)
     count, first, second = np.zeros((height, width)), np.zeros((height, width, 3)), np.zeros((height, width, 3, 3))
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
-            q = padded[radius + dy:radius + dy + height, radius + dx:radius + dx + width] - points
+            q = padded[radius + dy : radius + dy + height, radius + dx : radius + dx + width] - points
             near = (np.abs(q[..., 2]) <= tolerance * depth).astype(np.float64)
             q = q * near[..., None]
             count, first, second = count + near, first + q, second + q[..., :, None] * q[..., None, :]
@@ -69,6 +70,7 @@ def surface_normals(depth: np.ndarray, radius: int = 5, tolerance: float = 0.05)
 def region_edges(labels: np.ndarray, gap: int = 4) -> np.ndarray:
     """Boundaries between labelled regions, one pixel wide; gaps of up to ``gap`` unlabelled pixels are filled."""
     from scipy.ndimage import distance_transform_edt
+
     distance, nearest = distance_transform_edt(labels == 0, return_indices=True)
     filled = np.where(distance <= gap, labels[tuple(nearest)], 0)
     edges = np.zeros(labels.shape, bool)
@@ -90,12 +92,14 @@ def encode_normals(normals: np.ndarray) -> np.ndarray:
 def read_splits(path: Path) -> Tuple[np.ndarray, np.ndarray]:
     """Official indices (from 1) of training and test frames."""
     from scipy.io import loadmat
+
     splits = loadmat(path)
     return splits["trainNdxs"].ravel(), splits["testNdxs"].ravel()
 
 
-def write_frame(output: Path, name: str, photo: np.ndarray, depth: np.ndarray, labels: np.ndarray,
-                instances: np.ndarray, mapping: np.ndarray) -> None:
+def write_frame(
+    output: Path, name: str, photo: np.ndarray, depth: np.ndarray, labels: np.ndarray, instances: np.ndarray, mapping: np.ndarray
+) -> None:
     """One frame; arrays are (480, 640[, 3]) as photographed."""
     Image.fromarray(photo).resize((WIDTH, HEIGHT), Image.BOX).save(output / "image" / f"{name}.jpg", quality=95)
     depth, labels = shrink_nearest(depth).astype(np.float64), shrink_nearest(labels).astype(np.int64)
@@ -116,7 +120,7 @@ def main() -> None:
     arguments = parser.parse_args()
     import h5py
     from scipy.io import loadmat
-    from tqdm import tqdm
+
     for folder in ("image", "depth", "label", "normal", "edge"):
         (arguments.output / folder).mkdir(parents=True, exist_ok=True)
     mapping = loadmat(arguments.classes)["mapClass"].ravel().astype(np.int64)
@@ -124,8 +128,15 @@ def main() -> None:
         (arguments.output / f"{name}.txt").write_text("".join(f"{i:04d}\n" for i in sorted(indices)))
     with h5py.File(arguments.labeled, "r") as file:  # MATLAB's axes come in reverse: (frame[, channel], x, y)
         for i in tqdm(range(len(file["images"]))):
-            write_frame(arguments.output, f"{i + 1:04d}", file["images"][i].transpose(2, 1, 0), file["depths"][i].T,
-                        file["labels"][i].T, file["instances"][i].T, mapping)
+            write_frame(
+                arguments.output,
+                f"{i + 1:04d}",
+                file["images"][i].transpose(2, 1, 0),
+                file["depths"][i].T,
+                file["labels"][i].T,
+                file["instances"][i].T,
+                mapping,
+            )
 
 
 if __name__ == "__main__":

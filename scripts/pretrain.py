@@ -16,11 +16,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch import fused
 from bimtdp_torch.configuration import dump_config, read_config
 from bimtdp_torch.machine import add_machine_options, use_machine
-from bimtdp_torch.pretraining import BackbonePretrainer, resolve
+from bimtdp_torch.networks import fused
 from bimtdp_torch.training import Stopped
+from bimtdp_torch.training.pretraining import BackbonePretrainer, resolve
 
 
 def main() -> int:
@@ -28,8 +28,7 @@ def main() -> int:
     parser.add_argument("config", type=Path, help="YAML file, e.g. scripts/configs/pretrain_w18_rooms.yaml")
     parser.add_argument("--photos", type=Path, required=True, help="folder or tar of JPEG or PNG files")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
-    parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F",
-                        help="multiplies the steps and the warm-up")
+    parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F", help="multiplies the steps and the warm-up")
     add_machine_options(parser)
     arguments = parser.parse_args()
     try:

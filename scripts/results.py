@@ -6,7 +6,8 @@
                                                       writes scripts/results/nyud/ROW.json
     results.py time [NAME ...]                        times the networks of records (default: all) in the C++ library
     results.py todo                                   prints the commands for rows that have no record yet
-    results.py table [--insert README.md]             prints the table; writes table.csv beside the records
+    results.py table [--insert DOCUMENT ...]          prints the table; writes table.csv beside the records, and the tables
+                                                      into README.md and scripts/results/README.md, if these are named
 
 The table needs the records only, and so do times: they are of networks with random weights, on which they do not depend,
 on one thread of this machine, the least of 20 runs. Keep it quiet, and time all rows of a table on one machine.
@@ -20,9 +21,9 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.datasets import data_family, dataset_of
-from bimtdp_torch.evaluation import format_metrics
+from bimtdp_torch.data.datasets import data_family, dataset_of
 from bimtdp_torch.machine import add_machine_options, use_machine
+from bimtdp_torch.metrics.evaluation import format_metrics
 from bimtdp_torch.results import plan, record, table
 
 SCRIPTS = Path(__file__).resolve().parent
@@ -33,8 +34,15 @@ def collect(arguments: argparse.Namespace) -> None:
     """Writes one record."""
     device = use_machine(arguments)
     checkpoint = arguments.checkpoint or arguments.run / "final.pt"
-    made = record.make_record(arguments.run, checkpoint, arguments.data, timed=arguments.time,
-                              compared=arguments.compare, limit=arguments.limit, device=device)
+    made = record.make_record(
+        arguments.run,
+        checkpoint,
+        arguments.data,
+        timed=arguments.time,
+        compared=arguments.compare,
+        limit=arguments.limit,
+        device=device,
+    )
     folder = arguments.results or RESULTS / data_family(dataset_of(made["config"]))
     name = arguments.name or arguments.run.resolve().name
     if not name.startswith(made["row"]):
@@ -73,8 +81,8 @@ def show(arguments: argparse.Namespace) -> None:
     print(content)
     if made:
         (folder / "table.csv").write_text(table.to_csv(made))
-    if arguments.insert:
-        table.insert(arguments.insert, arguments.dataset, content)
+    for document in arguments.insert:
+        table.insert(document, {arguments.dataset: content, f"{arguments.dataset}_summary": table.summary(layout, records)})
 
 
 def todo(arguments: argparse.Namespace) -> None:
@@ -93,8 +101,13 @@ def parse_arguments() -> argparse.Namespace:
     one.add_argument("--checkpoint", type=Path, help="default: RUN_DIR/final.pt")
     one.add_argument("--name", help="name of the record (default: the run's folder)")
     one.add_argument("--time", action="store_true", help="also time the model in the C++ library")
-    one.add_argument("--compare", type=int, default=0, metavar="N",
-                     help="also score PyTorch and the C++ library side by side on the first N test photos")
+    one.add_argument(
+        "--compare",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also score PyTorch and the C++ library side by side on the first N test photos",
+    )
     one.add_argument("--limit", type=int, help="score only the first test photos (to try it out)")
     add_machine_options(one)
     one.set_defaults(work=collect)
@@ -105,7 +118,9 @@ def parse_arguments() -> argparse.Namespace:
     rest.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")
     rest.set_defaults(work=todo)
     all_rows = commands.add_parser("table", help="make the tables from the records")
-    all_rows.add_argument("--insert", type=Path, metavar="DOCUMENT", help="put the tables between its markers")
+    all_rows.add_argument(
+        "--insert", type=Path, nargs="+", default=[], metavar="DOCUMENT", help="put the tables between the markers of these files"
+    )
     all_rows.set_defaults(work=show)
     for command in (timed, rest, all_rows):
         command.add_argument("--dataset", default="nyud", choices=("nyud", "pascal"))

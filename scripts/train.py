@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any, Dict
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch import fused
 from bimtdp_torch.configuration import read_config
 from bimtdp_torch.machine import add_machine_options, use_machine
+from bimtdp_torch.networks import fused
 from bimtdp_torch.training import Stopped, Trainer
-from bimtdp_torch.training.network_settings import describe
 from bimtdp_torch.training.parallel import Parallel
-from bimtdp_torch.training.settings import resolve
+from bimtdp_torch.training.settings import describe, resolve
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -34,8 +33,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of NYUD (image/, depth/ ..) or PASCAL")
     parser.add_argument("--output", type=Path, help="default: runs/<name of the configuration>")
     parser.add_argument("--seed", type=int, help="replaces the configuration's; the default output gets _seedN")
-    parser.add_argument("--steps-scale", type=float, default=1.0, metavar="F",
-                        help="multiplies the steps of every phase, of warm-up and between validations; recorded")
+    parser.add_argument(
+        "--steps-scale",
+        type=float,
+        default=1.0,
+        metavar="F",
+        help="multiplies the steps of every phase, of warm-up and between validations; recorded",
+    )
     parser.add_argument("--stop-after", type=int, help="stop at this step, to resume later")
     for option in ("teacher", "init"):
         parser.add_argument(f"--{option}", type=Path, help=f"checkpoint that replaces the configuration's {option}")
@@ -76,8 +80,7 @@ def main() -> int:
     output = arguments.output or Path("runs") / (config["name"] + suffix)
     try:
         if parallel.main:
-            print(f"{describe(config)}# {parallel.world} process(es) on {parallel.device.type}, output: {output}",
-                  flush=True)
+            print(f"{describe(config)}# {parallel.world} process(es) on {parallel.device.type}, output: {output}", flush=True)
         Trainer(config, arguments.data, output, parallel).run(arguments.stop_after)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)

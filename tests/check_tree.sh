@@ -65,7 +65,7 @@ check_regions() {
     /^BIMTDP_TARGET_END/ { inside = 0 }
     !inside || /^ *\/\// { next }
     /(^|[^a-z_])friend[^a-z_]/ { print FILENAME ":" FNR ": friend" }
-    /#include/ && !/body\/[a-z_]+\.inl>/ { print FILENAME ":" FNR ": #include of more than a body" }
+    /#include/ && !/body\/[a-z_]+\.inl>|BIMTDP_TIER_BODY$/ { print FILENAME ":" FNR ": #include of more than a body" }
     /#if.*__(SSE|AVX|FMA|BMI|POPCNT|ARM)/ { print FILENAME ":" FNR ": feature macro" }
     /^(inline |static |const |constexpr )*(__m[0-9]|Words|Floats)[a-z0-9]* [a-z_]+ *[={]/ { print FILENAME ":" FNR ": vector constant" }'
   report_lines "region" < <(grep -rlZ 'BIMTDP_TARGET_BEGIN' include | xargs -0 awk "$script")

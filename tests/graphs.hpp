@@ -40,7 +40,7 @@ inline Graph small_network() {
   const NodeId body = g.add("body",
                             BinaryConv2dNode{.window = square_window(3),
                                              .weight = g.signs({18, 3, 3, 18}, random(18 * 9 * 18)),
-                                             .output = DotOutput::bits,
+                                             .output = BinaryOutput::bits,
                                              .scale = g.floats({18}, random(18)),
                                              .bias = g.floats({18}, random(18, 8))},
                             {bits});
@@ -102,7 +102,7 @@ inline Graph every_operation() {
   const NodeId shifted = g.add("shifted_sign", BinarizeNode{.shift = channel(C)}, {sum});
   const NodeId scaled = g.add("scaled_sign", BinarizeNode{.scale = channel(C), .shift = channel(C)}, {affine});
   const NodeId integers = g.add(
-      "integers", BinaryConv2dNode{.window = square_window(3), .weight = signs(C, 3, C), .output = DotOutput::integer}, {plain});
+      "integers", BinaryConv2dNode{.window = square_window(3), .weight = signs(C, 3, C), .output = BinaryOutput::integer}, {plain});
   const NodeId binary = g.add("binary",
                               BinaryConv2dNode{.window = square_window(3),
                                                .weight = signs(C, 3, C),
@@ -114,26 +114,26 @@ inline Graph every_operation() {
   const NodeId folded = g.add("folded",
                               BinaryConv2dNode{.window = square_window(3),
                                                .weight = signs(C, 3, C),
-                                               .output = DotOutput::bits,
+                                               .output = BinaryOutput::bits,
                                                .scale = channel(C),
                                                .bias = channel(C, 9)},
                               {scaled});
   const NodeId binary_groups =
       g.add("binary_groups",
             BinaryConv2dNode{.window = square_window(3, 2), .groups = C, .weight = signs(C, 3, 1), .bias = channel(C)}, {folded});
-  std::vector<AttentionConv> target_gates, sources;
+  std::vector<AttentionConvSpec> target_gates, sources;
   for (int k = 0; k < 2; ++k) target_gates.push_back({.weight = signs(C, 3, C), .scale = channel(C), .bias = channel(C)});
   for (int t = 0; t < 3; ++t) sources.push_back({.weight = signs(C, 3, C), .alpha = channel(C)});
   const NodeId attention = g.add("attention", BinaryAttentionNode{.targets = {2, 0}, .gates = target_gates, .messages = sources},
                                  {plain, shifted, scaled});
-  std::vector<AttentionConv> pair_gates, pair_messages;
+  std::vector<AttentionConvSpec> pair_gates, pair_messages;
   for (int i = 0; i < 4; ++i) pair_gates.push_back({.weight = signs(C, 3, C), .bias = channel(C)});
   for (int i = 0; i < 4; ++i) pair_messages.push_back({.weight = signs(C, 3, C), .scale = channel(C), .bias = channel(C)});
   const NodeId pairwise = g.add("pairwise",
                                 BinaryAttentionNode{.targets = {0, 1},
                                                     .gate_source = GateSource::source,
                                                     .message_weights = MessageWeights::pairwise,
-                                                    .identity = IdentityTerm::real,
+                                                    .identity = Identity::real,
                                                     .outer_sign = false,
                                                     .gates = pair_gates,
                                                     .messages = pair_messages},

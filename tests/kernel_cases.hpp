@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random inputs and bit-for-bit comparison for the kernel tests.
+// Random inputs and bit-for-bit comparison for the kernel tests, and the list of what they compare.
 #pragma once
 
 #include <bimtdp/core/aligned.hpp>
@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <limits>
 #include <random>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -118,4 +120,25 @@ void for_each_table(Check check) {
   for (const KernelTable* table : bimtdp::kernels::tables()) check(*table);
 }
 
+/// The kernels that this program's cases compare; KERNEL_CASE adds to them before any case runs.
+inline std::set<std::string>& compared_kernels() {
+  static std::set<std::string> names;
+  return names;
+}
+inline bool compares(const std::string& names) {
+  std::istringstream list(names);
+  for (std::string name; std::getline(list >> std::ws, name, ',');) compared_kernels().insert(name);
+  return true;
+}
+
 }  // namespace cases
+
+/// A test case that compares these entries of the kernel table with the reference on every tier.
+#define KERNEL_CASE(text, ...) KERNEL_CASE_AT(__LINE__, text, #__VA_ARGS__)
+#define KERNEL_CASE_AT(line, text, kernels) KERNEL_CASE_HERE(line, text, kernels)
+#define KERNEL_CASE_HERE(line, text, kernels)                                    \
+  [[maybe_unused]] static const bool compares_##line = cases::compares(kernels); \
+  TEST_CASE(text)
+
+/// A name of a list of kernels/table.hpp, for a set of them.
+#define KERNEL_NAME(kernel) #kernel,

@@ -3,7 +3,7 @@
 #define CATCH_CONFIG_RUNNER
 #include "catch.hpp"
 
-#include <bimtdp/simd/isa.hpp>
+#include <bimtdp/simd/tier.hpp>
 
 #include <iostream>
 

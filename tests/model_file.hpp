@@ -4,6 +4,7 @@
 
 #include <bimtdp/graph/graph_builder.hpp>
 #include <bimtdp/io/model_json.hpp>
+#include <bimtdp/io/replay.hpp>
 
 #include "graphs.hpp"
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of ops share: random inputs, the tables and thread counts to run on, and bitwise comparison.
+// What the tests of ops share: random inputs, the tables to run on, and bitwise comparison.
 #pragma once
 
 #include "catch.hpp"
 
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 #include <cstdlib>
 #include <cstring>
@@ -75,7 +75,7 @@ class Random {
 /// The reference table and every table of this CPU, or only the one that BIMTDP_ISA names.
 inline std::vector<const kernels::KernelTable*> all_tables() {
   std::vector<const kernels::KernelTable*> all{&kernels::reference_table()};
-  if (const char* isa = std::getenv("BIMTDP_ISA"); isa && *isa) {
+  if (const char* tier = std::getenv("BIMTDP_ISA"); tier && *tier) {
     all.push_back(&kernels::active());
     return all;
   }
@@ -118,37 +118,36 @@ void for_each_tap(const Shape& in, const Window& w, std::size_t y, std::size_t x
         visit(ky, kx, row, column);
 }
 
-/// Runs run(out view, execution) on every table, alone and on a team of 2, 3 or 4 threads by turns, and expects `expected`
-/// bit by bit. make(table) gives the op prepared for a table; scratch(op, threads) its bytes. Scratch and output hold garbage
-/// first.
+/// The scratch memory of ops that need none.
+inline constexpr auto no_scratch = [](const auto&) { return std::size_t{0}; };
+
+/// Runs run(out view, workspace) on every table and expects `expected` bit by bit. make(table) gives the op prepared for a table;
+/// scratch(op) its bytes of scratch memory. Scratch and output hold garbage first.
 template <class Map, class Make, class ScratchBytes, class Run>
 void expect_everywhere(const Map& expected, Make&& make, ScratchBytes&& scratch, Run&& run) {
   for (const auto* table : all_tables()) {
-    static std::size_t turn = 0;
     const auto op = make(*table);
-    for (const std::size_t threads : {std::size_t{1}, 2 + turn++ % 3}) {
-      AlignedVector<std::byte> bytes(scratch(op, threads), std::byte{0xC1});
-      Map out(expected.shape());
-      std::memset(out.data(), 0xC3, out.span().size_bytes());
-      run(op, out.view(), ops::Execution{table, threads, bytes});
-      INFO("table " << table->name << ", " << threads << " threads");
-      CHECK(same(out, expected));
-    }
+    AlignedVector<std::byte> bytes(scratch(op), std::byte{0xC1});
+    Map out(expected.shape());
+    std::memset(out.data(), 0xC3, out.span().size_bytes());
+    run(op, out.view(), ops::Workspace{table, bytes});
+    INFO("table " << table->name);
+    CHECK(same(out, expected));
   }
 }
 
-/// The same for run_rows(first row, rows of `out`, execution), one thread: bands of one to four rows give `expected` together.
+/// The same for run_rows(first row, rows of `out`, workspace): bands of one to four rows give `expected` together.
 template <class Map, class Make, class ScratchBytes, class RunRows>
 void expect_rows_everywhere(const Map& expected, Make&& make, ScratchBytes&& scratch, RunRows&& run_rows) {
   for (const auto* table : all_tables()) {
     const auto op = make(*table);
-    AlignedVector<std::byte> bytes(scratch(op, std::size_t{1}), std::byte{0xC1});
+    AlignedVector<std::byte> bytes(scratch(op), std::byte{0xC1});
     Map out(expected.shape());
     std::memset(out.data(), 0xC3, out.span().size_bytes());
     const std::size_t height = expected.shape().height;
     for (std::size_t y = 0, band = 0; y < height; y += band) {
       band = std::min(height - y, 1 + y % 4);
-      run_rows(op, y, out.view().rows(y, band), ops::Execution{table, 1, bytes});
+      run_rows(op, y, out.view().rows(y, band), ops::Workspace{table, bytes});
     }
     INFO("rows, table " << table->name);
     CHECK(same(out, expected));

@@ -37,14 +37,13 @@ TEST_CASE("activation: every kind on every table, near its formula") {
       const Activation op({kind, slope, in, out}, channels);
       if (kind == sigmoid || kind == rprelu) {  // rounding of its own, or a product that this file's flags may contract
         Tensor<float> reference(shape);
-        op.run(x, reference, OwnExecution(kernels::reference_table(), 0));
+        op.run(x, reference, OwnWorkspace(kernels::reference_table()));
         for (std::size_t i = 0; i < shape.elements(); ++i) CHECK(reference.data()[i] == Approx(expected.data()[i]).margin(2e-6));
         expected = reference;
       }
       testing::expect_everywhere(
-          expected, [&](const kernels::KernelTable&) { return op; },
-          [&](const Activation& a, std::size_t threads) { return a.scratch_bytes(shape, threads); },
-          [&](const Activation& a, const TensorView<float>& result, const Execution& execution) { a.run(x, result, execution); });
+          expected, [&](const kernels::KernelTable&) { return op; }, testing::no_scratch,
+          [&](const Activation& a, const TensorView<float>& result, const Workspace& workspace) { a.run(x, result, workspace); });
     }
 }
 

@@ -23,14 +23,13 @@ TEST_CASE("affine: fma, then the activation; in place too") {
     const AffineParameters p{
         channels, scale, bias, {relu ? kernels::ActivationKind::relu : kernels::ActivationKind::none, {}, {}, {}}};
     const auto make = [&](const kernels::KernelTable&) { return Affine(p); };
-    const auto scratch = [&](const Affine& op, std::size_t threads) { return op.scratch_bytes(shape, threads); };
     testing::expect_everywhere(
-        expected, make, scratch,
-        [&](const Affine& op, const TensorView<float>& out, const Execution& execution) { op.run(x, out, execution); });
-    testing::expect_everywhere(expected, make, scratch,
-                               [&](const Affine& op, const TensorView<float>& out, const Execution& execution) {
+        expected, make, testing::no_scratch,
+        [&](const Affine& op, const TensorView<float>& out, const Workspace& workspace) { op.run(x, out, workspace); });
+    testing::expect_everywhere(expected, make, testing::no_scratch,
+                               [&](const Affine& op, const TensorView<float>& out, const Workspace& workspace) {
                                  std::copy_n(x.data(), x.span().size(), out.data);
-                                 op.run(out, out, execution);
+                                 op.run(out, out, workspace);
                                });
   }
 }

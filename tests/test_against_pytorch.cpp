@@ -78,7 +78,7 @@ void expect_equal(const Tensor<float>& got, const Tensor<float>& expected) {
 template <class Op, class... Inputs>
 Tensor<float> run(const Op& op, const KernelTable& table, const Shape& out_shape, std::size_t bytes, const Inputs&... inputs) {
   Tensor<float> out(out_shape);
-  op.run(inputs..., out.view(), OwnExecution(table, bytes));
+  op.run(inputs..., out.view(), OwnWorkspace(table, bytes));
   return out;
 }
 
@@ -125,7 +125,7 @@ void binary_attention_case(const Case& c, const KernelTable& table) {
   p.gates = gates, p.messages = messages;
   const BinaryAttention op(table, p);
   BitTensor<std::uint32_t> out(op.output_shape(sources[0].shape()));
-  op.run(views, {}, out.view(), OwnExecution(table, op.scratch_bytes(sources[0].shape(), 1)));
+  op.run(views, {}, out.view(), OwnWorkspace(table, op.scratch_bytes(sources[0].shape())));
   CHECK(out == pack<std::uint32_t>(c.map("bits")));
 }
 
@@ -136,7 +136,7 @@ void conv2d_case(const Case& c, const KernelTable& table) {
   const auto kind = c.option(11) != 0 ? kernels::ActivationKind::relu6 : kernels::ActivationKind::none;
   const Conv2d conv(table, {c.window(), c.option(10), x.shape().channels, shape[0], weight, {{}, scale, bias, {kind, {}, {}, {}}}});
   Tensor<float> out(conv.output_shape(x.shape()));
-  conv.run(x, out, OwnExecution(table, conv.scratch_bytes(x.shape(), 1)), residual);
+  conv.run(x, out, OwnWorkspace(table, conv.scratch_bytes(x.shape())), residual);
   expect_near(out, c.map("y"));
 }
 

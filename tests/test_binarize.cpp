@@ -30,14 +30,12 @@ TEST_CASE("binarize and unpack, 1 to 130 channels, with and without scale and sh
     }
     const BinarizeParameters p{channels, scale, shift};
     testing::expect_everywhere(
-        expected, [&](const kernels::KernelTable&) { return Binarize(p); },
-        [&](const Binarize& op, std::size_t threads) { return op.scratch_bytes(shape, threads); },
-        [&](const Binarize& op, const BitView<std::uint32_t>& out, const Execution& execution) { op.run(x, out, execution); });
+        expected, [&](const kernels::KernelTable&) { return Binarize(p); }, testing::no_scratch,
+        [&](const Binarize& op, const BitView<std::uint32_t>& out, const Workspace& workspace) { op.run(x, out, workspace); });
     CHECK(binarize(x, p) == expected);
     testing::expect_everywhere(
-        bimtdp::unpack(expected.view()), [](const kernels::KernelTable&) { return Unpack(); },
-        [&](const Unpack& op, std::size_t threads) { return op.scratch_bytes(shape, threads); },
-        [&](const Unpack& op, const TensorView<float>& out, const Execution& execution) { op.run(expected, out, execution); });
+        bimtdp::unpack(expected.view()), [](const kernels::KernelTable&) { return Unpack(); }, testing::no_scratch,
+        [&](const Unpack& op, const TensorView<float>& out, const Workspace& workspace) { op.run(expected, out, workspace); });
   }
 }
 

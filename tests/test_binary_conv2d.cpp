@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 using namespace bimtdp;
 using namespace bimtdp::ops;
@@ -76,18 +77,18 @@ template <class Map>
 void expect(const Map& expected, const Bits& in, const BinaryConv2dParameters& p, BinaryOutput output,
             const TensorView<const float>& residual = {}) {
   const auto make = [&](const kernels::KernelTable& table) { return BinaryConv2d(table, p, output); };
-  const auto scratch = [&](const BinaryConv2d& conv, std::size_t threads) { return conv.scratch_bytes(in.shape(), threads); };
-  const auto run = [&](const BinaryConv2d& conv, const auto& out, const Execution& execution) {
+  const auto scratch = [&](const BinaryConv2d& conv) { return conv.scratch_bytes(in.shape()); };
+  const auto run = [&](const BinaryConv2d& conv, const auto& out, const Workspace& workspace) {
     if constexpr (std::is_same_v<Map, Tensor<float>>)
-      conv.run(in, out, execution, residual);
+      conv.run(in, out, workspace, residual);
     else
-      conv.run(in, out, execution);
+      conv.run(in, out, workspace);
   };
-  const auto run_rows = [&](const BinaryConv2d& conv, std::size_t first, const auto& out, const Execution& execution) {
+  const auto run_rows = [&](const BinaryConv2d& conv, std::size_t first, const auto& out, const Workspace& workspace) {
     if constexpr (std::is_same_v<Map, Tensor<float>>)
-      conv.run_rows(in, first, out, execution, residual.data ? residual.rows(first, out.shape.height) : residual);
+      conv.run_rows(in, first, out, workspace, residual.data ? residual.rows(first, out.shape.height) : residual);
     else
-      conv.run_rows(in, first, out, execution);
+      conv.run_rows(in, first, out, workspace);
   };
   testing::expect_everywhere(expected, make, scratch, run);
   testing::expect_rows_everywhere(expected, make, scratch, run_rows);
@@ -269,25 +270,24 @@ TEST_CASE("binary_conv2d: errors name the op, what came and what was expected") 
   const BinaryConv2d conv(table, layer.p, BinaryOutput::floats);
   const Bits in = random.bits({4, 5, 20}), narrow = random.bits({4, 5, 19});
   Tensor<float> out({4, 5, 6}), wrong({4, 6, 6});
-  AlignedVector<std::byte> scratch(conv.scratch_bytes(in.shape(), 1));
-  const Execution execution{&table, 1, scratch};
-  CHECK_NOTHROW(conv.run(in, out, execution));
-  CHECK_THROWS_AS(conv.run(narrow, out, execution), Error);
-  CHECK_THROWS_AS(conv.run(in, wrong, execution), Error);
-  CHECK_THROWS_AS(conv.run(in, out, execution, wrong), Error);
-  CHECK_THROWS_AS(conv.run(in, Bits({4, 5, 6}).view(), execution), Error);
-  CHECK_THROWS_AS(conv.run(in, out, {&table, 2, scratch}), Error);
-  CHECK_THROWS_AS(conv.run(in, out, {&table, 0, scratch}), Error);
-  CHECK_THROWS_AS(conv.run(in, out, {nullptr, 1, scratch}), Error);
+  AlignedVector<std::byte> scratch(conv.scratch_bytes(in.shape()));
+  const Workspace workspace{&table, scratch};
+  CHECK_NOTHROW(conv.run(in, out, workspace));
+  CHECK_THROWS_AS(conv.run(narrow, out, workspace), Error);
+  CHECK_THROWS_AS(conv.run(in, wrong, workspace), Error);
+  CHECK_THROWS_AS(conv.run(in, out, workspace, wrong), Error);
+  CHECK_THROWS_AS(conv.run(in, Bits({4, 5, 6}).view(), workspace), Error);
+  CHECK_THROWS_AS(conv.run(in, out, {&table, std::span(scratch).first(scratch.size() - 64)}), Error);
+  CHECK_THROWS_AS(conv.run(in, out, {nullptr, scratch}), Error);
   CHECK_THROWS_AS(conv.output_shape({0, 5, 20}), Error);
-  CHECK_NOTHROW(conv.run_rows(in, 3, out.view().rows(0, 1), execution));
-  CHECK_THROWS_AS(conv.run_rows(in, 3, out.view().rows(0, 2), execution), Error);
-  CHECK_THROWS_AS(conv.run_rows(in, 0, wrong.view().rows(0, 1), execution), Error);
-  CHECK_THROWS_AS(conv.run_rows(in, 0, out.view().rows(0, 1), execution, std::as_const(out).view()), Error);
+  CHECK_NOTHROW(conv.run_rows(in, 3, out.view().rows(0, 1), workspace));
+  CHECK_THROWS_AS(conv.run_rows(in, 3, out.view().rows(0, 2), workspace), Error);
+  CHECK_THROWS_AS(conv.run_rows(in, 0, wrong.view().rows(0, 1), workspace), Error);
+  CHECK_THROWS_AS(conv.run_rows(in, 0, out.view().rows(0, 1), workspace, std::as_const(out).view()), Error);
   kernels::KernelTable other = table;
-  CHECK_THROWS_AS(conv.run(in, out, {&other, 1, scratch}), Error);
+  CHECK_THROWS_AS(conv.run(in, out, {&other, scratch}), Error);
   try {
-    conv.run(in, wrong, execution);
+    conv.run(in, wrong, workspace);
   } catch (const Error& error) {
     CHECK(std::string(error.what()) == "binary_conv2d: output shape (got 4x6x6, expected 4x5x6)");
   }

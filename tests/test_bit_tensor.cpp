@@ -43,17 +43,6 @@ TEST_CASE("pack takes both zeros as +1 and NaN as -1") {
   CHECK(pack<std::uint32_t>(x).data()[0] == 0b10011U);
 }
 
-TEST_CASE("words of another type hold the same bits") {
-  for (std::size_t channels = 1; channels <= 200; channels += 7) {
-    const auto bits = random_bits<std::uint32_t>({3, 2, channels}, static_cast<unsigned>(channels));
-    const auto wide = convert<std::uint64_t>(bits.view());
-    CHECK(wide.view().tail_is_zero());
-    for (std::size_t c = 0; c < channels; ++c) CHECK(wide(2, 1, c) == bits(2, 1, c));
-    CHECK(convert<std::uint32_t>(wide.view()) == bits);
-    CHECK(convert<std::uint64_t>(wide.view()) == wide);
-  }
-}
-
 TEST_CASE("storage is aligned and new bits are 0") {
   const BitTensor<std::uint64_t> bits({5, 7, 19});
   CHECK(reinterpret_cast<std::uintptr_t>(bits.data()) % alignment == 0);

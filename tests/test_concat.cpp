@@ -12,16 +12,15 @@ namespace {
 template <class Map, class View>
 void expect_concat(const Map& expected, const std::vector<View>& views) {
   testing::expect_everywhere(
-      expected, [](const kernels::KernelTable&) { return Concat(); }, [](const Concat&, std::size_t) { return std::size_t{0}; },
-      [&](const Concat& op, const auto& out, const Execution& execution) { op.run(std::span<const View>(views), out, execution); });
+      expected, [](const kernels::KernelTable&) { return Concat(); }, testing::no_scratch,
+      [&](const Concat& op, const auto& out, const Workspace& workspace) { op.run(std::span<const View>(views), out, workspace); });
 }
 
 template <class Map>
 void expect_slice(const Map& expected, const Map& in, std::size_t begin, std::size_t end) {
   testing::expect_everywhere(
-      expected, [&](const kernels::KernelTable&) { return Slice(begin, end); },
-      [&](const Slice& op, std::size_t threads) { return op.scratch_bytes(in.shape(), threads); },
-      [&](const Slice& op, const auto& out, const Execution& execution) { op.run(in.view(), out, execution); });
+      expected, [&](const kernels::KernelTable&) { return Slice(begin, end); }, testing::no_scratch,
+      [&](const Slice& op, const auto& out, const Workspace& workspace) { op.run(in.view(), out, workspace); });
 }
 
 }  // namespace

@@ -72,13 +72,13 @@ void check_conv(Random& random, const Shape& shape, const Window& window, std::s
   const Tensor<float> expected = direct(in, test);
   const auto residual = test.with_residual ? std::as_const(test.residual).view() : TensorView<const float>{};
   const auto make = [&](const kernels::KernelTable& table) { return Conv2d(table, test.p); };
-  const auto scratch = [&](const Conv2d& conv, std::size_t threads) { return conv.scratch_bytes(shape, threads); };
-  testing::expect_everywhere(expected, make, scratch, [&](const Conv2d& conv, const auto& out, const Execution& execution) {
-    conv.run(in, out, execution, residual);
+  const auto scratch = [&](const Conv2d& conv) { return conv.scratch_bytes(shape); };
+  testing::expect_everywhere(expected, make, scratch, [&](const Conv2d& conv, const auto& out, const Workspace& workspace) {
+    conv.run(in, out, workspace, residual);
   });
   testing::expect_rows_everywhere(
-      expected, make, scratch, [&](const Conv2d& conv, std::size_t first, const auto& out, const Execution& execution) {
-        conv.run_rows(in, first, out, execution, residual.data ? residual.rows(first, out.shape.height) : residual);
+      expected, make, scratch, [&](const Conv2d& conv, std::size_t first, const auto& out, const Workspace& workspace) {
+        conv.run_rows(in, first, out, workspace, residual.data ? residual.rows(first, out.shape.height) : residual);
       });
 }
 
@@ -136,7 +136,7 @@ TEST_CASE("conv2d: one call, and errors") {
   CHECK_THROWS_AS(conv2d(in, {window, 1, 4, 6, nan, {}}), Error);
   Tensor<float> out({4, 5, 6});
   const Conv2d conv(kernels::reference_table(), {window, 1, 4, 6, weights, {}});
-  AlignedVector<std::byte> scratch(conv.scratch_bytes(in.shape(), 1));
-  CHECK_THROWS_AS(conv.run(in, out, {&kernels::reference_table(), 2, scratch}), Error);
-  CHECK_THROWS_AS(conv.run(in, out, {&kernels::reference_table(), 1, scratch}, in), Error);
+  AlignedVector<std::byte> scratch(conv.scratch_bytes(in.shape()));
+  CHECK_THROWS_AS(conv.run(in, out, {&kernels::reference_table(), {}}), Error);
+  CHECK_THROWS_AS(conv.run(in, out, {&kernels::reference_table(), scratch}, in), Error);
 }

@@ -23,16 +23,15 @@ TEST_CASE("add: left to right, then the activation; into the first input too") {
     }
     const Add op({relu ? kernels::ActivationKind::relu : kernels::ActivationKind::none, {}, {}, {}}, shape.channels);
     const auto make = [&](const kernels::KernelTable&) { return op; };
-    const auto scratch = [](const Add&, std::size_t) { return std::size_t{0}; };
     testing::expect_everywhere(
-        expected, make, scratch,
-        [&](const Add& add, const TensorView<float>& out, const Execution& execution) { add.run(views, out, execution); });
-    testing::expect_everywhere(expected, make, scratch,
-                               [&](const Add& add, const TensorView<float>& out, const Execution& execution) {
+        expected, make, testing::no_scratch,
+        [&](const Add& add, const TensorView<float>& out, const Workspace& workspace) { add.run(views, out, workspace); });
+    testing::expect_everywhere(expected, make, testing::no_scratch,
+                               [&](const Add& add, const TensorView<float>& out, const Workspace& workspace) {
                                  std::copy_n(maps[0].data(), shape.elements(), out.data);
                                  auto in_place = views;
                                  in_place[0] = out;
-                                 add.run(in_place, out, execution);
+                                 add.run(in_place, out, workspace);
                                });
   }
 }
@@ -47,9 +46,8 @@ TEST_CASE("multiply: maps and per-channel factors") {
     for (std::size_t i = 0; i < shape.elements(); ++i)
       expected.data()[i] = a.data()[i] * b.data()[per_channel ? i % shape.channels : i];
     testing::expect_everywhere(
-        expected, [](const kernels::KernelTable&) { return Multiply(); },
-        [&](const Multiply& op, std::size_t threads) { return op.scratch_bytes(a.shape(), b.shape(), threads); },
-        [&](const Multiply& op, const TensorView<float>& out, const Execution& execution) { op.run(a, b, out, execution); });
+        expected, [](const kernels::KernelTable&) { return Multiply(); }, testing::no_scratch,
+        [&](const Multiply& op, const TensorView<float>& out, const Workspace& workspace) { op.run(a, b, out, workspace); });
   }
 }
 

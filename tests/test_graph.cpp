@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Building graphs by hand, and everything a graph refuses: each message names the node and the field.
+#include <bimtdp/graph/dataflow.hpp>
 #include <bimtdp/graph/graph_builder.hpp>
-#include <bimtdp/graph/shapes.hpp>
 
 #include "catch.hpp"
 #include "errors.hpp"
@@ -25,7 +25,7 @@ std::string build_error(Make&& make, std::size_t stride = 1) {
     const NodeId input = g.input(4);
     g.output({.task = "out", .node = make(g, input)});
     const Graph graph = g.build(stride);
-    (void)infer_shapes(graph, 8, 8);
+    (void)make_dataflow(graph, 8, 8);
   });
 }
 
@@ -39,19 +39,19 @@ TEST_CASE("a graph knows types, channels and shapes") {
   CHECK(graph.values()[2].type == ValueType::bits);
   CHECK(graph.values()[2].channels == 18);
   CHECK(graph.stride() == 2);
-  const ShapedGraph shaped = infer_shapes(graph, 32, 48);
-  CHECK(shaped.shapes[1] == Shape{16, 24, 18});
-  CHECK(shaped.shapes[5] == Shape{32, 48, 4});
-  CHECK(shaped.work[1] == 16 * 24 * 18 * 27);
-  CHECK(describe(3, graph.nodes()[3]) == "node 3 (binary_conv2d body)");
+  const Dataflow flow = make_dataflow(graph, 32, 48);
+  CHECK(flow.shapes[1] == Shape{16, 24, 18});
+  CHECK(flow.shapes[5] == Shape{32, 48, 4});
+  CHECK(flow.work[1] == 16 * 24 * 18 * 27);
+  CHECK(label(3, graph.nodes()[3]) == "node 3 (binary_conv2d body)");
 }
 
 TEST_CASE("every operation infers its shape") {
   const Graph graph = test::every_operation();
-  const ShapedGraph shaped = infer_shapes(graph, 16, 24);
+  const Dataflow flow = make_dataflow(graph, 16, 24);
   const auto shape = [&](std::string_view name) {
     for (NodeId id = 0; id < graph.nodes().size(); ++id)
-      if (graph.nodes()[id].name == name) return shaped.shapes[id];
+      if (graph.nodes()[id].name == name) return flow.shapes[id];
     return Shape{};
   };
   CHECK(shape("stem") == Shape{8, 12, 20});
@@ -158,20 +158,20 @@ TEST_CASE("binary nodes are checked") {
   using I = std::vector<NodeId>;
   CHECK(binary([](N&, I&, GraphBuilder&) {}).empty());
   CHECK(holds(binary([](N& n, I&, GraphBuilder& g) {
-                n.output = DotOutput::integer, n.bias = g.floats({1, 1});
+                n.output = BinaryOutput::integer, n.bias = g.floats({1, 1});
               }),
               {"integer output"}));
-  CHECK(
-      holds(binary([](N& n, I&, GraphBuilder&) { n.output = DotOutput::bits, n.activation.kind = kernels::ActivationKind::relu; }),
-            {"only the float output"}));
-  CHECK(holds(binary([](N& n, I& i, GraphBuilder&) { n.output = DotOutput::bits, i.push_back(0); }), {"number of inputs"}));
+  CHECK(holds(
+      binary([](N& n, I&, GraphBuilder&) { n.output = BinaryOutput::bits, n.activation.kind = kernels::ActivationKind::relu; }),
+      {"only the float output"}));
+  CHECK(holds(binary([](N& n, I& i, GraphBuilder&) { n.output = BinaryOutput::bits, i.push_back(0); }), {"number of inputs"}));
   CHECK(holds(binary([](N&, I& i, GraphBuilder&) { i.push_back(0); }), {"channels of input 1", "got 4", "expected 2"}));
   CHECK(holds(binary([](N& n, I&, GraphBuilder& g) { n.weight = g.floats({2, 3, 3, 1}, ones(18)); }), {"dtype", "expected U64"}));
 
   const auto attention = [](auto&& change) {
     return build_error([&](GraphBuilder& g, NodeId x) {
       const NodeId bits = g.add("s", BinarizeNode{}, {x});
-      const auto conv = [&] { return AttentionConv{.weight = g.signs({4, 3, 3, 4}, ones(144))}; };
+      const auto conv = [&] { return AttentionConvSpec{.weight = g.signs({4, 3, 3, 4}, ones(144))}; };
       BinaryAttentionNode node{.targets = {0}, .gates = {conv()}, .messages = {conv(), conv()}};
       change(node);
       return g.add("a", node, {bits, bits});
@@ -186,7 +186,7 @@ TEST_CASE("binary nodes are checked") {
   CHECK(
       holds(attention([](A& a) { a.message_weights = MessageWeights::pairwise; }), {"number of messages", "got 2", "expected 1"}));
   CHECK(holds(attention([](A& a) { a.padding = {0, 0, 0, 0}; }), {"padding must keep the size"}));
-  CHECK(holds(attention([](A& a) { a.identity = IdentityTerm::real; }), {"type of input 1", "got bits"}));
+  CHECK(holds(attention([](A& a) { a.identity = Identity::real; }), {"type of input 1", "got bits"}));
 }
 
 TEST_CASE("outputs are checked") {
@@ -284,8 +284,8 @@ TEST_CASE("weights are checked when they are added") {
 
 TEST_CASE("inputs that a network cannot take") {
   const Graph graph = test::small_network();
-  CHECK(holds(error_of([&] { (void)infer_shapes(graph, 33, 32); }), {"multiples of the stride", "got 33x32", "of 2"}));
-  CHECK(holds(error_of([&] { (void)infer_shapes(graph, 0, 32); }), {"size", "got 0x32"}));
-  CHECK(holds(error_of([&] { (void)infer_shapes(graph, std::size_t{1} << 21, 32); }), {"size"}));
-  CHECK(holds(error_of([&] { (void)infer_shapes(graph, std::size_t{1} << 20, std::size_t{1} << 20); }), {"too large"}));
+  CHECK(holds(error_of([&] { (void)make_dataflow(graph, 33, 32); }), {"multiples of the stride", "got 33x32", "of 2"}));
+  CHECK(holds(error_of([&] { (void)make_dataflow(graph, 0, 32); }), {"size", "got 0x32"}));
+  CHECK(holds(error_of([&] { (void)make_dataflow(graph, std::size_t{1} << 21, 32); }), {"size"}));
+  CHECK(holds(error_of([&] { (void)make_dataflow(graph, std::size_t{1} << 20, std::size_t{1} << 20); }), {"too large"}));
 }

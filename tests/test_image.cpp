@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pixels at both ends: normalising, resizing, colouring, panels, .npy files.
+// Pixels at both ends: normalising, sizes, resizing, colouring, overlays, panels.
 #include <bimtdp/image/colour.hpp>
-#include <bimtdp/image/npy.hpp>
 #include <bimtdp/image/postprocess.hpp>
 #include <bimtdp/image/preprocess.hpp>
 #include <bimtdp/image/resize.hpp>
+#include <bimtdp/image/size.hpp>
 #include <bimtdp/io/digest.hpp>
-#include <bimtdp/io/self_test.hpp>
+#include <bimtdp/io/replay.hpp>
 
 #include "catch.hpp"
 #include "graphs.hpp"
 
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 
@@ -77,6 +74,29 @@ TEST_CASE("crops and sizes") {
   CHECK(nearest_multiple(490, 32) == 480);
   CHECK(nearest_multiple(500, 32) == 512);
   CHECK(nearest_multiple(3, 32) == 32);
+  CHECK(nearest_multiple(Size{100, 133}, 32) == Size{96, 128});
+  CHECK_THROWS_AS((void)nearest_multiple(Size{0, 32}, 32), Error);
+  CHECK_THROWS_AS((void)nearest_multiple(Size{32, max_extent + 1}, 32), Error);
+}
+
+TEST_CASE("a photo runs at the preferred area, at its own proportions") {
+  CHECK(network_size({480, 640}, {192, 256}, 32) == Size{192, 256});
+  CHECK(network_size({768, 512}, {256, 320}, 32) == Size{352, 224});  // 350.5 x 233.7
+  CHECK(network_size({96, 128}, {192, 256}, 32) == Size{192, 256});   // small photos are enlarged
+  CHECK(network_size({1200, 1600}, {0, 0}, 16) == Size{240, 320});    // no preference
+  CHECK(network_size({1, 1}, {0, 0}, 1) == Size{277, 277});           // the root of 76800 is 277.1
+  CHECK(network_size({1, max_extent}, {1024, 1024}, 32) == Size{32, max_extent / 2});
+  CHECK_THROWS_AS((void)network_size({0, 640}, {192, 256}, 32), Error);
+  CHECK_THROWS_AS((void)network_size({480, 640}, {192, 256}, 0), Error);
+}
+
+TEST_CASE("pictures are shown within a longest side") {
+  CHECK(size_within({480, 640}, 640) == Size{480, 640});
+  CHECK(size_within({7, 5}, 640) == Size{7, 5});
+  CHECK(size_within({1511, 2017}, 640) == Size{479, 640});  // 479.4
+  CHECK(size_within({2000, 1}, 640) == Size{640, 1});
+  CHECK_THROWS_AS((void)size_within({480, 0}, 640), Error);
+  CHECK_THROWS_AS((void)size_within({480, 640}, 0), Error);
 }
 
 TEST_CASE("labels, normals and edges") {
@@ -149,6 +169,18 @@ TEST_CASE("depth is light where it is near") {
   CHECK_NOTHROW((void)colour_depth(Tensor<float>({2, 2, 1})));
 }
 
+TEST_CASE("an overlay is nine parts of the grey photo and eleven of the colours") {
+  Image photo({1, 2, 3}), colours({1, 2, 3});
+  std::fill_n(photo.data(), 3, std::uint8_t{255});
+  photo(0, 1, 1) = 100;  // green: 6 parts of 10 in grey
+  colours(0, 0, 2) = 200, colours(0, 1, 0) = 255;
+  const Image both = overlay(photo, colours);
+  const std::uint8_t expected[] = {114, 114, 224, 167, 27, 27};
+  CHECK(std::equal(both.span().begin(), both.span().end(), expected));
+  CHECK_THROWS_AS((void)overlay(photo, Image({2, 1, 3})), Error);
+  CHECK_THROWS_AS((void)overlay(Image({1, 2, 1}), Image({1, 2, 1})), Error);
+}
+
 TEST_CASE("panels") {
   std::vector<Image> pictures(3, Image({2, 3, 3}));
   const Image all = panel(pictures, 2, 1);
@@ -159,19 +191,4 @@ TEST_CASE("panels") {
   pictures.push_back(Image({2, 4, 3}));
   CHECK_THROWS_AS((void)panel(pictures, 2), Error);
   CHECK_THROWS_AS((void)panel({}, 2), Error);
-}
-
-TEST_CASE(".npy files have NumPy's header") {
-  const auto path = std::filesystem::temp_directory_path() / "bimtdp_test_image.npy";
-  Tensor<float> map({2, 3, 1});
-  map(1, 2, 0) = 1.5f;
-  write_npy(path, map);
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
-  CHECK(bytes.substr(0, 8) == std::string("\x93NUMPY\x01\x00", 8));
-  CHECK(bytes.find("'descr': '<f4'") != std::string::npos);
-  CHECK(bytes.find("'shape': (2, 3, 1)") != std::string::npos);
-  CHECK(bytes.size() % 64 == 24);
-  std::filesystem::remove(path);
-  CHECK_THROWS_AS(write_npy("/no/such/folder/x.npy", map), Error);
 }

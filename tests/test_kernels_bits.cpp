@@ -51,7 +51,7 @@ std::vector<std::int32_t> binary_gemm(const KernelTable& table, const GemmCase& 
 
 /// Every table against the reference, a pixel a unit and, where it can, units without idle lanes.
 void check_gemm(const GemmCase& c) {
-  const std::vector<std::uint32_t> pixels = words(c.filter_words * (c.pixels + 24) * 2),
+  const std::vector<std::uint32_t> pixels = words(c.filter_words * (c.pixels + bimtdp::kernels::pixel_slack) * 2),
                                    weights = words(c.channels * c.filter_words * 2);
   std::vector<std::size_t> indices;
   for (std::size_t i = 0; i < c.filter_words && indices.size() < c.used; ++i)
@@ -68,7 +68,7 @@ void check_gemm(const GemmCase& c) {
 
 }  // namespace
 
-TEST_CASE("join_bits") {
+KERNEL_CASE("join_bits", join_bits) {
   for (int round = 0; round < 300; ++round) {
     JoinBits j;
     j.first = below(32), j.bits = 1 + below(64 - j.first), j.shift = below(64), j.count = below(40), j.pairs = below(2) == 0;
@@ -93,14 +93,14 @@ TEST_CASE("join_bits") {
   }
 }
 
-TEST_CASE("binary_gemm: every number of channels and of pixels") {
+KERNEL_CASE("binary_gemm: every number of channels and of pixels", binary_gemm) {
   for (std::size_t channels = 1; channels <= 70; ++channels) check_gemm({channels, 9, 9 - below(6), 1 + below(40)});
   for (std::size_t channels = 1; channels <= 70; ++channels) check_gemm({channels, 3, 3 - below(2), 1 + below(40)});
   for (std::size_t pixels = 0; pixels <= 40; ++pixels) check_gemm({1 + below(150), 1 + below(20), below(2), pixels});
   for (std::size_t pixels = 1; pixels <= 40; ++pixels) check_gemm({1 + below(150), 18, 18, pixels});
 }
 
-TEST_CASE("binary_gemm: words from none to 200, all bits different") {
+KERNEL_CASE("binary_gemm: words from none to 200, all bits different", binary_gemm) {
   for (std::size_t used = 0; used <= 49; used += 1 + below(3)) check_gemm({33, 49, used, 5});
   for (const std::size_t words : {7u, 8u, 15u, 16u, 17u, 30u, 31u, 32u, 61u, 62u, 63u, 64u, 124u, 125u, 200u})
     check_gemm({130, words, words, 9});
@@ -117,7 +117,7 @@ TEST_CASE("binary_gemm: words from none to 200, all bits different") {
   }
 }
 
-TEST_CASE("binary_depthwise") {
+KERNEL_CASE("binary_depthwise", binary_depthwise) {
   for (int round = 0; round < 60; ++round) {
     const std::size_t taps = round == 0 ? 300 : 1 + below(49), used = below(taps + 1), depth = 1 + below(5), pixels = 1 + below(20);
     const std::size_t step = depth * (1 + below(2));
@@ -134,7 +134,7 @@ TEST_CASE("binary_depthwise") {
   }
 }
 
-TEST_CASE("dot_integer") {
+KERNEL_CASE("dot_integer", dot_integer) {
   for (std::size_t channels = 1; channels <= 75; ++channels) {
     const std::size_t pixels = 1 + below(6), stride = channels + below(9);
     const auto valid = static_cast<std::int32_t>(100 + below(200));
@@ -149,7 +149,7 @@ TEST_CASE("dot_integer") {
   }
 }
 
-TEST_CASE("correct_counts") {
+KERNEL_CASE("correct_counts", correct_counts) {
   for (std::size_t channels = 1; channels <= 75; ++channels) {
     std::vector<std::int32_t> counts(channels + 1), above(channels), to_end(channels);
     for (auto* values : {&counts, &above, &to_end})
@@ -165,7 +165,7 @@ TEST_CASE("correct_counts") {
   }
 }
 
-TEST_CASE("count_bits: dense pixels with repeated thresholds too") {
+KERNEL_CASE("count_bits: dense pixels with repeated thresholds too", count_bits) {
   for (std::size_t channels = 1; channels <= 75; ++channels) {
     const std::size_t repeat = 1 + below(8), pixels = 1 + below(20), stride = channels + (repeat == 1 ? below(9) : 0);
     std::vector<std::int32_t> counts((pixels - 1) * stride + channels), low(repeat * channels), high(low.size());
@@ -192,7 +192,7 @@ TEST_CASE("count_bits: dense pixels with repeated thresholds too") {
   }
 }
 
-TEST_CASE("attend and attend_bits") {
+KERNEL_CASE("attend and attend_bits", attend, attend_bits) {
   for (std::size_t channels = 1; channels <= 75; ++channels) {
     const std::size_t pixels = 1 + below(5), count = below(4), first = below(70);
     std::vector<std::vector<float>> values;
@@ -225,7 +225,7 @@ TEST_CASE("attend and attend_bits") {
   }
 }
 
-TEST_CASE("binarize, unpack and gate") {
+KERNEL_CASE("binarize, unpack and gate", binarize, unpack, gate) {
   for (std::size_t channels = 1; channels <= 75; ++channels) {
     const std::size_t pixels = 1 + below(channels % 5 == 3 ? 400 : 6), each = (channels + 31) / 32;
     std::vector<float> x = floats(pixels * channels, true);
@@ -256,4 +256,8 @@ TEST_CASE("binarize, unpack and gate") {
       REQUIRE(first_difference(got_gate, expected_gate) == expected_gate.size());
     });
   }
+}
+
+TEST_CASE("every kernel of bits has a case") {
+  CHECK(compared_kernels() == std::set<std::string>{BIMTDP_BIT_KERNELS(KERNEL_NAME)});
 }

@@ -78,7 +78,7 @@ void check_depthwise(std::size_t channels, std::size_t taps, std::size_t used, s
 
 }  // namespace
 
-TEST_CASE("conv2d") {
+KERNEL_CASE("conv2d", conv2d) {
   for (std::size_t channels = 1; channels <= 100; ++channels)
     check_dense(channels, 1 + below(5), 9, 9 - below(6), 1, channels % 4 == 0);
   for (int round = 0; round < 200; ++round) check_dense(1 + below(150), 1 + below(20), 9, below(4), 1 + below(3), round % 4 == 0);
@@ -87,14 +87,14 @@ TEST_CASE("conv2d") {
   for (int round = 0; round < 100; ++round) check_dense(1 + below(3), 1 + below(20), 9, 9 - below(6), 1, round % 4 == 0);
 }
 
-TEST_CASE("depthwise_conv2d") {
+KERNEL_CASE("depthwise_conv2d", depthwise_conv2d) {
   for (std::size_t channels = 1; channels <= 70; ++channels)
     for (std::size_t neighbours = 1; neighbours <= 6; ++neighbours)
       check_depthwise(channels, 25, below(6), neighbours, below(3) == 0);
   for (int round = 0; round < 100; ++round) check_depthwise(1 + below(300), 9, 3, 3, false);
 }
 
-TEST_CASE("max_pool and average_pool") {
+KERNEL_CASE("max_pool and average_pool", max_pool, average_pool) {
   for (std::size_t depth = 1; depth <= 70; ++depth) {
     const std::size_t taps = 1 + below(25), used = 1 + below(taps), pixels = 1 + below(20), step = depth * (1 + below(2));
     const bool special = below(2) == 0;
@@ -113,7 +113,7 @@ TEST_CASE("max_pool and average_pool") {
   }
 }
 
-TEST_CASE("epilogue and dot_float: every step and activation") {
+KERNEL_CASE("epilogue and dot_float: every step and activation", epilogue, dot_float) {
   const ActivationKind kinds[] = {ActivationKind::none,    ActivationKind::relu,  ActivationKind::relu6, ActivationKind::hardtanh,
                                   ActivationKind::sigmoid, ActivationKind::prelu, ActivationKind::rprelu};
   for (const ActivationKind kind : kinds)
@@ -144,7 +144,7 @@ TEST_CASE("epilogue and dot_float: every step and activation") {
     }
 }
 
-TEST_CASE("add and multiply, in place too; the epilogue in place") {
+KERNEL_CASE("add and multiply, in place too; the epilogue in place", add, multiply, epilogue) {
   for (std::size_t count = 0; count <= 70; ++count) {
     const std::vector<float> a = floats(count, true), b = floats(count, true);
     std::vector<float> sum(count), product(count), relu(count);
@@ -166,7 +166,7 @@ TEST_CASE("add and multiply, in place too; the epilogue in place") {
   }
 }
 
-TEST_CASE("resize_row, and the same in two passes") {
+KERNEL_CASE("resize_row, and the same in two passes", resize_row, resize_rows, resize_columns) {
   for (std::size_t channels = 1; channels <= 70; ++channels) {
     const std::size_t width = 1 + below(9), pixels = 1 + below(40);
     const std::vector<float> top = floats(width * channels, below(2) == 0), bottom = floats(width * channels, below(2) == 0);
@@ -216,7 +216,7 @@ TEST_CASE("resize_row, and the same in two passes") {
   }
 }
 
-TEST_CASE("sum_channels") {
+KERNEL_CASE("sum_channels", sum_channels) {
   for (std::size_t channels = 1; channels <= 70; ++channels) {
     const std::size_t pixels = below(9), stride = channels + below(5);
     const std::vector<float> x = floats(pixels * stride, false);
@@ -231,7 +231,7 @@ TEST_CASE("sum_channels") {
   }
 }
 
-TEST_CASE("softmax") {
+KERNEL_CASE("softmax", softmax) {
   for (std::size_t group = 1; group <= 70; ++group) {
     const std::size_t groups = group == 4 ? 67 : below(70);
     const std::vector<float> x = floats(groups * group, below(2) == 0);
@@ -243,4 +243,8 @@ TEST_CASE("softmax") {
       REQUIRE(first_difference(got, expected) == expected.size());
     });
   }
+}
+
+TEST_CASE("every kernel of floats has a case") {
+  CHECK(compared_kernels() == std::set<std::string>{BIMTDP_FLOAT_KERNELS(KERNEL_NAME)});
 }

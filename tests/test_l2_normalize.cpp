@@ -21,14 +21,13 @@ TEST_CASE("l2_normalize: unit length over the channels; zero stays zero; in plac
       for (std::size_t c = 0; c < channels; ++c) expected.data()[i + c] = x.data()[i + c] / std::max(std::sqrt(squares), 1e-12F);
     }
     const auto make = [](const kernels::KernelTable&) { return L2Normalize(); };
-    const auto scratch = [&](const L2Normalize& op, std::size_t threads) { return op.scratch_bytes(shape, threads); };
     testing::expect_everywhere(
-        expected, make, scratch,
-        [&](const L2Normalize& op, const TensorView<float>& out, const Execution& execution) { op.run(x, out, execution); });
-    testing::expect_everywhere(expected, make, scratch,
-                               [&](const L2Normalize& op, const TensorView<float>& out, const Execution& execution) {
+        expected, make, testing::no_scratch,
+        [&](const L2Normalize& op, const TensorView<float>& out, const Workspace& workspace) { op.run(x, out, workspace); });
+    testing::expect_everywhere(expected, make, testing::no_scratch,
+                               [&](const L2Normalize& op, const TensorView<float>& out, const Workspace& workspace) {
                                  std::copy_n(x.data(), shape.elements(), out.data);
-                                 op.run(out, out, execution);
+                                 op.run(out, out, workspace);
                                });
     CHECK(expected.data()[0] == 0.0F);
   }

@@ -30,8 +30,8 @@ TEST_CASE("linear: dot products in order, then the bias, then the activation") {
     }
     testing::expect_everywhere(
         expected, [&](const kernels::KernelTable& table) { return Linear(table, p); },
-        [&](const Linear& op, std::size_t threads) { return op.scratch_bytes(in.shape(), threads); },
-        [&](const Linear& op, const TensorView<float>& out, const Execution& execution) { op.run(in, out, execution); });
+        [&](const Linear& op) { return op.scratch_bytes(in.shape()); },
+        [&](const Linear& op, const TensorView<float>& out, const Workspace& workspace) { op.run(in, out, workspace); });
     CHECK(testing::same(linear(in, p), expected));
   }
 }

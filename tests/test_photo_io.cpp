@@ -3,6 +3,7 @@
 #include "../examples/photo_io.hpp"
 
 #include "catch.hpp"
+#include "errors.hpp"
 
 #include <cstdint>
 #include <fstream>
@@ -35,7 +36,8 @@ std::vector<std::uint8_t> jpeg_with_orientation(std::uint8_t value, bool big_end
 
 TEST_CASE("the orientation of a JPEG is read from its EXIF block") {
   for (const bool big_endian : {false, true})
-    for (std::uint8_t value = 1; value <= 8; ++value) CHECK(example::orientation(jpeg_with_orientation(value, big_endian)) == value);
+    for (std::uint8_t value = 1; value <= 8; ++value)
+      CHECK(example::orientation(jpeg_with_orientation(value, big_endian)) == value);
   CHECK(example::orientation({}) == 1);
 }
 
@@ -85,9 +87,12 @@ TEST_CASE("a picture that is written is read again, and other files are refused"
   CHECK(again.shape() == picture.shape());
   CHECK(std::equal(again.span().begin(), again.span().end(), picture.span().begin()));
   std::ofstream(file) << "no photo";
-  CHECK_THROWS_AS(example::read_photo(file), bimtdp::Error);
+  CHECK(test::error_of([&] { (void)example::read_photo(file); }) ==
+        file.string() + ": is no JPEG or PNG photo that can be read (unknown image type)");
   std::ofstream(file, std::ios::trunc).close();
   CHECK_THROWS_AS(example::read_photo(file), bimtdp::Error);
   std::filesystem::remove(file);
   CHECK_THROWS_AS(example::read_photo(file), bimtdp::Error);
+  if (!std::filesystem::exists("/dev/full")) return;
+  CHECK_THROWS_AS(example::write_picture("/dev/full", picture), bimtdp::Error);
 }

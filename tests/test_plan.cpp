@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plans: steps and stages keep the order of dependence and cover every row once; values that live at the same time have bytes
 // of their own, in the arena and in the bands; costs above the limits are refused.
-#include <bimtdp/graph/plan.hpp>
+#include <bimtdp/plan/plan.hpp>
 
 #include "catch.hpp"
 #include "errors.hpp"
@@ -44,14 +44,15 @@ void check_order(const Graph& graph, const Plan& plan) {
     CHECK(plan.values()[id].shape.height % plan.steps()[time[id].step].rows == 0);
     for (std::size_t i = 0; i < graph.nodes()[id].inputs.size(); ++i) {
       const NodeId input = graph.nodes()[id].inputs[i];
-      if (input == 0 || plan.uses(id)[i] == RowUse::none) continue;
-      INFO(describe(input, graph.nodes()[input]) << " before " << describe(id, graph.nodes()[id]));
+      const RowUse use = plan.flow().uses[id][i];
+      if (input == 0 || use == RowUse::none) continue;
+      INFO(label(input, graph.nodes()[input]) << " before " << label(id, graph.nodes()[id]));
       if (time[input].step != time[id].step) {
         CHECK(time[input].stage < time[id].stage);
-        CHECK(plan.values()[input].place != Place::band);
-        CHECK(plan.values()[input].place != Place::inside);
+        CHECK(!plan.values()[input].at<InBand>());
+        CHECK(!plan.values()[input].at<InsideConcat>());
       } else {
-        CHECK(plan.uses(id)[i] == RowUse::same);
+        CHECK(use == RowUse::same);
         CHECK(time[input].position < time[id].position);
       }
     }
@@ -81,15 +82,22 @@ struct Living {
   std::size_t first, last;
 };
 
+/// In the arena, or in the memory of a band.
+std::size_t offset_of(const PlannedValue& value) {
+  const auto* band = value.at<InBand>();
+  return band ? band->offset : std::get<InArena>(value.place).offset;
+}
+
 void check_apart(const Graph& graph, const Plan& plan, const std::vector<Living>& living, bool may_overwrite) {
   for (const Living& b : living)
     for (const Living& a : living) {
       if (a.id >= b.id || a.last < b.first || b.last < a.first) continue;
-      const PlannedValue &va = plan.values()[a.id], &vb = plan.values()[b.id];
-      const bool apart = va.offset + va.bytes <= vb.offset || vb.offset + vb.bytes <= va.offset;
-      const bool overwritten = may_overwrite && va.offset == vb.offset && va.bytes == vb.bytes && a.last == b.first &&
+      const std::size_t at_a = offset_of(plan.values()[a.id]), at_b = offset_of(plan.values()[b.id]);
+      const std::size_t bytes_a = plan.values()[a.id].bytes, bytes_b = plan.values()[b.id].bytes;
+      const bool apart = at_a + bytes_a <= at_b || at_b + bytes_b <= at_a;
+      const bool overwritten = may_overwrite && at_a == at_b && bytes_a == bytes_b && a.last == b.first &&
                                std::ranges::count(graph.nodes()[b.id].inputs, a.id) == 1;
-      INFO(describe(a.id, graph.nodes()[a.id]) << " and " << describe(b.id, graph.nodes()[b.id]));
+      INFO(label(a.id, graph.nodes()[a.id]) << " and " << label(b.id, graph.nodes()[b.id]));
       CHECK((apart || overwritten));
     }
 }
@@ -100,27 +108,27 @@ void check_memory(const Graph& graph, const Plan& plan) {
   std::vector<std::vector<Living>> bands(plan.steps().size());
   for (NodeId id = 0; id < time.size(); ++id) {
     const PlannedValue& value = plan.values()[id];
-    if (value.place == Place::inside) {  // its bytes are those of the concat, from now on
-      CHECK(time[value.inside].step == time[id].step);
-      CHECK(time[value.inside].position > time[id].position);
-      const PlannedValue& whole = plan.values()[value.inside];
-      CHECK(value.offset + value.shape.channels <= whole.shape.channels);
-      if (whole.place == Place::band)
-        bands[time[id].step].push_back({value.inside, time[id].position, time[value.inside].position});
+    if (const auto* inside = value.at<InsideConcat>()) {  // its bytes are those of the concat, from now on
+      CHECK(time[inside->concat].step == time[id].step);
+      CHECK(time[inside->concat].position > time[id].position);
+      const PlannedValue& whole = plan.values()[inside->concat];
+      CHECK(inside->channel + value.shape.channels <= whole.shape.channels);
+      if (whole.at<InBand>()) bands[time[id].step].push_back({inside->concat, time[id].position, time[inside->concat].position});
       continue;
     }
-    CHECK(value.offset % 64 == 0);
+    CHECK(offset_of(value) % 64 == 0);
     Living in_stages{id, time[id].stage, time[id].stage}, in_step{id, time[id].position, time[id].position};
     for (NodeId reader = id + 1; reader < time.size(); ++reader)
       for (std::size_t i = 0; i < graph.nodes()[reader].inputs.size(); ++i) {
-        if (graph.nodes()[reader].inputs[i] != id || plan.uses(reader)[i] == RowUse::none) continue;
+        if (graph.nodes()[reader].inputs[i] != id || plan.flow().uses[reader][i] == RowUse::none) continue;
         in_stages.last = std::max(in_stages.last, time[reader].stage);
         in_step.last = std::max(in_step.last, time[reader].position);
       }
     for (const Output& output : graph.outputs())
       if (output.node == id) in_stages.last = plan.stages().size();
-    CHECK(value.offset + value.bytes <= (value.place == Place::band ? plan.band_bytes() : plan.scratch_offset()));
-    (value.place == Place::band ? bands[time[id].step] : arena).push_back(value.place == Place::band ? in_step : in_stages);
+    const bool in_band = value.at<InBand>() != nullptr;
+    CHECK(offset_of(value) + value.bytes <= (in_band ? plan.band_bytes() : plan.scratch_offset()));
+    (in_band ? bands[time[id].step] : arena).push_back(in_band ? in_step : in_stages);
   }
   check_apart(graph, plan, arena, true);
   for (const std::vector<Living>& band : bands) check_apart(graph, plan, band, false);
@@ -182,8 +190,8 @@ TEST_CASE("an operation overwrites its dying input") {
   g.output({.task = "a", .node = g.add("sum", AddNode{}, {pooled, doubled})});
   const Program program(g.build(), kernels::reference_table());
   const Plan plan(program, 8, 8);
-  CHECK(plan.values()[4].offset == plan.values()[1].offset);  // 1 is read for the last time, row by row, where 4 is made
-  CHECK(plan.values()[3].place == Place::band);
+  CHECK(offset_of(plan.values()[4]) == offset_of(plan.values()[1]));  // 1 is read for the last time, row by row, where 4 is made
+  CHECK(plan.values()[3].at<InBand>());
 }
 
 TEST_CASE("a map made just before it is read never exists as a whole") {
@@ -197,8 +205,8 @@ TEST_CASE("a map made just before it is read never exists as a whole") {
   g.output({.task = "a", .node = g.add("sum", AddNode{}, {wide, tripled})});
   const Program program(g.build(), kernels::reference_table());
   const Plan plan(program, 8, 8);
-  CHECK(plan.values()[wide].place == Place::band);  // moved behind `deep`, though `narrow` alone decides its step
-  CHECK(plan.values()[narrow].place == Place::arena);
+  CHECK(plan.values()[wide].at<InBand>());  // moved behind `deep`, though `narrow` alone decides its step
+  CHECK(plan.values()[narrow].at<InArena>());
 }
 
 TEST_CASE("a resized map is written where the concat wants it") {
@@ -211,10 +219,10 @@ TEST_CASE("a resized map is written where the concat wants it") {
   g.output({.task = "a", .node = g.add("sum", ConcatNode{}, {joined, read_twice})});
   const Program program(g.build(), kernels::reference_table());
   const Plan plan(program, 8, 8);
-  CHECK(plan.values()[large].place == Place::inside);
-  CHECK(plan.values()[large].inside == joined);
-  CHECK(plan.values()[large].offset == 16);
-  CHECK(plan.values()[read_twice].place == Place::band);
+  REQUIRE(plan.values()[large].at<InsideConcat>());
+  CHECK(plan.values()[large].at<InsideConcat>()->concat == joined);
+  CHECK(plan.values()[large].at<InsideConcat>()->channel == 16);
+  CHECK(plan.values()[read_twice].at<InBand>());
   check_memory(program.graph(), plan);
 }
 
@@ -231,8 +239,8 @@ TEST_CASE("pools whose windows lie side by side run with what they read") {
   REQUIRE(plan.steps().size() == 2);
   CHECK(plan.steps()[0].nodes == std::vector<NodeId>{large, half, quarter});
   CHECK(plan.steps()[0].rows == 4);
-  CHECK(plan.values()[large].place == Place::band);
-  CHECK(plan.values()[half].place == Place::band);
+  CHECK(plan.values()[large].at<InBand>());
+  CHECK(plan.values()[half].at<InBand>());
   CHECK(Plan(program, 36, 36).steps()[0].rows == 9);
   check_order(program.graph(), plan);
 }
@@ -242,7 +250,7 @@ TEST_CASE("outputs in the caller's memory") {
   const Plan plan(program, 16, 16, {.outputs_apart = true});
   AlignedVector<std::byte> arena(plan.arena_bytes());
   const NodeId output = program.graph().outputs()[0].node;
-  CHECK(plan.values()[output].place == Place::caller);
+  CHECK(plan.values()[output].at<AtCaller>());
   CHECK(holds(error_of([&] { (void)plan.value(output, arena); }), {"no memory for output"}));
 }
 
@@ -251,7 +259,7 @@ TEST_CASE("kept values all have their own place") {
   const Program program(graph, kernels::reference_table());
   const Plan plan(program, 16, 16, {.keep_all = true});
   std::vector<std::pair<std::size_t, std::size_t>> ranges;
-  for (const PlannedValue& value : plan.values()) ranges.emplace_back(value.offset, value.offset + value.bytes);
+  for (const PlannedValue& value : plan.values()) ranges.emplace_back(offset_of(value), offset_of(value) + value.bytes);
   std::sort(ranges.begin(), ranges.end());
   for (std::size_t i = 1; i < ranges.size(); ++i) CHECK(ranges[i - 1].second <= ranges[i].first);
 }

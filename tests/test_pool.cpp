@@ -32,14 +32,14 @@ Window pool_window(Random& random, const Shape& shape, bool dilate) {
 template <class Op, class Map>
 void expect(const Op& op, const auto& in, const Map& expected) {
   const auto make = [&](const kernels::KernelTable&) { return op; };
-  const auto scratch = [&](const Op& pool, std::size_t threads) { return pool.scratch_bytes(in.shape(), threads); };
-  testing::expect_everywhere(expected, make, scratch, [&](const Op& pool, const auto& out, const Execution& execution) {
-    pool.run(in.view(), out, execution);
+  const auto scratch = [&](const Op& pool) { return pool.scratch_bytes(in.shape()); };
+  testing::expect_everywhere(expected, make, scratch, [&](const Op& pool, const auto& out, const Workspace& workspace) {
+    pool.run(in.view(), out, workspace);
   });
   if constexpr (!std::is_same_v<Op, AdaptiveAveragePool2d>)
     testing::expect_rows_everywhere(expected, make, scratch,
-                                    [&](const Op& pool, std::size_t first, const auto& out, const Execution& execution) {
-                                      pool.run_rows(in.view(), first, out, execution);
+                                    [&](const Op& pool, std::size_t first, const auto& out, const Workspace& workspace) {
+                                      pool.run_rows(in.view(), first, out, workspace);
                                     });
 }
 

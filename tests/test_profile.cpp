@@ -34,7 +34,7 @@ TEST_CASE("a profile has every node once, and times that add up") {
       CHECK(nodes.insert(node.node).second);
       CHECK(node.seconds == Approx(seconds[node.node]));
       CHECK(node.bound > 0.0);
-      CHECK(node.description == describe(node.node, model.graph().nodes()[node.node]));
+      CHECK(node.description == label(node.node, model.graph().nodes()[node.node]));
     }
     CHECK(nodes.size() == model.graph().nodes().size() - 1);
     CHECK(profile.busy() <= static_cast<double>(threads) * profile.seconds);
@@ -75,7 +75,7 @@ TEST_CASE("a description names every node and what it costs") {
   const Graph graph = test::every_operation();
   const Program program(graph, kernels::reference_table());
   const Plan plan(program, 64, 96, {.threads = 2});
-  const std::string text = describe(program, plan);
+  const std::string text = describe(program.graph(), plan);
   for (NodeId id = 1; id < graph.nodes().size(); ++id) CHECK(text.find(graph.nodes()[id].name) != std::string::npos);
   CHECK(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) == plan.steps().size() + 2);
   CHECK(holds(text, {"64x96x3", "2 threads", "Mwords"}));
@@ -92,7 +92,7 @@ TEST_CASE("costs count what the arithmetic needs") {
   const NodeId conv = g.add("conv", Conv2dNode{.window = square_window(3), .weight = g.floats({8, 3, 3, 32}, weights)}, {in});
   g.output({.task = "a", .node = conv});
   const Graph graph = g.build();
-  const Cost cost = node_cost(graph, infer_shapes(graph, 10, 20), conv);
+  const Cost cost = make_dataflow(graph, 10, 20).costs[conv];
   CHECK(cost.words == 0.0);
   CHECK(cost.macs == 10.0 * 20 * 8 * 9 * 32);
   CHECK(cost.bytes == 10.0 * 20 * (32 + 8) * 4);

@@ -15,12 +15,15 @@ template <class Op, class Map>
 void expect(const auto& in, const Map& expected) {
   const std::size_t height = expected.shape().height, width = expected.shape().width;
   const auto make = [](const kernels::KernelTable&) { return Op(); };
-  const auto scratch = [&](const Op& op, std::size_t threads) { return op.scratch_bytes(in.shape(), height, width, threads); };
+  const auto scratch = [&](const Op& op) {
+    if constexpr (std::is_same_v<Op, ResizeBilinear>) return op.scratch_bytes(in.shape(), height, width);
+    return std::size_t{0};
+  };
   testing::expect_everywhere(expected, make, scratch,
-                             [&](const Op& op, const auto& out, const Execution& execution) { op.run(in.view(), out, execution); });
+                             [&](const Op& op, const auto& out, const Workspace& workspace) { op.run(in.view(), out, workspace); });
   testing::expect_rows_everywhere(expected, make, scratch,
-                                  [&](const Op& op, std::size_t first, const auto& out, const Execution& execution) {
-                                    op.run_rows(in.view(), height, first, out, execution);
+                                  [&](const Op& op, std::size_t first, const auto& out, const Workspace& workspace) {
+                                    op.run_rows(in.view(), height, first, out, workspace);
                                   });
 }
 
@@ -108,5 +111,5 @@ TEST_CASE("resize: errors") {
   CHECK_THROWS_AS(ResizeBilinear().output_shape({0, 3, 1}, 4, 4), Error);
   CHECK_THROWS_AS(ResizeNearest().output_shape({3, 3, 1}, max_extent + 1, 4), Error);
   Tensor<float> in({2, 2, 3}), out({4, 4, 4});
-  CHECK_THROWS_AS(ResizeNearest().run(in, out.view(), OwnExecution(kernels::reference_table(), 0)), Error);
+  CHECK_THROWS_AS(ResizeNearest().run(in, out.view(), OwnWorkspace(kernels::reference_table())), Error);
 }

@@ -86,7 +86,7 @@ TEST_CASE("every operation gives the same bits on every table and thread count")
       for (std::size_t threads = 1; threads <= 4; ++threads) {
         const auto got = digests(graph, *table, input, threads);
         for (NodeId id = 0; id < got.size(); ++id) {
-          INFO(table->name << ", " << threads << " threads, " << height << "x" << width << ", " << describe(id, graph.nodes()[id]));
+          INFO(table->name << ", " << threads << " threads, " << height << "x" << width << ", " << label(id, graph.nodes()[id]));
           CHECK(got[id] == expected[id]);
         }
       }
@@ -170,7 +170,7 @@ TEST_CASE("a node fed with the recorded inputs gives the recorded value") {
     std::vector<Value> inputs;
     for (const NodeId input : model.graph().nodes()[id].inputs) inputs.push_back(copy(input));
     const Value value = runner.run_node(id, inputs);
-    INFO(describe(id, model.graph().nodes()[id]));
+    INFO(label(id, model.graph().nodes()[id]));
     CHECK(digest(value.ref().bytes()) == digest(runner.value(id).bytes()));
   }
   CHECK_THROWS_AS((void)runner.run_node(1, {}), Error);
@@ -217,7 +217,7 @@ TEST_CASE("an epilogue that overflows is an error that names its node") {
   const NodeId bits = g.add("sign", BinarizeNode{}, {g.input(2)});
   const std::vector<float> alpha{3e38F}, signs{1.0F, 1.0F};
   const NodeId body = g.add(
-      "body", BinaryConv2dNode{.weight = g.signs({1, 1, 1, 2}, signs), .output = DotOutput::bits, .alpha = g.floats({1}, alpha)},
+      "body", BinaryConv2dNode{.weight = g.signs({1, 1, 1, 2}, signs), .output = BinaryOutput::bits, .alpha = g.floats({1}, alpha)},
       {bits});
   g.output({.task = "bits", .node = body});
   const Model model(g.build());

@@ -16,7 +16,7 @@ TEST_CASE("softmax over consecutive channels: near the formula, same bits everyw
     const Tensor<float> x = random.floats(shape, random.coin() ? 5.0F : 200.0F);
     const Softmax op(group);
     Tensor<float> expected(shape);
-    op.run(x, expected, OwnExecution(kernels::reference_table(), 0));
+    op.run(x, expected, OwnWorkspace(kernels::reference_table()));
     for (std::size_t i = 0; i < shape.elements(); i += group) {
       double largest = -1e300, sum = 0;
       for (std::size_t j = i; j < i + group; ++j) largest = std::max(largest, static_cast<double>(x.data()[j]));
@@ -26,14 +26,13 @@ TEST_CASE("softmax over consecutive channels: near the formula, same bits everyw
               Approx(std::exp(static_cast<double>(x.data()[j]) - largest) / sum).margin(1e-6));
     }
     const auto make = [&](const kernels::KernelTable&) { return op; };
-    const auto scratch = [&](const Softmax& softmax, std::size_t threads) { return softmax.scratch_bytes(shape, threads); };
     testing::expect_everywhere(
-        expected, make, scratch,
-        [&](const Softmax& softmax, const TensorView<float>& out, const Execution& execution) { softmax.run(x, out, execution); });
-    testing::expect_everywhere(expected, make, scratch,
-                               [&](const Softmax& softmax, const TensorView<float>& out, const Execution& execution) {
+        expected, make, testing::no_scratch,
+        [&](const Softmax& softmax, const TensorView<float>& out, const Workspace& workspace) { softmax.run(x, out, workspace); });
+    testing::expect_everywhere(expected, make, testing::no_scratch,
+                               [&](const Softmax& softmax, const TensorView<float>& out, const Workspace& workspace) {
                                  std::copy_n(x.data(), shape.elements(), out.data);
-                                 softmax.run(out, out, execution);
+                                 softmax.run(out, out, workspace);
                                });
   }
 }

@@ -35,14 +35,14 @@ TEST_CASE("squeeze_excite: the formula, and the same bits everywhere") {
             Approx(static_cast<double>(in.data()[i]) / (1 + std::exp(-gate))).margin(1e-5));
     }
     const auto make = [&](const kernels::KernelTable& table) { return SqueezeExcite(table, p); };
-    const auto scratch = [&](const SqueezeExcite& op, std::size_t threads) { return op.scratch_bytes(shape, threads); };
+    const auto scratch = [&](const SqueezeExcite& op) { return op.scratch_bytes(shape); };
     testing::expect_everywhere(
         expected, make, scratch,
-        [&](const SqueezeExcite& op, const TensorView<float>& out, const Execution& execution) { op.run(in, out, execution); });
+        [&](const SqueezeExcite& op, const TensorView<float>& out, const Workspace& workspace) { op.run(in, out, workspace); });
     testing::expect_everywhere(expected, make, scratch,
-                               [&](const SqueezeExcite& op, const TensorView<float>& out, const Execution& execution) {
+                               [&](const SqueezeExcite& op, const TensorView<float>& out, const Workspace& workspace) {
                                  std::copy_n(in.data(), in.span().size(), out.data);
-                                 op.run(out, out, execution);  // in place
+                                 op.run(out, out, workspace);  // in place
                                });
   }
 }

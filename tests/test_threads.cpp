@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many threads a process may use: quotas of the cgroup and of those around it.
-#include <bimtdp/graph/team.hpp>
-#include <bimtdp/graph/threads.hpp>
+#include <bimtdp/run/team.hpp>
+#include <bimtdp/run/threads.hpp>
 
 #include "catch.hpp"
 

@@ -15,7 +15,9 @@
 //   kernels  loops over raw memory, one table of functions per tier
 //   ops      one tensor operation a file
 //   image    pixels at both ends: normalise, resize, colour the maps
-//   graph    a network as a list of nodes, validated once, planned per input size
+//   graph    a network as a list of nodes, validated once, and all that is known of each operation
+//   plan     how a network runs at one size: steps, schedule, places of the values
+//   run      now: the team of threads, profile
 //   io       bytes in: Model, Runner, the model file
 //
 // Everything wrong with a file, a shape or an argument is thrown as bimtdp::Error. The library never prints or aborts.
@@ -32,19 +34,24 @@
 
 #include <bimtdp/image/colour.hpp>
 #include <bimtdp/image/image.hpp>
-#include <bimtdp/image/npy.hpp>
+#include <bimtdp/image/picture.hpp>
 #include <bimtdp/image/postprocess.hpp>
 #include <bimtdp/image/preprocess.hpp>
 #include <bimtdp/image/resize.hpp>
+#include <bimtdp/image/size.hpp>
 
-#include <bimtdp/graph/describe.hpp>
 #include <bimtdp/graph/graph.hpp>
 #include <bimtdp/graph/graph_builder.hpp>
-#include <bimtdp/graph/plan.hpp>
-#include <bimtdp/graph/profile.hpp>
-#include <bimtdp/graph/rates.hpp>
-#include <bimtdp/graph/run.hpp>
+#include <bimtdp/graph/program.hpp>
+
+#include <bimtdp/plan/plan.hpp>
+#include <bimtdp/run/describe.hpp>
+#include <bimtdp/run/profile.hpp>
+#include <bimtdp/run/rates.hpp>
+#include <bimtdp/run/run.hpp>
 
 #include <bimtdp/io/model.hpp>
+#include <bimtdp/io/npy.hpp>
+#include <bimtdp/io/photo.hpp>
 #include <bimtdp/io/runner.hpp>
 #include <bimtdp/io/trace.hpp>

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import List, Sequence, Set
@@ -58,8 +59,13 @@ def measure(build: Path, cache: Path, quick: bool) -> results.Results:
     found.update(runner.rounds(jobs.network_jobs(p, ["w18"]) + jobs.c_jobs(p), 3))
     found.update(runner.rounds(jobs.network_jobs(p, ["w48"]), 1))  # OpenVINO takes half a minute to load it
     profile = cache / "profile.csv"
-    found.update({k: v for k, v in runner.rounds(jobs.scaling_jobs(p) + [p.network("bi_mtdp_w18", profile=profile)], 1).items()
-                  if k not in found})
+    found.update(
+        {
+            k: v
+            for k, v in runner.rounds(jobs.scaling_jobs(p) + [p.network("bi_mtdp_w18", profile=profile)], 1).items()
+            if k not in found
+        }
+    )
     return found
 
 
@@ -68,13 +74,8 @@ def sizes(models: Path) -> results.Results:
     return results.collate([[{"name": f"file/{path.name}", "file_bytes": path.stat().st_size} for path in models.glob("*.*")]])
 
 
-def check(build: Path, cache: Path) -> int:
+def check(stored: results.Results, build: Path, cache: Path) -> int:
     """Compares a fresh run of our own programs with the stored one; what seems slower is run again."""
-    path = STORED / f"{environment.cpu_slug()}.json"
-    if not path.exists():
-        print(f"no stored run of this CPU ({path.name}): run scripts/benchmark.sh first", file=sys.stderr)
-        return 1
-    stored = results.load(path)["results"]
     p, runner = jobs.Programs(build, cache / "models", 0.05), Runner()
     todo = [p.kernels("/(avx512|avx2|neon)/"), p.chains("/(avx512|avx2|neon)/"), p.network("bi_mtdp_w18")]
     fresh: results.Results = {}
@@ -85,6 +86,25 @@ def check(build: Path, cache: Path) -> int:
             print(f"{len(results.normalised(fresh))} benchmarks, none slower than the stored run")
             return 0
     print("\n".join(lines))
+    return 1
+
+
+def against(other: Path, build: Path, cache: Path) -> int:
+    """Compares two builds, turn by turn in one run; what seems slower in `build` is run again until the fastest runs agree."""
+    runner, best = Runner(), ({}, {})
+    sides = [jobs.Programs(folder, cache / "models", 0.05) for folder in (other, build)]
+    models = sorted((jobs.REPOSITORY / "examples" / "models").glob("*.safetensors"))
+    pattern, lines = "/(avx512|avx2|neon)/", []
+    for _ in range(8):
+        for index, p in enumerate(sides):
+            todo = [p.kernels(pattern), p.chains(pattern)] if pattern else []
+            best[index].update(results.merge(best[index], runner.rounds(todo + [p.ours(model) for model in models], 1)))
+        lines = results.slower_times(*best)
+        if not lines:
+            print(f"{len(best[1])} benchmarks, none slower than {other} by more than 3 %")
+            return 0
+        pattern = "|".join(f"^{re.escape(name)}$" for name in lines)
+    print("\n".join(lines.values()))
     return 1
 
 
@@ -106,14 +126,20 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, required=True, help="folder of the networks")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--against", type=Path, help="another build folder: both are run turn by turn")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--tables", action="store_true", help="measure nothing: tables and plots of the stored run")
     arguments = parser.parse_args()
     if arguments.smoke:
         return smoke(arguments.build)
-    if arguments.check:
-        return check(arguments.build, arguments.cache)
+    if arguments.against:
+        return against(arguments.against, arguments.build, arguments.cache)
     path = (arguments.cache if arguments.quick else STORED) / f"{environment.cpu_slug()}.json"
+    if (arguments.check or arguments.tables) and not path.exists():
+        print(f"no stored run of this CPU ({path.name}): run scripts/benchmark.sh first", file=sys.stderr)
+        return 1
+    if arguments.check:
+        return check(results.load(path)["results"], arguments.build, arguments.cache)
     if not arguments.tables:
         found = measure(arguments.build, arguments.cache, arguments.quick)
         found.update(sizes(arguments.cache / "models"))
@@ -124,7 +150,8 @@ def main() -> int:
     made = tables.all_tables(stored)
     print("\n\n".join(made.values()))
     if not arguments.quick:
-        tables.insert(jobs.REPOSITORY / "README.md", made)
+        for document in tables.DOCUMENTS:
+            tables.insert(document, made)
     plots.draw_all(stored, path.with_suffix(""), arguments.cache / "profile.csv")
     return 0
 

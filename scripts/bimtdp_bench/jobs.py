@@ -12,14 +12,39 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from . import environment, results
-from .tables import LAYERS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEERS = REPOSITORY / "benchmarks" / "peers"
-FLOAT_LAYERS = ("3x3/3x64/240x320/stride2", "3x3/64x64/56x56", "3x3/18x18/120x160", "1x1/256x256/30x40", "1x1/270x270/120x160",
-                "1x1/270x40/120x160", "1x1/96x24/120x160", "3x3/96x96/120x160/depthwise", "5x5/144x144/60x80/depthwise")
-CHAINS = tuple(f"{kind}/{shape}" for kind in ("bn_sign", "bi_real")
-               for shape in ("256/56x56", "64/56x56", "18/120x160", "36/60x80"))
+LAYERS = (
+    "3x3/256x256/56x56",
+    "3x3/128x128/56x56",
+    "3x3/64x64/56x56",
+    "1x1/256x256/56x56",
+    "3x3/18x18/120x160",
+    "3x3/36x36/60x80",
+    "3x3/72x72/30x40",
+    "3x3/144x144/15x20",
+    "3x3/256x256/56x56/stride2",
+    "3x3/256x256/56x56/dilation4",
+    "5x5/64x64/56x56",
+    "7x7/64x64/56x56",
+    "3x3/256x256/56x56/groups4",
+    "3x3/256x256/56x56/depthwise",
+)
+FLOAT_LAYERS = (
+    "3x3/3x64/240x320/stride2",
+    "3x3/64x64/56x56",
+    "3x3/18x18/120x160",
+    "1x1/256x256/30x40",
+    "1x1/270x270/120x160",
+    "1x1/270x40/120x160",
+    "1x1/96x24/120x160",
+    "3x3/96x96/120x160/depthwise",
+    "5x5/144x144/60x80/depthwise",
+)
+CHAINS = tuple(
+    f"{kind}/{shape}" for kind in ("bn_sign", "bi_real") for shape in ("256/56x56", "64/56x56", "18/120x160", "36/60x80")
+)
 SIZE = (480, 640)
 
 
@@ -67,16 +92,21 @@ class Programs:
 
     def onednn(self, layers: Sequence[str], limit: str = "", prefix: Optional[str] = None) -> Job:
         variables = {"OMP_NUM_THREADS": "1", **({"DNNL_MAX_CPU_ISA": limit} if limit else {})}
-        return self.google("bench_onednn", [f"--benchmark_min_time={self.seconds / 2}", *layers], environment=variables,
-                           prefix=prefix)
+        return self.google(
+            "bench_onednn", [f"--benchmark_min_time={self.seconds / 2}", *layers], environment=variables, prefix=prefix
+        )
 
     def peer(self, script: str, package: str, arguments: Sequence[str], seconds: float, **options) -> Job:
         return Job([sys.executable, str(PEERS / script), *arguments, "--seconds", str(seconds)], _last_line, package, **options)
 
     def ours(self, model: Path, size=SIZE, threads: int = 1, isa: str = "", profile: Optional[Path] = None, **options) -> Job:
         arguments = [f"--benchmark_min_time={4 * self.seconds}", str(model), *map(str, (*size, threads))]
-        return self.google("bench_network", arguments + ([str(profile)] if profile else []),
-                           environment={"BIMTDP_ISA": isa} if isa else {}, **options)
+        return self.google(
+            "bench_network",
+            arguments + ([str(profile)] if profile else []),
+            environment={"BIMTDP_ISA": isa} if isa else {},
+            **options,
+        )
 
     def network(self, name: str, **options) -> Job:
         return self.ours(self.models / f"{name}.safetensors", prepare=lambda: self._make(name, "model"), **options)
@@ -99,10 +129,13 @@ _TIERS = "(avx512|avx2|neon)"
 
 
 def layer_jobs(p: Programs) -> List[Job]:
-    jobs = [p.kernels(f"/{_TIERS}/"), p.chains(f"/{_TIERS}/"),
-            p.peer("openvino_layers.py", "openvino", [*LAYERS, *CHAINS], p.seconds),
-            p.peer("ncnn_layers.py", "ncnn", LAYERS, p.seconds / 2),
-            p.peer("onnxruntime_layers.py", "onnxruntime", FLOAT_LAYERS, p.seconds)]
+    jobs = [
+        p.kernels(f"/{_TIERS}/"),
+        p.chains(f"/{_TIERS}/"),
+        p.peer("openvino_layers.py", "openvino", [*LAYERS, *CHAINS], p.seconds),
+        p.peer("ncnn_layers.py", "ncnn", LAYERS, p.seconds / 2),
+        p.peer("onnxruntime_layers.py", "onnxruntime", FLOAT_LAYERS, p.seconds),
+    ]
     if (p.build / "bench_onednn").exists():
         every = sorted({*LAYERS, *FLOAT_LAYERS})
         jobs.append(p.onednn(every))
@@ -126,8 +159,12 @@ def network_jobs(p: Programs, widths: Sequence[str]) -> List[Job]:
 
 
 def c_jobs(p: Programs) -> List[Job]:
-    jobs = [p.network("mti_net_lite0"), p.engine("onnxruntime", "mti_net_lite0", "fp32"),
-            p.engine("openvino", "mti_net_lite0", "fp32"), p.engine("openvino_default", "mti_net_lite0", "fp32")]
+    jobs = [
+        p.network("mti_net_lite0"),
+        p.engine("onnxruntime", "mti_net_lite0", "fp32"),
+        p.engine("openvino", "mti_net_lite0", "fp32"),
+        p.engine("openvino_default", "mti_net_lite0", "fp32"),
+    ]
     return jobs + [p.network(f"bi_mtdp_c_{b}_{scope}") for b in ("lite0", "w18") for scope in ("mmd", "decoder")]
 
 

@@ -16,10 +16,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from bimtdp_torch.config import DATASETS, build_network
-from bimtdp_torch.data import IMAGE_MEAN, IMAGE_STD
+from bimtdp_torch.data.samples import IMAGE_MEAN, IMAGE_STD
 from bimtdp_torch.export import Options, Source, convert
 from bimtdp_torch.export.pipeline import round_weights_to_half
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.networks.options import DATASETS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIZE = (480, 640)
@@ -31,8 +32,10 @@ NETWORKS: Dict[str, dict] = {
     **{f"mti_net_{b}": {"name": "mti_net", "backbone": _BACKBONES[b]} for b in _BACKBONES},
     **{f"bi_mtdp_{b}": {"name": "bi_mtdp", "backbone": _BACKBONES[b], "mask_binary": True} for b in ("w18", "w32", "w48")},
     **{f"bi_mtdp_c_{b}_mmd": {"name": "bi_mtdp_c", "backbone": _BACKBONES[b], "c_scope": "mmd"} for b in ("lite0", "w18")},
-    **{f"bi_mtdp_c_{b}_decoder": {"name": "bi_mtdp_c", "backbone": _BACKBONES[b], "c_scope": "decoder", "head_binary": True}
-       for b in ("lite0", "w18")},
+    **{
+        f"bi_mtdp_c_{b}_decoder": {"name": "bi_mtdp_c", "backbone": _BACKBONES[b], "c_scope": "decoder", "head_binary": True}
+        for b in ("lite0", "w18")
+    },
 }
 
 
@@ -82,8 +85,15 @@ def export_onnx(name: str, path: Path) -> None:
     network, image = build(name), torch.from_numpy(photos()[0])
     with torch.no_grad():
         expected = network(image)  # before the export, which folds batch normalisation into the network's own weights
-    torch.onnx.export(_Listed(network), (image,), str(path), input_names=["image"], output_names=list(DATASETS["nyud4"][0]),
-                      opset_version=17, dynamo=False)
+    torch.onnx.export(
+        _Listed(network),
+        (image,),
+        str(path),
+        input_names=["image"],
+        output_names=list(DATASETS["nyud4"][0]),
+        opset_version=17,
+        dynamo=False,
+    )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for got, (task, want) in zip(session.run(None, {"image": image.numpy()}), expected.items()):
         difference = float(np.abs(got - want.numpy()).max()) / float(want.abs().max())
@@ -108,8 +118,16 @@ def quantize(fp32: Path, path: Path) -> None:
 
     prepared = path.with_suffix(".prepared.onnx")
     quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)  # it fails on the grouped softmax
-    quantize_static(str(prepared), str(path), _Photos(), quant_format=QuantFormat.QDQ, per_channel=True,
-                    activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
+    quantize_static(
+        str(prepared),
+        str(path),
+        _Photos(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+    )
     prepared.unlink()
 
 
@@ -124,8 +142,11 @@ def as_stored(name: str) -> nn.Module:
 def export_model(name: str, path: Path) -> None:
     """Our model file. scripts/convert.py has the verification; here only time matters."""
     tasks = DATASETS["nyud4"][0]
-    convert(Source(build(name), name, stride=32, size=SIZE, kinds=dict.fromkeys(tasks, "raw")), path,
-            Options(floats="f32" if name.startswith("mti_net") else "f16", verify=False, quiet=True))
+    convert(
+        Source(build(name), name, stride=32, size=SIZE, kinds=dict.fromkeys(tasks, "raw")),
+        path,
+        Options(floats="f32" if name.startswith("mti_net") else "f16", verify=False, quiet=True),
+    )
 
 
 def ensure(folder: Path, name: str, kind: str) -> Path:

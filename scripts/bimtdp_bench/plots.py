@@ -13,11 +13,13 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
+from .jobs import LAYERS
 from .results import Results, get, time_us
-from .tables import LAYERS, best, title, top_tier
+from .tables import best, title, top_tier
 
-matplotlib.rcParams.update({"svg.hashsalt": "bimtdp", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False,
-                            "axes.spines.right": False})
+matplotlib.rcParams.update(
+    {"svg.hashsalt": "bimtdp", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+)
 
 
 def layer_work(layer: str) -> Tuple[float, float]:
@@ -28,7 +30,7 @@ def layer_work(layer: str) -> Tuple[float, float]:
     height, width = map(int, size.split("x"))
     stride = next((int(o[6:]) for o in options if o.startswith("stride")), 1)
     groups = next((int(o[6:]) for o in options if o.startswith("groups")), cin if "depthwise" in options else 1)
-    pixels = height * width / stride ** 2
+    pixels = height * width / stride**2
     macs = pixels * cout * cin / groups * k * k
     return macs, height * width * cin / 8 + cout * cin / groups * k * k / 8 + pixels * cout * 4
 
@@ -60,8 +62,14 @@ def roofline(results: Results) -> Optional[plt.Figure]:
             axes.annotate(str(i + 1), (x, y), fontsize=7, xytext=(3, -7), textcoords="offset points")
     axes.set(xscale="log", yscale="log", xlabel="multiply-adds a byte", ylabel="binary TMAC/s", title="Roofline, one core")
     axes.legend(frameon=False, loc="lower right")
-    axes.text(1.02, 1.0, "\n".join(f"{i + 1}  {title(layer)}" for i, layer in enumerate(layers)), transform=axes.transAxes,
-              fontsize=7, va="top")
+    axes.text(
+        1.02,
+        1.0,
+        "\n".join(f"{i + 1}  {title(layer)}" for i, layer in enumerate(layers)),
+        transform=axes.transAxes,
+        fontsize=7,
+        va="top",
+    )
     return figure
 
 
@@ -71,7 +79,8 @@ def speed_ups(results: Results) -> Optional[plt.Figure]:
         "oneDNN int8": lambda layer: best(results, "onednn", "int8", layer),
         "oneDNN int8, no AMX": lambda layer: best(results, "onednn_no_amx", "int8", layer),
         "oneDNN fp32": lambda layer: best(results, "onednn", "fp32", layer),
-        "ncnn int8": lambda layer: best(results, "ncnn", "int8", layer)}
+        "ncnn int8": lambda layer: best(results, "ncnn", "int8", layer),
+    }
     tier = top_tier(results)
     layers = [layer for layer in LAYERS if time_us(results, f"binary_conv2d/{tier}/{layer}")]
     figure, axes = plt.subplots(figsize=(9.5, 4.5))
@@ -129,8 +138,11 @@ def scaling(results: Results) -> Optional[plt.Figure]:
     middle.plot([1, 2], [1, 2], ":", color="grey")
     middle.set(xlabel="threads", ylabel="speed-up", xticks=[1, 2], title="480x640")
     middle.legend(frameon=False)
-    for family, label in ((f"network/{tier}/bi_mtdp_{{}}", "ours"), ("onnxruntime/mti_net_{}.fp32", "onnxruntime fp32"),
-                          ("openvino/mti_net_{}.int8", "OpenVINO int8")):
+    for family, label in (
+        (f"network/{tier}/bi_mtdp_{{}}", "ours"),
+        ("onnxruntime/mti_net_{}.fp32", "onnxruntime fp32"),
+        ("openvino/mti_net_{}.int8", "OpenVINO int8"),
+    ):
         points = [(w, time_us(results, family.format(f"w{w}") + "/480x640/threads1")) for w in (18, 32, 48)]
         points = [(w, t / 1e3) for w, t in points if t]
         right.plot([p[0] for p in points], [p[1] for p in points], "o-", label=label)
@@ -143,8 +155,12 @@ def draw_all(stored: Mapping, folder: Path, profile: Path) -> None:
     """Writes the SVG files into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     results = stored["results"]
-    for name, figure in (("roofline", roofline(results)), ("speed_up", speed_ups(results)), ("scaling", scaling(results)),
-                         ("layers", layers_of_network(profile))):
+    for name, figure in (
+        ("roofline", roofline(results)),
+        ("speed_up", speed_ups(results)),
+        ("scaling", scaling(results)),
+        ("layers", layers_of_network(profile)),
+    ):
         if figure is not None:
             figure.tight_layout()
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None})

@@ -44,8 +44,10 @@ def collate(rounds: Iterable[Iterable[Mapping[str, Any]]]) -> Results:
             for field, value in record.items():
                 if is_field(field):
                     values.setdefault(record["name"], {}).setdefault(field, []).append(float(value))
-    return {name: {field: {"min": min(v), "median": statistics.median(v)} for field, v in sorted(fields.items())}
-            for name, fields in sorted(values.items())}
+    return {
+        name: {field: {"min": min(v), "median": statistics.median(v)} for field, v in sorted(fields.items())}
+        for name, fields in sorted(values.items())
+    }
 
 
 def merge(first: Results, second: Results) -> Results:
@@ -107,6 +109,14 @@ def slower(stored: Results, fresh: Results, tolerance: float = 0.15) -> List[str
     return lines
 
 
+def slower_times(before: Results, now: Results, tolerance: float = 0.03) -> Dict[str, str]:
+    """A line for each benchmark whose fastest run takes more than 1 + tolerance times as long as in the other build's results."""
+    ratios = {name: (time_us(before, name), time_us(now, name)) for name in sorted(before.keys() & now.keys())}
+    return {
+        name: f"{name}: {b / a:.3f}x the time before" for name, (a, b) in ratios.items() if a and b and b > (1.0 + tolerance) * a
+    }
+
+
 def save(path: Path, environment: Mapping[str, Any], results: Results) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"schema": SCHEMA, "environment": environment, "results": rounded(results)}, indent=1, sort_keys=True)
@@ -115,8 +125,10 @@ def save(path: Path, environment: Mapping[str, Any], results: Results) -> None:
 
 def rounded(results: Results) -> Results:
     """Five digits: more is noise."""
-    return {name: {field: {key: float(f"{v:.5g}") for key, v in value.items()} for field, value in fields.items()}
-            for name, fields in results.items()}
+    return {
+        name: {field: {key: float(f"{v:.5g}") for key, v in value.items()} for field, value in fields.items()}
+        for name, fields in results.items()
+    }
 
 
 def load(path: Path) -> dict:

@@ -1,32 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoint files: read safely, loaded into networks, written whole. A model file takes the place of a checkpoint
-wherever a network alone is needed (export/restore.py)."""
+"""Checkpoint files: read safely, loaded into networks, written whole. sources.py makes networks of them."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, NamedTuple
+from typing import Any, Callable, Dict, Mapping
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-
-from .config import build_network
 
 
 class CheckpointError(ValueError):
     """A file that is no checkpoint, or does not fit its network; the message names the file and the reason."""
-
-
-class Checkpoint(NamedTuple):
-    """A checkpoint of train.py, or a model file's network."""
-
-    config: Dict[str, Any]  # resolved
-    network: nn.Module      # in evaluation mode
-    step: int               # steps that it was trained for
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -58,7 +47,7 @@ def find_state_dict(content: Any, path: Path) -> Dict[str, Tensor]:
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise CheckpointError(f"{path}: holds no state_dict (expected tensors by name, or a dict with the key 'model')")
     prefixed = all(key.startswith("module.") for key in content)
-    return {key[len("module."):] if prefixed else key: value for key, value in content.items()}
+    return {key[len("module.") :] if prefixed else key: value for key, value in content.items()}
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -67,61 +56,15 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
     optional = {key for key in own if key.endswith("num_batches_tracked")}  # absent from very old checkpoints
     problems = [f"missing {key}" for key in own if key not in state and key not in optional]
     problems += [f"unexpected {key}" for key in state if key not in own]
-    problems += [f"{key} has the shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
-                 for key in own if key in state and own[key].shape != state[key].shape]
+    problems += [
+        f"{key} has the shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
     if problems:
         shown = "\n  ".join(problems[:8]) + (f"\n  and {len(problems) - 8} more" if len(problems) > 8 else "")
         raise CheckpointError(f"{path}: does not fit the network ({len(problems)} differences):\n  {shown}")
     network.load_state_dict(state, strict=False)
-
-
-def is_model_file(path: Any) -> bool:
-    """Whether a path (or None) is that of a converted model. A safetensors file of tensors alone is a checkpoint; one that
-    cannot be read counts as a model, so that opening it tells why."""
-    if path is None or Path(path).suffix != ".safetensors":
-        return False
-    try:
-        with safe_open(path, "pt") as file:
-            return "bimtdp" in (file.metadata() or {})
-    except (OSError, SafetensorError):
-        return True
-
-
-def _load_model_file(path: Path) -> Checkpoint:
-    """The configuration says no more than the file: name, network and the preferred size."""
-    from .export.restore import restore  # which reads checkpoints itself
-    description, network_config, network, _ = restore(path)
-    size = [description["preprocessing"][side] for side in ("height", "width")]
-    config = {"name": description["name"], "network": network_config,
-              "train": {"phases": [{"size": size}] if all(size) else []}}
-    return Checkpoint(config, network, int(description["provenance"].get("training_steps", 0)))
-
-
-def read_state_dict(path: Path) -> Dict[str, Tensor]:
-    """The state_dict of a checkpoint, or what a model file has of one."""
-    if not is_model_file(path):
-        return find_state_dict(read_checkpoint(path), path)
-    from .export.restore import restore
-    restored = restore(path)
-    state = restored.network.state_dict()
-    return {key: state[key] for key in restored.keys}
-
-
-def load_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint of train.py or a model file, with its network; ``ValueError`` for another file."""
-    if is_model_file(path):
-        return _load_model_file(path)
-    content = read_checkpoint(path)
-    config = content.get("config") if isinstance(content, Mapping) else None
-    if not isinstance(config, Mapping) or not isinstance(config.get("network"), Mapping):
-        raise CheckpointError(f"{path}: carries no configuration, so it is no checkpoint of train.py "
-                              "(convert.py takes others with --network or --module)")
-    try:
-        network = build_network(config["network"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: its network cannot be built: {error}") from error
-    load_strictly(network, find_state_dict(content, path), path)
-    return Checkpoint(dict(config), network.eval(), int(content.get("step", 0)))
 
 
 def _save(write: Callable[[Dict[str, Any], Path], None], content: Dict[str, Any], path: Path) -> None:

@@ -65,8 +65,9 @@ def check_keys(section: Any, known: Collection[str], where: str) -> None:
     for key in section:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1)
-            raise ValueError(f"{where}: unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else
-                             f"; known: {', '.join(known)}"))
+            raise ValueError(
+                f"{where}: unknown option {key!r}" + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+            )
 
 
 def changed_options(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bimtdp_torch.config import build_network
+from bimtdp_torch.networks.build import build_network
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PHOTOS = REPOSITORY / "examples" / "photos"

@@ -16,9 +16,10 @@ def write_frame(root: Path, name: str, seed: int) -> None:
     """A synthetic room: three flat regions with their own depth, class and normal."""
     random = np.random.default_rng(seed)
     region = (np.arange(240)[:, None] > random.integers(90, 150)) + 1 * (np.arange(320)[None] > random.integers(100, 220))
-    photo = (np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])[region] + random.integers(-20, 20, (240, 320, 3)))
+    photo = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])[region] + random.integers(-20, 20, (240, 320, 3))
     arrays = {
-        "image/{}.jpg": photo.clip(0, 255), "depth/{}.png": np.array([60, 120, 200])[region],
+        "image/{}.jpg": photo.clip(0, 255),
+        "depth/{}.png": np.array([60, 120, 200])[region],
         "label/{}.png": np.array([0, 1, 39])[region],
         "normal/{}.jpg": np.array([[128, 128, 255], [128, 255, 128], [255, 128, 128]])[region],
     }

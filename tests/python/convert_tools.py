@@ -16,9 +16,9 @@ _built = Path(os.environ.get("BIMTDP_BUILD_DIR", "/nonexistent")) / "examples" /
 if _built.is_file():  # the C++ build made it already
     os.environ.setdefault("BIMTDP_VERIFY_MODEL", str(_built))
 
-from bimtdp_torch.estimators import RSign, bn_sign  # noqa: E402
 from bimtdp_torch.export import Options, Result, Source, convert  # noqa: E402
-from bimtdp_torch.layers import BinaryConv2d, RPReLU  # noqa: E402
+from bimtdp_torch.networks.estimators import RSign, bn_sign  # noqa: E402
+from bimtdp_torch.networks.layers import BinaryConv2d, RPReLU  # noqa: E402
 
 
 def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
@@ -46,7 +46,7 @@ def convert_module(network: nn.Module, path: Path, stride: int = 1, **options) -
 
 def read_metadata(path) -> dict:
     content = path.read_bytes()
-    header = json.loads(content[8:8 + struct.unpack("<Q", content[:8])[0]])
+    header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
     assert list(header["__metadata__"]) == ["bimtdp"]
     return json.loads(header["__metadata__"]["bimtdp"])
 
@@ -64,8 +64,11 @@ class BiRealBlock(nn.Module):
         self.conv = BinaryConv2d(cin, cout, 3, stride, 1, groups=groups)
         self.bn = nn.BatchNorm2d(cout)
         self.activation = activation
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2, 2), nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout)) \
-            if stride == 2 else nn.Identity()
+        self.shortcut = (
+            nn.Sequential(nn.AvgPool2d(2, 2), nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout))
+            if stride == 2
+            else nn.Identity()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.bn(self.conv(self.sign(x))) + self.shortcut(x))
@@ -77,8 +80,11 @@ class UserNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 20, 5, 2, 2), nn.BatchNorm2d(20), nn.PReLU())
-        self.blocks = nn.Sequential(BiRealBlock(20, 20, 1, 1, nn.PReLU(20)), BiRealBlock(20, 36, 2, 4, RPReLU(36)),
-                                    BiRealBlock(36, 36, 1, 36, nn.Hardtanh()))
+        self.blocks = nn.Sequential(
+            BiRealBlock(20, 20, 1, 1, nn.PReLU(20)),
+            BiRealBlock(20, 36, 2, 4, RPReLU(36)),
+            BiRealBlock(36, 36, 1, 36, nn.Hardtanh()),
+        )
         self.mid_sign, self.mid = bn_sign(36), BinaryConv2d(36, 70, 1, scaled=False)
         self.last_sign = bn_sign(70)
         self.last = BinaryConv2d(70, 24, (3, 1), padding=(2, 0), dilation=(2, 1))
@@ -94,5 +100,9 @@ class UserNet(nn.Module):
         z = torch.relu(a * self.gain - b) + 0.25 * y[:, 3:15]
         big = nn.functional.interpolate(self.head(z), size=x.shape[-2:], mode="bilinear", align_corners=False)
         small = nn.functional.max_pool2d(torch.cat([a, b], 1), 3, 2, 1)
-        return {"map": big, "probability": torch.softmax(big, dim=1), "small": small,
-                "direction": nn.functional.normalize(big, dim=1)}
+        return {
+            "map": big,
+            "probability": torch.softmax(big, dim=1),
+            "small": small,
+            "direction": nn.functional.normalize(big, dim=1),
+        }

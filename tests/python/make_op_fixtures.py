@@ -87,8 +87,17 @@ def binary_convolutions() -> None:
             bias = torch.addcmul(norm.bias.double(), -norm.running_mean.double(), scale.double()).float()
             y = norm(dots)
         assert y.abs().min() > 1e-5  # no ties: the bits do not depend on rounding
-        add("binary_conv2d", [*win, groups], x=hwc(x), weight=ohwi(weight), dots=hwc(dots), scale=scale, bias=bias,
-            floats=hwc(y), bits=hwc(sign(y)))
+        add(
+            "binary_conv2d",
+            [*win, groups],
+            x=hwc(x),
+            weight=ohwi(weight),
+            dots=hwc(dots),
+            scale=scale,
+            bias=bias,
+            floats=hwc(y),
+            bits=hwc(sign(y)),
+        )
 
 
 def attention() -> None:
@@ -106,8 +115,15 @@ def attention() -> None:
                 total = m if total is None else total + m
         gate = (F.conv2d(x[target], gates[k], padding=1) >= 0).float()
         results.append(sign(x[target] + gate * total))
-    add("binary_attention", targets, x=torch.stack([hwc(v) for v in x]), gates=torch.stack([ohwi(v) for v in gates]),
-        messages=torch.stack([ohwi(v) for v in messages]), alpha=torch.stack(alpha), bits=hwc(torch.cat(results, 1)))
+    add(
+        "binary_attention",
+        targets,
+        x=torch.stack([hwc(v) for v in x]),
+        gates=torch.stack([ohwi(v) for v in gates]),
+        messages=torch.stack([ohwi(v) for v in messages]),
+        alpha=torch.stack(alpha),
+        bits=hwc(torch.cat(results, 1)),
+    )
 
 
 def convolutions() -> None:
@@ -128,13 +144,28 @@ def convolutions() -> None:
         y = convolve(x, weight, win, groups) * scale.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)
         residual = randn(*y.shape)
         y = F.relu6(y + residual) if i % 2 == 0 else y + residual
-        add("conv2d", [*win, groups, int(i % 2 == 0)], x=hwc(x), weight=ohwi(weight), scale=scale, bias=bias,
-            residual=hwc(residual), y=hwc(y))
+        add(
+            "conv2d",
+            [*win, groups, int(i % 2 == 0)],
+            x=hwc(x),
+            weight=ohwi(weight),
+            scale=scale,
+            bias=bias,
+            residual=hwc(residual),
+            y=hwc(y),
+        )
 
 
 def resizes() -> None:
-    for (h, w, c), size in [((5, 7, 6), (10, 14)), ((3, 4, 5), (12, 16)), ((2, 3, 3), (16, 24)), ((5, 7, 4), (13, 11)),
-                            ((11, 13, 3), (4, 5)), ((1, 6, 3), (5, 6)), ((15, 20, 2), (17, 33))]:
+    for (h, w, c), size in [
+        ((5, 7, 6), (10, 14)),
+        ((3, 4, 5), (12, 16)),
+        ((2, 3, 3), (16, 24)),
+        ((5, 7, 4), (13, 11)),
+        ((11, 13, 3), (4, 5)),
+        ((1, 6, 3), (5, 6)),
+        ((15, 20, 2), (17, 33)),
+    ]:
         x = randn(1, c, h, w)
         add("resize_bilinear", x=hwc(x), y=hwc(F.interpolate(x, size=size, mode="bilinear", align_corners=False)))
         add("resize_nearest", x=hwc(x), y=hwc(F.interpolate(x, size=size, mode="nearest")))
@@ -163,8 +194,15 @@ def gates_and_activations() -> None:
     c, hidden = 24, 3
     x, reduce, expand = randn(1, c, 5, 6), torch.nn.Linear(c, hidden), torch.nn.Linear(hidden, c)
     gate = torch.sigmoid(expand(F.relu(reduce(x.mean((2, 3))))))
-    add("squeeze_excite", x=hwc(x), reduce_weight=reduce.weight, reduce_bias=reduce.bias, expand_weight=expand.weight,
-        expand_bias=expand.bias, y=hwc(x * gate.view(1, -1, 1, 1)))
+    add(
+        "squeeze_excite",
+        x=hwc(x),
+        reduce_weight=reduce.weight,
+        reduce_bias=reduce.bias,
+        expand_weight=expand.weight,
+        expand_bias=expand.bias,
+        y=hwc(x * gate.view(1, -1, 1, 1)),
+    )
     x, layer = randn(1, 37), torch.nn.Linear(37, 11)
     add("linear", x=x.view(1, 1, -1), weight=layer.weight, bias=layer.bias, y=layer(x).view(1, 1, -1))
     x = randn(1, 3, 5, 6)
@@ -172,8 +210,14 @@ def gates_and_activations() -> None:
     add("l2_normalize", x=hwc(x), y=hwc(F.normalize(x, dim=1)))
     x, slope, shift_in, shift_out = randn(1, 13, 4, 5) * 5, randn(13), randn(13), randn(13)
     shift = lambda v: v.view(1, -1, 1, 1)
-    results = [F.relu(x), F.relu6(x), F.hardtanh(x), torch.sigmoid(x), F.prelu(x, slope),
-               F.prelu(x + shift(shift_in), slope) + shift(shift_out)]
+    results = [
+        F.relu(x),
+        F.relu6(x),
+        F.hardtanh(x),
+        torch.sigmoid(x),
+        F.prelu(x, slope),
+        F.prelu(x + shift(shift_in), slope) + shift(shift_out),
+    ]
     for kind, y in enumerate(results, start=1):  # the order of kernels::ActivationKind
         add("activation", [kind], x=hwc(x), slope=slope, shift_in=shift_in, shift_out=shift_out, y=hwc(y))
     x[0, :, 0, 0] = 0.0

@@ -8,10 +8,10 @@ from typing import Any, Iterator
 import torch
 from torch import Tensor, nn
 
-from bimtdp_torch import hrnet, resnet
-from bimtdp_torch.blocks import basic_block
-from bimtdp_torch.config import build_network
-from bimtdp_torch.style import PRESETS
+from bimtdp_torch.networks import hrnet, resnet
+from bimtdp_torch.networks.blocks import basic_block
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.networks.style import PRESETS
 
 # One bottleneck, one module a stage, one block a branch; widths that no word is a multiple of.
 hrnet.SIZES.setdefault("hrnet_tiny", hrnet.HRNetSize((16, 18, 20, 24), 1, (1, 1, 1), 1))

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from bimtdp_torch.analysis.activations import pooled_activations, run_network, to_input
+from bimtdp_torch.analysis.activations import pooled_activations, run_network
 from bimtdp_torch.analysis.cka import CkaTable, centre, cka, gram, minibatches, u_centre
 from bimtdp_torch.analysis.embedding import choose_pixels, embed, neighbour_accuracy, pixel_vectors, resize_nearest
 from bimtdp_torch.analysis.gradcam import grad_cam, task_score
 from bimtdp_torch.analysis.inputs import InputError, Network, Photos
+from bimtdp_torch.data.samples import to_input
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +28,7 @@ def gaussian(n: int, p: int, seed: int) -> np.ndarray:
 
 
 # -- CKA ---------------------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("estimator", ["unbiased", "biased"])
 def test_cka_does_not_see_rotation_scale_and_shift(estimator):
@@ -49,8 +51,9 @@ def test_hsic_is_the_formula_of_song():
     n = 9
     k, m = gram(gaussian(n, 5, 7)), gram(gaussian(n, 3, 8))
     kt, mt, one = k - np.diag(np.diag(k)), m - np.diag(np.diag(m)), np.ones(n)
-    song = (np.trace(kt @ mt) + (one @ kt @ one) * (one @ mt @ one) / ((n - 1) * (n - 2))
-            - 2 / (n - 2) * (one @ kt @ mt @ one)) / (n * (n - 3))
+    song = (np.trace(kt @ mt) + (one @ kt @ one) * (one @ mt @ one) / ((n - 1) * (n - 2)) - 2 / (n - 2) * (one @ kt @ mt @ one)) / (
+        n * (n - 3)
+    )
     assert (u_centre(k) * u_centre(m)).sum() / (n * (n - 3)) == pytest.approx(song, rel=1e-12)
     h = np.eye(n) - 1 / n
     np.testing.assert_allclose(centre(k), h @ k @ h, atol=1e-12)
@@ -100,6 +103,7 @@ def test_layer_without_variance_is_no_number():
 
 # -- a network with known features -------------------------------------------------------------------------------------
 
+
 class Known(nn.Module):
     """Features behind the distillation are the photo's channels, averaged 4x4; maps are 2 f_0 - f_1 (depth) and the
     channels themselves (three classes)."""
@@ -110,8 +114,13 @@ class Known(nn.Module):
         features = nn.functional.avg_pool2d(x, 4)
         distilled = {task: features * 1.0 for task in self.tasks}  # noqa: C420  (a tensor of its own for each)
         depth = distilled["depth"]
-        return {"maps": {"semseg": distilled["semseg"] * 1.0, "depth": 2 * depth[:, :1] - depth[:, 1:2]},
-                "backbone": [features], "features": [distilled], "distilled": [distilled], "hidden": {}}
+        return {
+            "maps": {"semseg": distilled["semseg"] * 1.0, "depth": 2 * depth[:, :1] - depth[:, 1:2]},
+            "backbone": [features],
+            "features": [distilled],
+            "distilled": [distilled],
+            "hidden": {},
+        }
 
     def forward(self, x):
         return {t: nn.functional.interpolate(m, scale_factor=4) for t, m in self.training_outputs(x)["maps"].items()}
@@ -123,8 +132,15 @@ KNOWN = Network("known", {"network": {"dataset": "nyud4"}}, Known())
 def test_pooled_activations_do_not_depend_on_the_forward_batch():
     photos = np.random.default_rng(0).integers(0, 255, (5, 16, 32, 3), np.uint8)
     one, all_at_once = (pooled_activations(KNOWN.module, photos, 2, batch) for batch in (1, 5))
-    assert list(one) == ["backbone/out0", "features/semseg.0", "features/depth.0", "distilled/semseg.0",
-                         "distilled/depth.0", "maps/semseg", "maps/depth"]
+    assert list(one) == [
+        "backbone/out0",
+        "features/semseg.0",
+        "features/depth.0",
+        "distilled/semseg.0",
+        "distilled/depth.0",
+        "maps/semseg",
+        "maps/depth",
+    ]
     for name in one:
         np.testing.assert_allclose(one[name], all_at_once[name], atol=1e-6)
     expected = to_input(photos).reshape(5, 3, 2, 8, 2, 16).mean((3, 5)).numpy()
@@ -177,6 +193,7 @@ def test_neighbours_come_from_other_photos():
 
 
 # -- Grad-CAM ----------------------------------------------------------------------------------------------------------
+
 
 def test_gradcam_of_a_linear_map():
     """depth = 2 f_0 - f_1, so the weights are 2/n, -1/n, 0 and the map ReLU(2 f_0 - f_1), scaled to 0..1."""

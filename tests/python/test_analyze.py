@@ -13,14 +13,31 @@ import torch
 from analysis_tools import PHOTOS, checkpoints, has_colour, pixels_of, run, svg_text  # noqa: F401  (a fixture)
 from PIL import Image
 
-from bimtdp_torch.analysis.activations import pooled_activations, to_input
+from bimtdp_torch.analysis.activations import pooled_activations
 from bimtdp_torch.analysis.inputs import InputError, Network, load_network, split_name
-from bimtdp_torch.config import build_network
+from bimtdp_torch.data.samples import to_input
+from bimtdp_torch.networks.build import build_network
 
 
 def test_cka_command(checkpoints, data_folder, tmp_path):
-    run("analyze", "cka", checkpoints["mti_net"], f"small={checkpoints['bi_mtdp_c']}", "--data", data_folder, "--list",
-        "train", "--count", 9, "--batch", 5, "--grid", 4, "--output", tmp_path / "cka")
+    run(
+        "analyze",
+        "cka",
+        checkpoints["mti_net"],
+        f"small={checkpoints['bi_mtdp_c']}",
+        "--data",
+        data_folder,
+        "--list",
+        "train",
+        "--count",
+        9,
+        "--batch",
+        5,
+        "--grid",
+        4,
+        "--output",
+        tmp_path / "cka",
+    )
     rows = list(csv.reader(open(tmp_path / "cka.csv")))
     table = np.array([[float(v) for v in row[1:]] for row in rows[1:]])
     assert rows[0][1:] == [row[0] for row in rows[1:]] and table.shape[0] == table.shape[1]
@@ -55,12 +72,32 @@ def test_distilled_layers_are_the_sums_before_the_sign(checkpoints):
         assert np.array_equal(np.where(found >= 0, 1, -1), sign.numpy()) and len(np.unique(found)) > 2
 
 
-@pytest.mark.parametrize("section, some, count", [
-    ({"name": "bi_mtdp_f", "backbone": "hrnet_w18", "dataset": "nyud2"},
-     ["backbone/stem", "backbone/layer1.1", "backbone/stage3.2/s16", "backbone/stage4.1/s32", "backbone/out3",
-      "features/depth.3", "propagation/depth.1", "distilled/semseg.0", "hidden/depth", "maps/semseg"], 52),
-    ({"name": "single_task", "task": "semseg", "backbone": "resnet18", "dataset": "nyud4"},
-     ["backbone/stem", "backbone/layer1.0", "backbone/layer4.1", "hidden/semseg", "maps/semseg"], 11)])
+@pytest.mark.parametrize(
+    "section, some, count",
+    [
+        (
+            {"name": "bi_mtdp_f", "backbone": "hrnet_w18", "dataset": "nyud2"},
+            [
+                "backbone/stem",
+                "backbone/layer1.1",
+                "backbone/stage3.2/s16",
+                "backbone/stage4.1/s32",
+                "backbone/out3",
+                "features/depth.3",
+                "propagation/depth.1",
+                "distilled/semseg.0",
+                "hidden/depth",
+                "maps/semseg",
+            ],
+            52,
+        ),
+        (
+            {"name": "single_task", "task": "semseg", "backbone": "resnet18", "dataset": "nyud4"},
+            ["backbone/stem", "backbone/layer1.0", "backbone/layer4.1", "hidden/semseg", "maps/semseg"],
+            11,
+        ),
+    ],
+)
 def test_layers_of_other_networks(section, some, count):
     torch.manual_seed(0)
     photos = np.random.default_rng(0).integers(0, 255, (1, 32, 64, 3), np.uint8)
@@ -70,8 +107,20 @@ def test_layers_of_other_networks(section, some, count):
 
 
 def test_tsne_command(checkpoints, data_folder, tmp_path):
-    command = ["analyze", "tsne", checkpoints["mti_net"], checkpoints["bi_mtdp_c"], "--data", data_folder, "--count", 2,
-               "--per-class", 40, "--perplexity", 10]
+    command = [
+        "analyze",
+        "tsne",
+        checkpoints["mti_net"],
+        checkpoints["bi_mtdp_c"],
+        "--data",
+        data_folder,
+        "--count",
+        2,
+        "--per-class",
+        40,
+        "--perplexity",
+        10,
+    ]
     run(*command, "--output", tmp_path / "one")
     run(*command, "--output", tmp_path / "two")
     one, two = ((tmp_path / f"{name}.csv").read_text() for name in ("one", "two"))
@@ -92,8 +141,18 @@ def test_tsne_command(checkpoints, data_folder, tmp_path):
 
 
 def test_gradcam_command(checkpoints, tmp_path):
-    run("analyze", "gradcam", checkpoints["mti_net"], checkpoints["bi_mtdp_c"], "--photos", PHOTOS, "--class", "chair",
-        "--output", tmp_path / "cam")
+    run(
+        "analyze",
+        "gradcam",
+        checkpoints["mti_net"],
+        checkpoints["bi_mtdp_c"],
+        "--photos",
+        PHOTOS,
+        "--class",
+        "chair",
+        "--output",
+        tmp_path / "cam",
+    )
     rows = list(csv.DictReader(open(tmp_path / "cam.csv")))
     assert len(rows) == 2 * 2 * 4 and {r["task"] for r in rows} == {"semseg", "normals", "edge", "depth"}
     assert {r["target"] for r in rows if r["task"] == "semseg"} == {"chair"}
@@ -109,11 +168,35 @@ def test_gradcam_command(checkpoints, tmp_path):
 
 def test_networks_without_distillation(checkpoints, data_folder, tmp_path):
     """Their features are the backbone's, and the figure says so."""
-    run("analyze", "tsne", checkpoints["multi_task"], "--data", data_folder, "--count", 2, "--per-class", 40,
-        "--perplexity", 10, "--output", tmp_path / "tsne")
+    run(
+        "analyze",
+        "tsne",
+        checkpoints["multi_task"],
+        "--data",
+        data_folder,
+        "--count",
+        2,
+        "--per-class",
+        40,
+        "--perplexity",
+        10,
+        "--output",
+        tmp_path / "tsne",
+    )
     assert "features of the backbone" in svg_text(tmp_path / "tsne.svg")
-    run("analyze", "gradcam", checkpoints["multi_task"], "--photos", PHOTOS / "office.jpg", "--tasks", "depth",
-        "--scale", 3, "--output", tmp_path / "cam")
+    run(
+        "analyze",
+        "gradcam",
+        checkpoints["multi_task"],
+        "--photos",
+        PHOTOS / "office.jpg",
+        "--tasks",
+        "depth",
+        "--scale",
+        3,
+        "--output",
+        tmp_path / "cam",
+    )
     assert "multi_task" in svg_text(tmp_path / "cam.svg")
     (row,) = csv.DictReader(open(tmp_path / "cam.csv"))
     assert row["task"] == "depth" and float(row["features with a gradient"]) > 0.5

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bimtdp_torch.attention import BinaryAttention, MultiModalDistillation
+from bimtdp_torch.networks.attention import BinaryAttention, MultiModalDistillation
 
 TASKS, AUXILIARY = ["semseg", "depth"], ["semseg", "normals", "depth"]
 
@@ -22,8 +22,7 @@ def sign(x):
 
 
 def test_equations_two_and_three():
-    layer = BinaryAttention(TASKS, AUXILIARY, 5, input_binarizer="sign", gate_batch_norm=False,
-                            message_batch_norm=False).eval()
+    layer = BinaryAttention(TASKS, AUXILIARY, 5, input_binarizer="sign", gate_batch_norm=False, message_batch_norm=False).eval()
     x = features()
     bits = {task: sign(v) for task, v in x.items()}
     result = layer(x)
@@ -39,9 +38,19 @@ def test_equations_two_and_three():
 
 
 def test_source_gates_are_applied_to_each_message():
-    layer = BinaryAttention(TASKS, AUXILIARY, 5, gate_source="source", message_weights="pairwise",
-                            input_binarizer="sign", gate_batch_norm=False, message_batch_norm=False,
-                            message_scale="none", identity="real", outer_sign=False).eval()
+    layer = BinaryAttention(
+        TASKS,
+        AUXILIARY,
+        5,
+        gate_source="source",
+        message_weights="pairwise",
+        input_binarizer="sign",
+        gate_batch_norm=False,
+        message_batch_norm=False,
+        message_scale="none",
+        identity="real",
+        outer_sign=False,
+    ).eval()
     x = features()
     result = layer(x)
     for target in TASKS:
@@ -55,10 +64,15 @@ def test_source_gates_are_applied_to_each_message():
         torch.testing.assert_close(result[target], expected + total)
 
 
-@pytest.mark.parametrize("options", [dict(zip(
-    ("gate_source", "message_weights", "input_binarizer", "identity", "outer_sign"), values)) for values in
-    itertools.product(("target", "source"), ("per_source", "pairwise"), ("bn_sign", "rsign"), ("binary", "real"),
-                      (True, False))])
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(zip(("gate_source", "message_weights", "input_binarizer", "identity", "outer_sign"), values))
+        for values in itertools.product(
+            ("target", "source"), ("per_source", "pairwise"), ("bn_sign", "rsign"), ("binary", "real"), (True, False)
+        )
+    ],
+)
 def test_every_option_trains(options):
     layer = BinaryAttention(TASKS, AUXILIARY, 4, **options)
     result = layer(features(4))
@@ -88,8 +102,16 @@ def test_binary_sources_are_taken_as_they_are():
 
 
 def test_options_of_irnet_reach_gates_and_messages():
-    layer = BinaryAttention(TASKS, AUXILIARY, 5, estimator="ede", weight_estimator="ede", standardise=True,
-                            message_batch_norm=False, message_scale="power_of_two")
+    layer = BinaryAttention(
+        TASKS,
+        AUXILIARY,
+        5,
+        estimator="ede",
+        weight_estimator="ede",
+        standardise=True,
+        message_batch_norm=False,
+        message_scale="power_of_two",
+    )
     convs = [m[0] for group in (layer.gates, layer.messages) for m in group.values()]
     assert all(c.standardise and c.weight_sign.estimator == "ede" for c in convs)
     assert all(m[0].power_of_two and m[0].scaled for m in layer.messages.values())
@@ -97,8 +119,14 @@ def test_options_of_irnet_reach_gates_and_messages():
 
 
 def test_number_of_convolutions():
-    count = {w: sum(1 for n, _ in BinaryAttention(AUXILIARY, AUXILIARY, 4, message_weights=w).named_parameters()
-                    if n.endswith("0.weight") and ("gates" in n or "messages" in n)) for w in ("per_source", "pairwise")}
+    count = {
+        w: sum(
+            1
+            for n, _ in BinaryAttention(AUXILIARY, AUXILIARY, 4, message_weights=w).named_parameters()
+            if n.endswith("0.weight") and ("gates" in n or "messages" in n)
+        )
+        for w in ("per_source", "pairwise")
+    }
     assert count == {"per_source": 3 + 3, "pairwise": 3 + 6}
     assert sum(1 for n, _ in MultiModalDistillation(AUXILIARY, AUXILIARY, 4).named_parameters()) == 2 * 3 * 2
 

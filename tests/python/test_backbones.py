@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from bimtdp_torch.deeplab import DeepLabHead
-from bimtdp_torch.efficientnet_lite import SIZES, EfficientNetLite, load_imagenet, scaled_width
-from bimtdp_torch.layers import BinaryConv2d
-from bimtdp_torch.resnet import ResNet
-from bimtdp_torch.style import PRESETS
+from bimtdp_torch.networks.efficientnet_lite import SIZES, EfficientNetLite, load_imagenet, scaled_width
+from bimtdp_torch.networks.heads import DeepLabHead
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.networks.resnet import ResNet
+from bimtdp_torch.networks.style import PRESETS
 
 
 def parameters(module):
@@ -17,29 +17,38 @@ def parameters(module):
 
 
 # torchvision's totals without the last linear layer
-@pytest.mark.parametrize("size,count,channels", [("resnet18", 11176512, (64, 128, 256, 512)),
-                                                 ("resnet50", 23508032, (256, 512, 1024, 2048)),
-                                                 ("resnet101", 42500160, (256, 512, 1024, 2048))])
+@pytest.mark.parametrize(
+    "size,count,channels",
+    [
+        ("resnet18", 11176512, (64, 128, 256, 512)),
+        ("resnet50", 23508032, (256, 512, 1024, 2048)),
+        ("resnet101", 42500160, (256, 512, 1024, 2048)),
+    ],
+)
 def test_resnets_have_torchvisions_sizes(size, count, channels):
     with torch.device("meta"):
         plain, dilated = ResNet(size), ResNet(size, dilated=True)
         assert parameters(plain) == parameters(dilated) == count
         assert [m.shape for m in plain(torch.empty(1, 3, 64, 96))] == [
-            (1, c, 64 // s, 96 // s) for c, s in zip(channels, (4, 8, 16, 32))]
+            (1, c, 64 // s, 96 // s) for c, s in zip(channels, (4, 8, 16, 32))
+        ]
         assert [m.shape for m in dilated(torch.empty(1, 3, 64, 96))] == [
-            (1, c, 64 // s, 96 // s) for c, s in zip(channels, (4, 8, 8, 8))]
+            (1, c, 64 // s, 96 // s) for c, s in zip(channels, (4, 8, 8, 8))
+        ]
     names = {"layer1.0.conv1.weight", "layer2.0.downsample.0.weight", "layer4.1.bn2.running_var", "bn1.bias"}
     assert names <= set(plain.state_dict()) and "fc.weight" not in plain.state_dict()
 
 
-@pytest.mark.parametrize("size,style", [("resnet18", None), ("resnet50", None), ("resnet18", "bimtdp"),
-                                        ("resnet50", "bireal")])
+@pytest.mark.parametrize("size,style", [("resnet18", None), ("resnet50", None), ("resnet18", "bimtdp"), ("resnet50", "bireal")])
 def test_dilations(size, style):
     """Formerly strided 3x3 convolutions have half the dilation of the others; padding keeps the size."""
     with torch.device("meta"):
         model = ResNet(size, PRESETS.get(style), dilated=True)
-    found = {name: module for name, module in model.named_modules()
-             if isinstance(module, (nn.Conv2d, BinaryConv2d)) and name.startswith(("layer3", "layer4"))}
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Conv2d, BinaryConv2d)) and name.startswith(("layer3", "layer4"))
+    }
     strided = "conv1" if size == "resnet18" else "conv2"
     for name, conv in found.items():
         layer, block, conv_name = name.split(".")[:3]
@@ -69,9 +78,16 @@ def test_deeplab_head_is_torchvisions():
         assert parameters(head) == 16130837
         assert head([None] * 3 + [torch.empty(2, 2048, 5, 7)]).shape == (2, 21, 5, 7)
     state = head.state_dict()
-    shapes = {"0.convs.0.0.weight": (256, 2048, 1, 1), "0.convs.3.0.weight": (256, 2048, 3, 3),
-              "0.convs.4.1.weight": (256, 2048, 1, 1), "0.convs.4.2.running_mean": (256,),
-              "0.project.0.weight": (256, 1280, 1, 1), "1.weight": (256, 256, 3, 3), "2.bias": (256,), "4.bias": (21,)}
+    shapes = {
+        "0.convs.0.0.weight": (256, 2048, 1, 1),
+        "0.convs.3.0.weight": (256, 2048, 3, 3),
+        "0.convs.4.1.weight": (256, 2048, 1, 1),
+        "0.convs.4.2.running_mean": (256,),
+        "0.project.0.weight": (256, 1280, 1, 1),
+        "1.weight": (256, 256, 3, 3),
+        "2.bias": (256,),
+        "4.bias": (21,),
+    }
     assert {key: tuple(state[key].shape) for key in shapes} == shapes
     assert [head.get_submodule(f"0.convs.{n}.0").dilation for n in (1, 2, 3)] == [(12, 12), (24, 24), (36, 36)]
 
@@ -86,9 +102,14 @@ def test_pooled_branch_is_the_same_everywhere():
     torch.testing.assert_close(y[:, :, 3:4, 4:5], expected)
 
 
-@pytest.mark.parametrize("size,blocks,channels", [("efficientnet_lite0", 16, (24, 40, 112, 320)),
-                                                  ("efficientnet_lite1", 21, (24, 40, 112, 320)),
-                                                  ("efficientnet_lite2", 21, (24, 48, 120, 352))])
+@pytest.mark.parametrize(
+    "size,blocks,channels",
+    [
+        ("efficientnet_lite0", 16, (24, 40, 112, 320)),
+        ("efficientnet_lite1", 21, (24, 40, 112, 320)),
+        ("efficientnet_lite2", 21, (24, 48, 120, 352)),
+    ],
+)
 def test_efficientnet_lites(size, blocks, channels):
     with torch.device("meta"):
         model = EfficientNetLite(size, (8, 9, 10, 11))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bimtdp_bench import results, tables
+from bimtdp_bench import jobs, results, tables
 from bimtdp_torch.export.model_file import write_safetensors
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "peers"))
@@ -21,8 +21,14 @@ BINARY = f"binary_conv2d/avx512/{LAYER}"
 
 def run_of(chain_us: float, layer_us: float = 1000.0, share: float = 0.5) -> results.Results:
     """One reference layer and one chain."""
-    return results.collate([[{"name": BINARY, "best_us": layer_us, "share_of_peak": share},
-                             {"name": "chain/avx512/bn_sign/64/56x56", "cpu_us": chain_us}]])
+    return results.collate(
+        [
+            [
+                {"name": BINARY, "best_us": layer_us, "share_of_peak": share},
+                {"name": "chain/avx512/bn_sign/64/56x56", "cpu_us": chain_us},
+            ]
+        ]
+    )
 
 
 def test_collate_takes_minimum_and_median_of_each_field():
@@ -35,9 +41,14 @@ def test_collate_leaves_out_errors():
 
 
 def test_google_benchmark_output_without_errors_and_suffixes():
-    text = json.dumps({"benchmarks": [
-        {"name": "network/avx512/w18/480x640/threads1/process_time/real_time", "real_time": 7.0, "cpu_us": 3.0, "macs": 8},
-        {"name": "onednn/int8_winograd/1x1", "error_occurred": True, "error_message": "none", "best_us": 0.0}]})
+    text = json.dumps(
+        {
+            "benchmarks": [
+                {"name": "network/avx512/w18/480x640/threads1/process_time/real_time", "real_time": 7.0, "cpu_us": 3.0, "macs": 8},
+                {"name": "onednn/int8_winograd/1x1", "error_occurred": True, "error_message": "none", "best_us": 0.0},
+            ]
+        }
+    )
     assert results.from_google_benchmark(text) == [{"name": "network/avx512/w18/480x640/threads1", "cpu_us": 3.0, "macs": 8}]
 
 
@@ -53,6 +64,13 @@ def test_slower_names_what_became_slower():
     assert len(lines) == 1 and lines[0].startswith("chain/avx512/bn_sign/64/56x56: 1.30x")
 
 
+def test_two_builds_are_compared_by_their_fastest_runs():
+    name = "chain/avx512/bn_sign/64/56x56"
+    assert results.slower_times(run_of(100.0), run_of(102.9)) == {}
+    lines = results.slower_times(run_of(100.0), run_of(104.0))
+    assert list(lines) == [name] and lines[name].endswith("1.040x the time before")
+
+
 def test_slower_ignores_a_slower_clock():
     # Twice the time at the same share of the peak: the machine, not the code.
     assert results.slower(run_of(100.0, 1000.0), run_of(200.0, 2000.0)) == []
@@ -64,8 +82,10 @@ def test_slower_sees_a_share_of_peak_that_fell():
 
 
 def test_what_is_bound_by_memory_is_compared_with_a_copy():
-    stored, fresh = (results.collate([[{"name": "softmax/avx512/60x80x144/4", "best_us": t, "share_of_copy": share}]])
-                     for t, share in ((100.0, 0.8), (150.0, 0.8)))
+    stored, fresh = (
+        results.collate([[{"name": "softmax/avx512/60x80x144/4", "best_us": t, "share_of_copy": share}]])
+        for t, share in ((100.0, 0.8), (150.0, 0.8))
+    )
     assert results.slower(stored, fresh) == []
     fresh["softmax/avx512/60x80x144/4"]["share_of_copy"]["median"] = 0.5
     assert results.slower(stored, fresh) == ["softmax/avx512/60x80x144/4: 1.60x the stored time"]
@@ -99,16 +119,51 @@ def test_insert_writes_between_the_markers_alone(tmp_path):
 
 def test_kernel_table_takes_the_faster_algorithm_of_a_peer():
     found = run_of(1.0)
-    found.update(results.collate([[{"name": f"onednn/{kind}/{LAYER}", "best_us": t} for kind, t in
-                                   (("fp32_direct", 9000.0), ("fp32_winograd", 7000.0))]]))
-    assert tables.kernels(found).splitlines()[2] == (
-        "| 3x3 256->256, 56x56 | 1000 | 0.50 | 7000 (7.00x) |")
+    found.update(
+        results.collate(
+            [[{"name": f"onednn/{kind}/{LAYER}", "best_us": t} for kind, t in (("fp32_direct", 9000.0), ("fp32_winograd", 7000.0))]]
+        )
+    )
+    assert tables.kernels(found).splitlines()[2] == ("| 3x3 256->256, 56x56 | 1000 | 0.50 | 7000 (7.00x) |")
 
 
 def test_tables_without_figures_are_left_out():
-    stored = {"environment": {"cpu": "a CPU", "cpus": 2, "compiler": [], "kernel": "6", "versions": {}, "commit": "c"},
-              "results": run_of(1.0)}
+    stored = {
+        "environment": {"cpu": "a CPU", "cpus": 2, "compiler": [], "kernel": "6", "versions": {}, "commit": "c"},
+        "results": run_of(1.0),
+    }
     assert set(tables.all_tables(stored)) == {"environment", "kernels", "chains"}
+
+
+def test_documents_have_the_tables_of_a_stored_run(tmp_path):
+    """What the documents say is what one stored run says; every table has its place."""
+    copies = [tmp_path / str(i) for i in range(len(tables.DOCUMENTS))]
+    texts = [document.read_text() for document in tables.DOCUMENTS]
+
+    def as_of(path):
+        made = tables.all_tables(results.load(path))
+        for copy, text in zip(copies, texts):
+            copy.write_text(text)
+        placed = [name for copy in copies for name in tables.insert(copy, made)]
+        return sorted(placed) == sorted(made) and [copy.read_text() for copy in copies] == texts
+
+    assert any(as_of(path) for path in (jobs.REPOSITORY / "benchmarks" / "results").glob("*.json"))
+
+
+def test_summary_takes_the_faster_engine_of_a_kind():
+    times = {
+        "network/avx512/bi_mtdp_w18": 100e3,
+        "openvino_binary/bi_mtdp_w18": 200e3,
+        "onnxruntime/mti_net_w18.fp32": 900e3,
+        "openvino/mti_net_w18.fp32": 800e3,
+        "onnxruntime/mti_net_w18.int8": 300e3,
+    }
+    found = results.collate([[{"name": f"{name}/480x640/threads1", "cpu_us": time} for name, time in times.items()]])
+    assert tables.summary({"environment": {"cpu": "a CPU"}, "results": found}).splitlines() == [
+        "| a CPU, avx512, 1 thread, ms | bimtdp | OpenVINO, binary | twin, int8 | twin, fp32 |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| Bi-MTDP, HRNet-W18 | 100 | 200 (2.00x) | 300 (3.00x) | 800 (8.00x) |",
+    ]
 
 
 def test_names_of_layers():
@@ -130,8 +185,11 @@ def test_measure_repeats_and_reports_microseconds():
 
 def test_model_files_are_read(tmp_path):
     path = tmp_path / "model.safetensors"
-    tensors = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "h": np.ones((1, 2), np.float16),
-               "s": np.array([[[[0b101, 0b1]]]], np.uint8)}
+    tensors = {
+        "w": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "h": np.ones((1, 2), np.float16),
+        "s": np.array([[[[0b101, 0b1]]]], np.uint8),
+    }
     write_safetensors(path, tensors, {"bimtdp": json.dumps({"nodes": [], "outputs": []})})
     file = model_file.ModelFile(path)
     assert (file.floats("w") == tensors["w"]).all() and file.floats("h").dtype == np.float32 and file.floats(None) is None
@@ -140,4 +198,8 @@ def test_model_files_are_read(tmp_path):
 
 def test_a_column_without_numbers_is_left_out():
     assert tables.table(["layer", "a", "b"], [["x", "-", "1"], ["y", "-", "-"]]).splitlines() == [
-        "| layer | b |", "| --- | ---: |", "| x | 1 |", "| y | - |"]
+        "| layer | b |",
+        "| --- | ---: |",
+        "| x | 1 |",
+        "| y | - |",
+    ]

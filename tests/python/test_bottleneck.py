@@ -6,7 +6,7 @@ import torch
 from network_tools import tiny
 from torch.distributions import Normal, kl_divergence
 
-from bimtdp_torch.bottleneck import MU_KINDS, Bottlenecks, VariationalBottleneck, gaussian_kl
+from bimtdp_torch.networks.bottleneck import MU_KINDS, Bottlenecks, VariationalBottleneck, gaussian_kl
 
 
 def test_divergence_is_that_of_gaussians():
@@ -53,5 +53,7 @@ def test_float_mu_starts_as_the_identity():
     x = torch.randn(1, 3, 32, 64)
     ours, theirs = filtered.eval()(x), plain.eval()(x)
     assert all(torch.equal(ours[t], theirs[t]) for t in theirs)
-    assert not torch.equal(filtered.train().training_outputs(x.expand(2, -1, -1, -1))["maps"]["depth"],
-                           filtered.training_outputs(x.expand(2, -1, -1, -1))["maps"]["depth"])
+    assert not torch.equal(
+        filtered.train().training_outputs(x.expand(2, -1, -1, -1))["maps"]["depth"],
+        filtered.training_outputs(x.expand(2, -1, -1, -1))["maps"]["depth"],
+    )

@@ -22,8 +22,17 @@ MODEL = REPOSITORY / "examples" / "models" / "bi_mtdp_c_lite0_nyud4.safetensors"
 
 
 def test_compare_command_with_ground_truth(checkpoints, data_folder, tmp_path):
-    run("compare", checkpoints["mti_net"], f"ours={checkpoints['bi_mtdp_c']}", "--data", data_folder, "--frames",
-        "0017", "--output", tmp_path / "sheet")
+    run(
+        "compare",
+        checkpoints["mti_net"],
+        f"ours={checkpoints['bi_mtdp_c']}",
+        "--data",
+        data_folder,
+        "--frames",
+        "0017",
+        "--output",
+        tmp_path / "sheet",
+    )
     rows = list(csv.DictReader(open(tmp_path / "sheet.csv")))
     assert len(rows) == 8 and {r["network"] for r in rows} == {"mti_net", "ours"}
     text = svg_text(tmp_path / "sheet.svg")
@@ -68,8 +77,12 @@ def test_pascal_has_its_own_tasks(archive):
     def perfect(images):
         for truth in photos.truth:
             signs = {task: np.where(truth[task] == 1, 9.0, -9.0)[..., None] for task in ("sal", "edge")}
-            yield {"semseg": 9.0 * (truth["semseg"][..., None] == np.arange(21)), "normals": truth["normals"],
-                   "human_parts": 9.0 * (truth["human_parts"][..., None] == np.arange(7)), **signs}
+            yield {
+                "semseg": 9.0 * (truth["semseg"][..., None] == np.arange(21)),
+                "normals": truth["normals"],
+                "human_parts": 9.0 * (truth["human_parts"][..., None] == np.arange(7)),
+                **signs,
+            }
 
     sheet, figures = comparison.build([comparison.Entrant("perfect", (32, 64), perfect, "pascal5")], photos, quiet=True)
     assert sheet.columns == ["photo", "segmentation", "surface normals", "edges", "human parts", "saliency"]
@@ -88,8 +101,18 @@ def test_compare_command_with_the_cpp_library(checkpoints, tmp_path, monkeypatch
     built = Path(os.environ.get("BIMTDP_VERIFY_MODEL", "/nonexistent")).with_name("predict_maps")
     if built.is_file():  # the C++ build made it already
         monkeypatch.setenv("BIMTDP_PREDICT_MAPS", str(built))
-    run("compare", MODEL, checkpoints["mti_net"], "--photos", PHOTOS / "office.jpg", "--size", 96, 128, "--output",
-        tmp_path / "sheet")
+    run(
+        "compare",
+        MODEL,
+        checkpoints["mti_net"],
+        "--photos",
+        PHOTOS / "office.jpg",
+        "--size",
+        96,
+        128,
+        "--output",
+        tmp_path / "sheet",
+    )
     settings = json.loads((tmp_path / "sheet.json").read_text())
     assert list(settings["networks"]) == ["bi_mtdp_c_lite0_nyud4 (C++)", "mti_net"]
     assert settings["photos"] == ["office"] and not (tmp_path / "sheet.csv").exists()

@@ -6,11 +6,11 @@ import torch
 import yaml
 from conftest import REPOSITORY
 
-from bimtdp_torch.checkpoints import read_state_dict
-from bimtdp_torch.config import build_network
 from bimtdp_torch.configuration import dump_config, read_config
-from bimtdp_torch.initialisation import initialise_from
+from bimtdp_torch.networks.build import build_network
 from bimtdp_torch.results.table import read_layout
+from bimtdp_torch.sources import read_state_dict
+from bimtdp_torch.training.initialisation import initialise_from
 from bimtdp_torch.training.settings import resolve
 
 
@@ -25,11 +25,16 @@ def test_later_files_win_key_by_key(tmp_path):
     write(tmp_path, "common/data.yaml", "name: data\ntrain: {lr: 1.0e-3, seed: 1, phases: [{steps: 5}, {steps: 6}]}\n")
     write(tmp_path, "common/w18.yaml", "base: data.yaml\nnetwork: {backbone: hrnet_w18}\n")
     write(tmp_path, "common/fast.yaml", "train: {lr: 2.0e-3}\n")
-    row = write(tmp_path, "row.yaml",
-                "base: [common/w18.yaml, common/fast.yaml]\nnetwork: {name: bi_mtdp}\n"
-                "train: {seed: null, phases: [{steps: 7}]}\n")
-    expected = {"name": "row", "network": {"backbone": "hrnet_w18", "name": "bi_mtdp"},
-                "train": {"lr": 2e-3, "seed": None, "phases": [{"steps": 7}]}}
+    row = write(
+        tmp_path,
+        "row.yaml",
+        "base: [common/w18.yaml, common/fast.yaml]\nnetwork: {name: bi_mtdp}\ntrain: {seed: null, phases: [{steps: 7}]}\n",
+    )
+    expected = {
+        "name": "row",
+        "network": {"backbone": "hrnet_w18", "name": "bi_mtdp"},
+        "train": {"lr": 2e-3, "seed": None, "phases": [{"steps": 7}]},
+    }
     assert read_config(row) == expected
     assert yaml.safe_load(dump_config(read_config(row))) == expected
 
@@ -58,8 +63,7 @@ def test_rows_of_one_table_see_the_same_photos():
     for path in ROWS:
         config = resolve(read_config(path))
         phases, table = config["train"]["phases"], "trials" if path.stem.startswith("trial_") else config["network"]["backbone"]
-        seen.setdefault(table, set()).add(
-            (tuple((*p["size"], p["batch"], p["steps"]) for p in phases), config["train"]["seed"]))
+        seen.setdefault(table, set()).add((tuple((*p["size"], p["batch"], p["steps"]) for p in phases), config["train"]["seed"]))
     assert set(seen) == {"hrnet_w18", "efficientnet_lite0", "trials"} and all(len(recipes) == 1 for recipes in seen.values())
 
 
@@ -69,8 +73,9 @@ def test_the_table_has_exactly_the_configurations():
     assert sorted(runs) == [path.stem for path in ROWS]
 
 
-@pytest.mark.parametrize("path", [p for p in ROWS + PASCAL if not p.stem.endswith(("_normals", "_edge", "_depth"))],
-                         ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", [p for p in ROWS + PASCAL if not p.stem.endswith(("_normals", "_edge", "_depth"))], ids=lambda p: p.stem
+)
 def test_every_row_builds(path):
     with torch.device("meta"):
         network = build_network(resolve(read_config(path))["network"])

@@ -13,31 +13,33 @@ import torch
 from convert_tools import REPOSITORY, UserNet, convert_module, ops, randomise, read_metadata
 from safetensors.numpy import load_file
 
-from bimtdp_torch.checkpoints import CheckpointError, load_checkpoint
-from bimtdp_torch.config import build_network
-from bimtdp_torch.export import ConversionError, Options, Source, VerificationError, convert, load_source
-from bimtdp_torch.export.sources import network_config
+from bimtdp_torch.checkpoints import CheckpointError
+from bimtdp_torch.export import ConversionError, Options, Source, VerificationError, convert
 from bimtdp_torch.export.model_file import tensors_hash, write_safetensors
 from bimtdp_torch.export.numerics import fma, fold_batch_norm
 from bimtdp_torch.export.pipeline import Conversion
 from bimtdp_torch.export.self_test import self_test_photo, splitmix64
 from bimtdp_torch.export.verify import build_verify_model, compare_with_pytorch, replay_self_test
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.sources import load_checkpoint, load_source, network_config
 
 NUMBER = {"nyud2": 1316, "nyud4": 1682}  # entries of a public W18 state_dict
 
 
 def run_convert(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(REPOSITORY / "scripts" / "convert.py"), *map(str, arguments)],
-                          capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "scripts" / "convert.py"), *map(str, arguments)], capture_output=True, text=True
+    )
 
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
+
 
 def test_fma_rounds_once():
     random = np.random.default_rng(0)
     x, y = (random.standard_normal(20000).astype(np.float32) for _ in range(2))
     # near cancellation and halfway cases are where rounding twice shows
-    z = np.where(random.random(20000) < 0.5, -(x * y), random.standard_normal(20000).astype(np.float32) * 2.0 ** 24)
+    z = np.where(random.random(20000) < 0.5, -(x * y), random.standard_normal(20000).astype(np.float32) * 2.0**24)
     z = z.astype(np.float32)
     got = fma(x, y, z)
     for i in range(0, 20000, 7):
@@ -64,6 +66,7 @@ def test_self_test_photo():
 
 # -- networks --------------------------------------------------------------------------------------------------------
 
+
 def test_users_network_is_fused_and_verified(tmp_path):
     result = convert_module(randomise(UserNet()), tmp_path / "net.safetensors", stride=4)
     assert result.largest() < 2e-6 and result.flips("free") == 0
@@ -73,30 +76,53 @@ def test_users_network_is_fused_and_verified(tmp_path):
     assert "activation" not in kinds[:10]
     nodes = read_metadata(tmp_path / "net.safetensors")["nodes"]
     assert [n["output"] for n in nodes if n["op"] == "binary_conv2d"] == ["float"] * 3 + ["bits", "float"]
-    assert [n["activation"]["kind"] for n in nodes if n["op"] == "binary_conv2d" and "activation" in n] == \
-        ["prelu", "rprelu", "hardtanh"]
+    assert [n["activation"]["kind"] for n in nodes if n["op"] == "binary_conv2d" and "activation" in n] == [
+        "prelu",
+        "rprelu",
+        "hardtanh",
+    ]
     assert nodes[3]["inputs"] == [2, 1], "the shortcut of the first block is a residual"
 
 
-@pytest.mark.parametrize("config", [
-    {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud2_aux", "mask_binary": True},
-    {"name": "bi_mtdp_c", "backbone": "efficientnet_lite0", "dataset": "nyud2", "c_scope": "decoder", "head_binary": True},
-], ids=lambda c: c["name"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud2_aux", "mask_binary": True},
+        {"name": "bi_mtdp_c", "backbone": "efficientnet_lite0", "dataset": "nyud2", "c_scope": "decoder", "head_binary": True},
+    ],
+    ids=lambda c: c["name"],
+)
 def test_half_precision_networks_of_real_size(tmp_path, config):
     network = randomise(build_network(config))
-    result = convert(Source(network, config["name"], 32), tmp_path / "m.safetensors",
-                     Options(quiet=True, floats="f16", self_test_size=(64, 64)))
+    result = convert(
+        Source(network, config["name"], 32), tmp_path / "m.safetensors", Options(quiet=True, floats="f16", self_test_size=(64, 64))
+    )
     assert result.largest() < 1e-5 and result.flips() <= 2
     assert not any("decoders" in n["name"] for n in result.report["nodes"]), "training-only decoders are dropped"
 
 
 def test_checkpoint_of_train_py(tmp_path):
-    config = {"name": "small", "network": {"name": "mti_net", "backbone": "efficientnet_lite0", "dataset": "nyud4",
-                                           "segmentation_classes": 39}, "train": {"phases": [{"size": [96, 128]}]}}
+    config = {
+        "name": "small",
+        "network": {"name": "mti_net", "backbone": "efficientnet_lite0", "dataset": "nyud4", "segmentation_classes": 39},
+        "train": {"phases": [{"size": [96, 128]}]},
+    }
     network = randomise(build_network(config["network"]))
     torch.save({"config": config, "model": network.state_dict(), "step": 7, "optimizer": {"state": {}}}, tmp_path / "c.pt")
-    done = run_convert(tmp_path / "c.pt", "-o", tmp_path / "m.safetensors", "--floats", "f16", "--licence", "Apache-2.0",
-                       "--provenance", "data=none", "--no-verify", "--rounded-checkpoint", tmp_path / "rounded.pt")
+    done = run_convert(
+        tmp_path / "c.pt",
+        "-o",
+        tmp_path / "m.safetensors",
+        "--floats",
+        "f16",
+        "--licence",
+        "Apache-2.0",
+        "--provenance",
+        "data=none",
+        "--no-verify",
+        "--rounded-checkpoint",
+        tmp_path / "rounded.pt",
+    )
     assert done.returncode == 0, done.stderr
     weight = load_checkpoint(tmp_path / "rounded.pt").network.heads["depth"].last_layer["3"].weight.detach()
     assert torch.equal(weight, network.heads["depth"].last_layer["3"].weight.half().float())
@@ -127,14 +153,19 @@ def test_public_checkpoint(tmp_path):
     assert unknown.returncode == 1 and "unknown network 'mti_net_w19_nyud2'" in unknown.stderr
 
 
-@pytest.mark.parametrize("name,expected", [
-    ("mti_net_w48_nyud2_aux", {"name": "mti_net", "backbone": "hrnet_w48", "dataset": "nyud2_aux"}),
-    ("bi_mtdp_c_lite2_nyud4", {"name": "bi_mtdp_c", "backbone": "efficientnet_lite2", "dataset": "nyud4"}),
-    ("bi-mtdp-f-r18-pascal-small", {"name": "bi_mtdp_f", "backbone": "resnet18", "dataset": "pascal_small"}),
-    ("multi_task_r101_pascal5", {"name": "multi_task", "backbone": "resnet101", "dataset": "pascal5"}),
-    ("single_task_w18_pascal5_human_parts",
-     {"name": "single_task", "backbone": "hrnet_w18", "dataset": "pascal5", "task": "human_parts"}),
-])
+@pytest.mark.parametrize(
+    "name,expected",
+    [
+        ("mti_net_w48_nyud2_aux", {"name": "mti_net", "backbone": "hrnet_w48", "dataset": "nyud2_aux"}),
+        ("bi_mtdp_c_lite2_nyud4", {"name": "bi_mtdp_c", "backbone": "efficientnet_lite2", "dataset": "nyud4"}),
+        ("bi-mtdp-f-r18-pascal-small", {"name": "bi_mtdp_f", "backbone": "resnet18", "dataset": "pascal_small"}),
+        ("multi_task_r101_pascal5", {"name": "multi_task", "backbone": "resnet101", "dataset": "pascal5"}),
+        (
+            "single_task_w18_pascal5_human_parts",
+            {"name": "single_task", "backbone": "hrnet_w18", "dataset": "pascal5", "task": "human_parts"},
+        ),
+    ],
+)
 def test_names_of_networks(name, expected):
     assert network_config(name) == expected
 
@@ -146,8 +177,9 @@ def test_other_names_are_refused(name):
 
 
 def test_command_line_with_a_users_module(tmp_path):
-    (tmp_path / "net.py").write_text("from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), "
-                                     "nn.BatchNorm2d(4), nn.ReLU())\n")
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())\n"
+    )
     torch.save(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).state_dict(), tmp_path / "w.pt")
     done = run_convert(tmp_path / "w.pt", "--module", f"{tmp_path / 'net.py'}:build", "-o", tmp_path / "m.safetensors")
     assert done.returncode == 0, done.stderr
@@ -161,6 +193,7 @@ def test_other_than_three_channels(tmp_path):
 
 
 # -- the file --------------------------------------------------------------------------------------------------------
+
 
 def test_file_is_reproducible_and_readable(tmp_path):
     network = randomise(UserNet())
@@ -185,8 +218,13 @@ def test_half_precision(tmp_path):
     assert result.largest() < 2e-6, "PyTorch is compared with the rounded weights"
     tensors = load_file(tmp_path / "half")
     for name, tensor in tensors.items():
-        assert tensor.dtype == (np.uint8 if tensor.ndim == 4 and name.split(".")[-2] in ("conv", "mid", "last") or name in
-                                ("mid.weight", "last.weight") else np.float16 if tensor.ndim > 1 else np.float32), name
+        assert tensor.dtype == (
+            np.uint8
+            if tensor.ndim == 4 and name.split(".")[-2] in ("conv", "mid", "last") or name in ("mid.weight", "last.weight")
+            else np.float16
+            if tensor.ndim > 1
+            else np.float32
+        ), name
     huge = torch.nn.Conv2d(3, 1, 1)
     huge.weight.data.fill_(1e5)
     with pytest.raises(ConversionError, match="do not fit half precision"):
@@ -194,6 +232,7 @@ def test_half_precision(tmp_path):
 
 
 # -- the check can fail ----------------------------------------------------------------------------------------------
+
 
 def edit_model(path, change) -> None:
     """Applies ``change(tensors, text)`` and writes a file that is legal again."""
@@ -205,7 +244,8 @@ def edit_model(path, change) -> None:
 
 def flip_a_sign(tensors, text) -> None:
     tensors["mid.weight"] = tensors["mid.weight"] ^ np.uint8(1) * (np.arange(tensors["mid.weight"].size) == 0).reshape(
-        tensors["mid.weight"].shape).astype(np.uint8)
+        tensors["mid.weight"].shape
+    ).astype(np.uint8)
 
 
 def change_a_weight(tensors, text) -> None:

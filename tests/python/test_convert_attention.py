@@ -8,7 +8,7 @@ import torch
 from convert_tools import convert_module, ops, randomise
 from torch import Tensor, nn
 
-from bimtdp_torch.attention import BinaryAttention
+from bimtdp_torch.networks.attention import BinaryAttention
 
 CHANNELS = 9
 SOURCES = ("semseg", "normals", "depth")
@@ -34,12 +34,25 @@ class Attentions(nn.Module):
 
 
 def combinations(gate_source: str, message_weights: str, identity: str) -> list:
-    scales = ({"message_batch_norm": True}, {"message_batch_norm": False, "message_scale": "xnor"},
-              {"message_batch_norm": False, "message_scale": "none"})
-    return [dict(gate_source=gate_source, message_weights=message_weights, identity=identity, input_binarizer=binarizer,
-                 gate_batch_norm=gate_norm, outer_sign=sign, **scale)
-            for binarizer, gate_norm, sign, scale in itertools.product(
-                ("bn_sign", "rsign", "sign"), (True, False), (True, False), scales)]
+    scales = (
+        {"message_batch_norm": True},
+        {"message_batch_norm": False, "message_scale": "xnor"},
+        {"message_batch_norm": False, "message_scale": "none"},
+    )
+    return [
+        dict(
+            gate_source=gate_source,
+            message_weights=message_weights,
+            identity=identity,
+            input_binarizer=binarizer,
+            gate_batch_norm=gate_norm,
+            outer_sign=sign,
+            **scale,
+        )
+        for binarizer, gate_norm, sign, scale in itertools.product(
+            ("bn_sign", "rsign", "sign"), (True, False), (True, False), scales
+        )
+    ]
 
 
 @pytest.mark.parametrize("identity", ["binary", "real"])
@@ -54,8 +67,9 @@ def test_all_options(tmp_path, gate_source, message_weights, identity):
     assert result.flips() == 0
 
 
-@pytest.mark.parametrize("tasks,sources", [(("depth",), ("depth",)), (("depth",), SOURCES), (SOURCES, SOURCES)],
-                         ids=["alone", "one target", "all"])
+@pytest.mark.parametrize(
+    "tasks,sources", [(("depth",), ("depth",)), (("depth",), SOURCES), (SOURCES, SOURCES)], ids=["alone", "one target", "all"]
+)
 def test_numbers_of_tasks(tmp_path, tasks, sources):
     options = [dict(gate_source=g, message_weights=m) for g in ("target", "source") for m in ("per_source", "pairwise")]
     result = convert_module(randomise(Attentions(options, tasks, sources)), tmp_path / "m", stride=2)

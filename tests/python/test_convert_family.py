@@ -12,11 +12,12 @@ import torch
 from convert_tools import randomise, read_metadata
 from network_tools import tiny, train_briefly
 
-from bimtdp_torch.config import DATASETS
-from bimtdp_torch.export import ConversionError, Options, Source, convert, load_source
+from bimtdp_torch.export import ConversionError, Options, Source, convert
 from bimtdp_torch.export.pipeline import Conversion
 from bimtdp_torch.export.verify import build_verify_model
-from bimtdp_torch.layers import set_weight_binarization
+from bimtdp_torch.networks.layers import set_weight_binarization
+from bimtdp_torch.networks.options import DATASETS
+from bimtdp_torch.sources import load_source
 
 WIDTHS = [16, 18, 20, 24]
 
@@ -29,8 +30,7 @@ def trained(**options):
 def checked_nodes(tmp_path, size=(32, 32), **options):
     """Nodes of the graph of a network that was trained for a moment and agrees with the library."""
     network = trained(**options)
-    conversion = Conversion(Source(network, options["name"], 32), tmp_path / "m",
-                            Options(quiet=True, self_test_size=size))
+    conversion = Conversion(Source(network, options["name"], 32), tmp_path / "m", Options(quiet=True, self_test_size=size))
     report, _ = conversion.verified(build_verify_model(quiet=True))
     assert sum(n["alone"]["flips"] for n in report["nodes"]) <= 2
     assert {o["task"] for o in report["outputs"]} == set(network.tasks)
@@ -42,10 +42,20 @@ def count(nodes, op):
     return sum(node.op == op for node in nodes)
 
 
-@pytest.mark.parametrize("options", [
-    dict(name="single_task", task="depth"), dict(name="single_task", task="semseg", binary=True),
-    dict(name="multi_task", dataset="pascal_small"), dict(name="mti_net"), dict(name="bi_mtdp_c"), dict(name="bi_mtdp"),
-    dict(name="bi_mtdp_f"), dict(name="bi_mtdp_c", c_scope="decoder")], ids=lambda o: "-".join(map(str, o.values())))
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(name="single_task", task="depth"),
+        dict(name="single_task", task="semseg", binary=True),
+        dict(name="multi_task", dataset="pascal_small"),
+        dict(name="mti_net"),
+        dict(name="bi_mtdp_c"),
+        dict(name="bi_mtdp"),
+        dict(name="bi_mtdp_f"),
+        dict(name="bi_mtdp_c", c_scope="decoder"),
+    ],
+    ids=lambda o: "-".join(map(str, o.values())),
+)
 def test_every_network_from_its_checkpoint(tmp_path, options):
     """As convert.py does it, self-test included."""
     config = {"name": "run", "network": {"backbone": "hrnet_tiny", "dataset": "nyud2", **options}}
@@ -57,8 +67,9 @@ def test_every_network_from_its_checkpoint(tmp_path, options):
     assert [o["task"] for o in text["outputs"]] == list(network.tasks) and text["self_test"]["digests"]
 
 
-@pytest.mark.parametrize("preset,kind,activations", [("irnet", "binary", {"hardtanh", "prelu"}),
-                                                    ("reactnet", "binary_input", {"rprelu", "prelu"})])
+@pytest.mark.parametrize(
+    "preset,kind,activations", [("irnet", "binary", {"hardtanh", "prelu"}), ("reactnet", "binary_input", {"rprelu", "prelu"})]
+)
 def test_presets_and_bottlenecks(tmp_path, preset, kind, activations):
     """mu is one convolution a scale that reads bits; the branch of logvar is dead. The head's activation is a PReLU."""
     nodes = checked_nodes(tmp_path, name="bi_mtdp_f", preset=preset, vib={"mu": kind})
@@ -70,11 +81,23 @@ def test_presets_and_bottlenecks(tmp_path, preset, kind, activations):
     assert count(own, "binary_conv2d" if kind == "binary" else "conv2d") == 4
 
 
-@pytest.mark.parametrize("options,binarizers", [
-    (dict(name="bi_mtdp", preset="bireal", distillation_modules=2, attention={"identity": "real"}), 0),
-    (dict(name="bi_mtdp_c", c_scope="mmd+fpm", distillation_modules=2, attention={"outer_sign": False}), 2),
-    (dict(name="bi_mtdp_c", dataset="nyud2_aux", distillation_modules=5,
-          attention={"gate_source": "source", "message_weights": "pairwise"}), 2)], ids=lambda o: str(o))
+@pytest.mark.parametrize(
+    "options,binarizers",
+    [
+        (dict(name="bi_mtdp", preset="bireal", distillation_modules=2, attention={"identity": "real"}), 0),
+        (dict(name="bi_mtdp_c", c_scope="mmd+fpm", distillation_modules=2, attention={"outer_sign": False}), 2),
+        (
+            dict(
+                name="bi_mtdp_c",
+                dataset="nyud2_aux",
+                distillation_modules=5,
+                attention={"gate_source": "source", "message_weights": "pairwise"},
+            ),
+            2,
+        ),
+    ],
+    ids=lambda o: str(o),
+)
 def test_extra_distillation_modules(tmp_path, options, binarizers):
     """Behind an outer sign the targets are binary, and auxiliary tasks alone have binarizers in the second module."""
     nodes = checked_nodes(tmp_path, **options)
@@ -87,17 +110,26 @@ def test_extra_distillation_modules(tmp_path, options, binarizers):
 
 def test_everything_binary_but_first_and_last_layers(tmp_path):
     """``binarize_1x1`` with a style put together by hand."""
-    nodes = checked_nodes(tmp_path, name="bi_mtdp", binarize_1x1=True, attention={"message_batch_norm": False}, style={
-        "scale": "xnor", "binarizer": "bn_sign", "activation": "rprelu", "weight_estimator": "ede"})
+    nodes = checked_nodes(
+        tmp_path,
+        name="bi_mtdp",
+        binarize_1x1=True,
+        attention={"message_batch_norm": False},
+        style={"scale": "xnor", "binarizer": "bn_sign", "activation": "rprelu", "weight_estimator": "ede"},
+    )
     floats = [n.name for n in nodes if n.op == "conv2d"]
     assert floats == ["backbone.conv1", "heads.semseg.last_layer.3", "heads.depth.last_layer.3"]
 
 
-@pytest.mark.parametrize("options", [
-    dict(name="mti_net", dataset="nyud2_aux", distillation_modules=2, vib={}),
-    dict(name="multi_task", dataset="pascal5", binary=True, binarize_1x1=True),
-    dict(name="bi_mtdp", dataset="nyud4", mask_binary=True, conv2_binary=False, head_binary=False, stem_width=40),
-], ids=lambda o: "-".join(map(str, o.values())))
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(name="mti_net", dataset="nyud2_aux", distillation_modules=2, vib={}),
+        dict(name="multi_task", dataset="pascal5", binary=True, binarize_1x1=True),
+        dict(name="bi_mtdp", dataset="nyud4", mask_binary=True, conv2_binary=False, head_binary=False, stem_width=40),
+    ],
+    ids=lambda o: "-".join(map(str, o.values())),
+)
 def test_task_sets(tmp_path, options):
     nodes = checked_nodes(tmp_path, **options)
     assert ("binary_conv2d" in {n.op for n in nodes}) == (options["name"] != "mti_net")
@@ -114,12 +146,16 @@ def test_dilated_resnet_with_deeplab_head(tmp_path, binary):
     assert {"max_pool2d", "adaptive_avg_pool2d", "resize"} <= {n.op for n in nodes}
 
 
-@pytest.mark.parametrize("options", [
-    dict(name="bi_mtdp", backbone="resnet50_tiny", widths=WIDTHS),
-    dict(name="bi_mtdp", backbone="resnet_tiny", widths=WIDTHS, binarize_1x1=True),
-    dict(name="bi_mtdp_c", backbone="efficientnet_lite1", widths=WIDTHS),
-    dict(name="multi_task", backbone="efficientnet_lite2"),
-], ids=lambda o: f"{o['name']}-{o['backbone']}")
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(name="bi_mtdp", backbone="resnet50_tiny", widths=WIDTHS),
+        dict(name="bi_mtdp", backbone="resnet_tiny", widths=WIDTHS, binarize_1x1=True),
+        dict(name="bi_mtdp_c", backbone="efficientnet_lite1", widths=WIDTHS),
+        dict(name="multi_task", backbone="efficientnet_lite2"),
+    ],
+    ids=lambda o: f"{o['name']}-{o['backbone']}",
+)
 def test_other_backbones(tmp_path, options):
     nodes = checked_nodes(tmp_path, **options)
     assert count(nodes, "avg_pool2d") == (0 if options["name"] != "bi_mtdp" else 3 if "binarize_1x1" in options else 6)

@@ -14,11 +14,12 @@ import pytest
 import torch
 from convert_tools import REPOSITORY
 
-from bimtdp_torch.config import build_network
-from bimtdp_torch.export import Options, convert, load_source
+from bimtdp_torch.export import Options, convert
 from bimtdp_torch.export.pipeline import Conversion
 from bimtdp_torch.export.verify import build_verify_model, compare_with_pytorch
-from bimtdp_torch.initialisation import initialise_from
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.sources import load_source
+from bimtdp_torch.training.initialisation import initialise_from
 
 FOLDER = Path(os.environ.get("BIMTDP_FIXTURES", REPOSITORY.parent / "shared" / "fixtures")) / "mti_net_w18_nyud2"
 TIERS = ("baseline", "sse42", "avx2", "avx512")
@@ -36,8 +37,7 @@ def test_every_tier_verifies(source, tmp_path):
     result = convert(source, model, Options(quiet=True, self_test_size=(64, 96)))
     assert result.report["failures"] == 0 and result.largest() <= 1e-5
     for tier in TIERS:
-        done = subprocess.run([build_verify_model(), model], capture_output=True, text=True,
-                              env={**os.environ, "BIMTDP_ISA": tier})
+        done = subprocess.run([build_verify_model(), model], capture_output=True, text=True, env={**os.environ, "BIMTDP_ISA": tier})
         if "BIMTDP_ISA" in done.stderr:
             continue  # not a tier of this CPU
         assert done.returncode == 0 and f"identical on {tier}" in done.stdout, done.stderr
@@ -60,8 +60,11 @@ def test_it_starts_the_variants(source):
     """Everything but what the float network does not have comes from the checkpoint."""
     state = source.network.state_dict()
     pairwise = {"gate_source": "source", "message_weights": "pairwise"}
-    for options, unused in ((dict(name="bi_mtdp_c", attention=pairwise), 0), (dict(name="bi_mtdp_f", attention=pairwise), 2),
-                            (dict(name="multi_task"), len(state) - 882)):
+    for options, unused in (
+        (dict(name="bi_mtdp_c", attention=pairwise), 0),
+        (dict(name="bi_mtdp_f", attention=pairwise), 2),
+        (dict(name="multi_task"), len(state) - 882),
+    ):
         network = build_network({"backbone": "hrnet_w18", "dataset": "nyud2", **options})
         result = initialise_from(network, state)
         assert not result.misfits and len(result.ignored) == unused, "the heads' hidden biases, the decoder"

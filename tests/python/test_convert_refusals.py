@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cannot be reproduced exactly is refused, with the module and the reason."""
 
+import contextlib
+
 import pytest
 import torch
 import torch.nn.functional as F
 from convert_tools import convert_module, randomise
 from torch import Tensor, nn
 
-from bimtdp_torch.export import ConversionError, Options, Source, convert
-from bimtdp_torch.estimators import Sign
-from bimtdp_torch.layers import BinaryConv2d, Pad, Resize, set_weight_binarization
+from bimtdp_torch.export import ConversionError, Options, Source, VerificationError, convert, pipeline
+from bimtdp_torch.networks.estimators import Sign
+from bimtdp_torch.networks.layers import BinaryConv2d, Pad, Resize, set_weight_binarization
 
 
 class Function(nn.Module):
@@ -40,19 +42,25 @@ def first_step() -> nn.Module:
 
 
 CASES = {
-    "align_corners": (Function(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)),
-                      "'interpolate' in the network's forward: align_corners=True"),
+    "align_corners": (
+        Function(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)),
+        "'interpolate' in the network's forward: align_corners=True",
+    ),
     "upsample": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.UpsamplingBilinear2d(scale_factor=2)), "'1' .*align_corners"),
     "bicubic": (Function(lambda x: F.interpolate(x, scale_factor=2, mode="bicubic")), "mode 'bicubic'"),
     "factor": (Function(lambda x: F.interpolate(x, scale_factor=1.5)), "scale_factor 1.5"),
     "ceil_mode": (nn.Sequential(nn.MaxPool2d(2, ceil_mode=True)), r"module '0' \(MaxPool2d\): ceil_mode"),
-    "no statistics": (nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)),
-                      r"module '0' \(BatchNorm2d\).*without running statistics"),
+    "no statistics": (
+        nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)),
+        r"module '0' \(BatchNorm2d\).*without running statistics",
+    ),
     "negative variance": (norm(lambda b: b.running_var[2].fill_(-1)), r"module '1'.*negative in channel 2"),
     "nan mean": (norm(lambda b: b.running_mean[0].fill_(float("nan"))), "(running_mean|output).* NaN or infinity"),
     "infinite gamma": (norm(lambda b: b.weight[0].fill_(float("inf"))), "NaN or infinity"),
-    "group norm": (nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4)),
-                   r"module '1' \(GroupNorm\): this kind of layer is not supported"),
+    "group norm": (
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4)),
+        r"module '1' \(GroupNorm\): this kind of layer is not supported",
+    ),
     "padding_mode": (nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect")), "padding_mode 'reflect'"),
     "transposed": (nn.Sequential(nn.ConvTranspose2d(3, 4, 2)), "ConvTranspose2d.*not supported"),
     "unknown function": (Function(torch.erf), "function 'erf' in the network's forward: not supported"),
@@ -107,8 +115,12 @@ def test_what_is_allowed(tmp_path):
             y = self.binary(self.pad(bits))
             again = self.sign(y)
             pooled = F.max_pool2d(again, 3, 2, 1)
-            return {"bits": self.up(pooled, bits), "both": torch.cat([self.up(again, bits), bits], 1),
-                    "where": torch.where(y >= 0, 1.0, -1.0), "shape": F.interpolate(y, size=x.shape[2:], mode="nearest")}
+            return {
+                "bits": self.up(pooled, bits),
+                "both": torch.cat([self.up(again, bits), bits], 1),
+                "where": torch.where(y >= 0, 1.0, -1.0),
+                "shape": F.interpolate(y, size=x.shape[2:], mode="nearest"),
+            }
 
     result = convert_module(randomise(Allowed()), tmp_path / "m", stride=2)
     assert result.flips("free") == 0 and "unpack" not in [n["op"] for n in result.report["nodes"]]
@@ -118,3 +130,34 @@ def test_no_file_when_the_size_does_not_fit(tmp_path):
     network = randomise(nn.Sequential(nn.Conv2d(3, 4, 3, 2)))
     result = convert(Source(network, "odd", 8), tmp_path / "m", Options(quiet=True, self_test_size=(20, 20)))
     assert result.message.startswith("odd: 2 tensors identical")  # 20 was rounded up to 24
+
+
+def no(*arguments, **options):
+    raise VerificationError("the written file does not verify")
+
+
+SAME = {"failures": 0, "outputs_too_far": 0, "passed": True, "nodes": [], "outputs": [], "digests": []}
+OTHER = {**SAME, "failures": 1, "passed": False, "nodes": [{"agrees": False, "name": "n", "op": "conv2d"}], "messages": ""}
+
+
+@pytest.mark.parametrize(
+    "report, replay, function, config, error",
+    [
+        (SAME, no, torch.erf, {}, ConversionError),
+        (OTHER, no, torch.relu, {}, VerificationError),
+        (SAME, no, torch.relu, {}, VerificationError),
+        (SAME, lambda *a: "good", torch.relu, None, ConversionError),
+        (SAME, lambda *a: "good", torch.relu, {}, None),
+    ],
+    ids=["layer", "nodes", "self-test", "no checkpoint", "none"],
+)
+def test_a_refused_conversion_leaves_no_file(tmp_path, monkeypatch, report, replay, function, config, error):
+    """Neither the model nor the checkpoint with rounded weights; where nothing is wrong both are there."""
+    monkeypatch.setattr(pipeline, "build_verify_model", lambda quiet: None)
+    monkeypatch.setattr(pipeline, "compare_with_pytorch", lambda *arguments: report)
+    monkeypatch.setattr(pipeline, "replay_self_test", replay)
+    source = Source(Function(function), "small", config=config)
+    options = Options(quiet=True, self_test_size=(8, 8), rounded_checkpoint=tmp_path / "rounded.pt")
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        convert(source, tmp_path / "m", options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ([] if error else ["m", "rounded.pt"])

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bimtdp_torch.config import build_network
-from bimtdp_torch.counting import count, count_operations
-from bimtdp_torch.layers import BinaryConv2d
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.results.counting import count, count_operations
 
 
 def build(**section):
@@ -16,9 +16,10 @@ def build(**section):
         return build_network({"backbone": "hrnet_w18", **section})
 
 
-@pytest.mark.parametrize("dataset,parameters,with_decoders,inference", [
-    ("nyud4", 17_960_945, 28.386e9, 28.357e9),
-    ("pascal5", 24_494_171, 35.519e9, 35.498e9)])
+@pytest.mark.parametrize(
+    "dataset,parameters,with_decoders,inference",
+    [("nyud4", 17_960_945, 28.386e9, 28.357e9), ("pascal5", 24_494_171, 35.519e9, 35.498e9)],
+)
 def test_mti_net_w18(dataset, parameters, with_decoders, inference):
     network = build(name="mti_net", dataset=dataset)
     floats, bops = count_operations(network, (480, 640), lambda n, x: n.training_outputs(x))
@@ -34,8 +35,9 @@ def test_single_task_w18():
 
 
 def test_binary_layers_are_counted_apart():
-    network = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), BinaryConv2d(8, 4, 3, padding=1, groups=2),
-                            nn.Conv2d(4, 2, 1))
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), BinaryConv2d(8, 4, 3, padding=1, groups=2), nn.Conv2d(4, 2, 1)
+    )
     counts = count(network, (16, 24))
     assert counts == (216 + 144 + 10, 144, 96 * (8 * 27 + 2 * 4), 96 * 4 * 36)
     assert counts.operations == counts.macs + counts.bops / 64

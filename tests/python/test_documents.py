@@ -34,15 +34,22 @@ def commands(text: str) -> list:
         words = shlex.split(re.sub(r"\$\(.*?\)", "", line), comments=True)
         while words:
             end = words.index("&&") if "&&" in words else len(words)
-            command, words = words[:end], words[end + 1:]
+            command, words = words[:end], words[end + 1 :]
             while re.fullmatch(r"[A-Z_]+=\S*", command[0]):
                 command = command[1:]
             found.append(command)
     return found
 
 
-ALL = sorted({(document.relative_to(REPOSITORY).as_posix(), shlex.join(command))
-              for document in DOCUMENTS for language, text in blocks(document) if language == "sh" for command in commands(text)})
+ALL = sorted(
+    {
+        (document.relative_to(REPOSITORY).as_posix(), shlex.join(command))
+        for document in DOCUMENTS
+        for language, text in blocks(document)
+        if language == "sh"
+        for command in commands(text)
+    }
+)
 
 
 class Parsed(Exception):

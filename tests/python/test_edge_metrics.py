@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
+from bimtdp_torch.data.thinning import thin
 from bimtdp_torch.metrics import BoundaryMeter
-from bimtdp_torch.metrics.matching import match_levels, suppress_non_maxima, thin
+from bimtdp_torch.metrics.matching import match_levels, suppress_non_maxima
 
 
 def largest_matching(predicted, true, distance):
@@ -56,7 +57,7 @@ def test_thinning_keeps_lines_connected_and_one_pixel_wide():
 def test_suppression_leaves_the_crest(slope):
     rows, columns = np.mgrid[:40, :40]
     distance = (rows - 12.3 - slope * columns / 2) / np.hypot(1, slope / 2)
-    kept = suppress_non_maxima(np.exp(-(distance / 2) ** 2))
+    kept = suppress_non_maxima(np.exp(-((distance / 2) ** 2)))
     strong = kept > 0.05
     assert np.abs(distance[strong]).max() < 1.1
     assert (strong.sum(0)[3:-3] >= 1).all() and strong.sum(0)[3:-3].mean() < 1.3

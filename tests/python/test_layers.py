@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bimtdp_torch import estimators, fused, layers
-from bimtdp_torch.pointwise import speed_up_pointwise
+from bimtdp_torch.networks import estimators, fused, layers
+from bimtdp_torch.networks.pointwise import speed_up_pointwise
 
 
 def test_sign_has_two_states():
@@ -23,8 +23,9 @@ def test_sign_gradients(estimator):
     sign = estimators.Sign(estimator)
     sign.ede = (1.0, 2.0)
     (sign(x) * 3).sum().backward()
-    expected = {"bireal": (2 - 2 * x.abs()).clamp(min=0), "clip": (x.abs() < 1).float(),
-                "ede": 2 * (1 - torch.tanh(2 * x) ** 2)}[estimator]
+    expected = {"bireal": (2 - 2 * x.abs()).clamp(min=0), "clip": (x.abs() < 1).float(), "ede": 2 * (1 - torch.tanh(2 * x) ** 2)}[
+        estimator
+    ]
     torch.testing.assert_close(x.grad, 3 * expected.detach())
 
 
@@ -156,8 +157,12 @@ def test_pointwise_convolutions_by_rows(shape, outputs):
         y.backward(grad)
         expected = plain(b)
         expected.backward(grad)
-        for got, want in ((y, expected), (a.grad, b.grad), (quick[0].weight.grad, plain.weight.grad),
-                          (quick[0].bias.grad, plain.bias.grad)):
+        for got, want in (
+            (y, expected),
+            (a.grad, b.grad),
+            (quick[0].weight.grad, plain.weight.grad),
+            (quick[0].bias.grad, plain.bias.grad),
+        ):
             torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
     finally:
         torch.set_num_threads(threads)

@@ -7,9 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bimtdp_torch.data import IGNORE_LABEL, unit_vectors
-from bimtdp_torch.losses import (TASK_WEIGHTS, ValidCounts, distillation_loss, shrink_target, supervised_loss,
-                                 task_losses)
+from bimtdp_torch.data.samples import IGNORE_LABEL, unit_vectors
+from bimtdp_torch.training.losses import TASK_WEIGHTS, ValidCounts, distillation_loss, shrink_target, supervised_loss, task_losses
 
 
 def one_task(task, prediction, target, **options):
@@ -62,9 +61,15 @@ def random_batch(count, height=32, width=64):
         return torch.tensor(values)[torch.randint(len(values), (count, 1, height, width), generator=generator)]
 
     normals = F.normalize(torch.randn(count, 3, height, width, generator=generator), dim=1)
-    batch = {"image": torch.zeros(count, 3, height, width), "semseg": pick(0, 1, 2, 255)[:, 0],
-             "human_parts": pick(0, 1, 255)[:, 0], "depth": pick(0.0, 1.0, 2.5), "sal": pick(0.0, 1.0, 1.0, 255.0),
-             "normals": normals * pick(0.0, 1.0), "edge": pick(0.0, 0.0, 1.0)}
+    batch = {
+        "image": torch.zeros(count, 3, height, width),
+        "semseg": pick(0, 1, 2, 255)[:, 0],
+        "human_parts": pick(0, 1, 255)[:, 0],
+        "depth": pick(0.0, 1.0, 2.5),
+        "sal": pick(0.0, 1.0, 1.0, 255.0),
+        "normals": normals * pick(0.0, 1.0),
+        "edge": pick(0.0, 0.0, 1.0),
+    }
     batch["depth"][0] = 0  # pieces differ in their number of known pixels
     batch["semseg"][0, :, 10:] = 255
     return batch
@@ -77,13 +82,14 @@ def test_pieces_add_up_to_the_whole_batch():
     torch.manual_seed(1)
     batch = random_batch(4)
     maps = {task: torch.randn(4, channels, 8, 16) for task, channels in CHANNELS.items()}
-    initial = [{task: torch.randn(4, channels, size, 2 * size) for task, channels in CHANNELS.items()}
-               for size in (8, 4)]
+    initial = [{task: torch.randn(4, channels, size, 2 * size) for task, channels in CHANNELS.items()} for size in (8, 4)]
     whole = supervised_loss(maps, initial, batch, 0.7)
     counts = ValidCounts(batch, 2, lambda x: x)
     cut = lambda tree, part: {k: v[part] for k, v in tree.items()}
-    pieces = [supervised_loss(cut(maps, part), [cut(scale, part) for scale in initial], cut(batch, part), 0.7,
-                              counts=counts) for part in (slice(0, 2), slice(2, 4))]
+    pieces = [
+        supervised_loss(cut(maps, part), [cut(scale, part) for scale in initial], cut(batch, part), 0.7, counts=counts)
+        for part in (slice(0, 2), slice(2, 4))
+    ]
     for key, value in whole.items():
         assert float(pieces[0][key] + pieces[1][key]) / 2 == pytest.approx(float(value), rel=1e-5), key
     alone = supervised_loss(cut(maps, slice(0, 2)), [], cut(batch, slice(0, 2)))

@@ -4,8 +4,16 @@
 import numpy as np
 import pytest
 
-from bimtdp_torch.metrics import (DepthMeter, EdgeMeter, HumanPartsMeter, Metrics, NormalsMeter, SaliencyMeter,
-                                  SegmentationMeter, delta_mtl)
+from bimtdp_torch.metrics import (
+    DepthMeter,
+    EdgeMeter,
+    HumanPartsMeter,
+    Metrics,
+    NormalsMeter,
+    SaliencyMeter,
+    SegmentationMeter,
+    delta_mtl,
+)
 
 
 def test_segmentation():

@@ -6,17 +6,20 @@ import torch
 from network_tools import tensors, tiny, training_loss
 from torch import nn
 
-from bimtdp_torch.checkpoints import load_checkpoint
-from bimtdp_torch.config import DATASETS, build_network
-from bimtdp_torch.layers import BinaryConv2d
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.networks.options import DATASETS
+from bimtdp_torch.sources import load_checkpoint
 
 
 def network(name, backbone, dataset="nyud4", **options):
     return build_network({"name": name, "backbone": backbone, "dataset": dataset, **options})
 
 
-@pytest.mark.parametrize("dataset,entries,parameters", [("nyud2", 1316, 8578179), ("nyud2_aux", 1616, 14838121),
-                                                        ("nyud4", 1682, 17960945), ("pascal5", 1889, 24494171)])
+@pytest.mark.parametrize(
+    "dataset,entries,parameters",
+    [("nyud2", 1316, 8578179), ("nyud2_aux", 1616, 14838121), ("nyud4", 1682, 17960945), ("pascal5", 1889, 24494171)],
+)
 def test_mti_net_has_the_public_size(dataset, entries, parameters):
     model = network("mti_net", "hrnet_w18", dataset)
     assert len(model.state_dict()) == entries
@@ -26,11 +29,14 @@ def test_mti_net_has_the_public_size(dataset, entries, parameters):
 def test_mti_net_has_the_public_keys():
     state = network("mti_net", "hrnet_w18").state_dict()
     shapes = {
-        "backbone.transition1.1.0.0.weight": (36, 256, 3, 3), "backbone.transition3.3.0.1.running_var": (144,),
+        "backbone.transition1.1.0.0.weight": (36, 256, 3, 3),
+        "backbone.transition3.3.0.1.running_var": (144,),
         "backbone.stage3.2.fuse_layers.0.2.0.weight": (18, 72, 1, 1),
         "backbone.stage4.1.fuse_layers.3.0.2.0.weight": (144, 18, 3, 3),
-        "scale_2.refinement.edge.0.downsample.0.weight": (72, 216, 1, 1), "scale_0.decoders.semseg.bias": (40,),
-        "fpm_scale_3.non_linear.2.weight": (576, 144, 1, 1), "fpm_scale_1.se.depth.squeeze.2.weight": (36, 2),
+        "scale_2.refinement.edge.0.downsample.0.weight": (72, 216, 1, 1),
+        "scale_0.decoders.semseg.bias": (40,),
+        "fpm_scale_3.non_linear.2.weight": (576, 144, 1, 1),
+        "fpm_scale_1.se.depth.squeeze.2.weight": (36, 2),
         "fpm_scale_2.dimensionality_reduction.conv1.weight": (72, 288, 3, 3),
         "distillation_scale_1.self_attention.semseg.normals.attention.0.weight": (36, 36, 3, 3),
         "heads.normals.last_layer.3.weight": (3, 270, 1, 1),
@@ -50,20 +56,26 @@ def test_baselines_have_the_public_keys_and_size():
 
 WIDTHS = [16, 18, 20, 24]
 VARIANTS = [  # together every option of the network section
-    dict(name="single_task", task="depth"), dict(name="single_task", task="semseg", binary=True),
+    dict(name="single_task", task="depth"),
+    dict(name="single_task", task="semseg", binary=True),
     dict(name="single_task", task="depth", backbone="resnet_tiny"),
     dict(name="single_task", task="depth", backbone="resnet_tiny", binary=True, binarize_1x1=True, dilated=False),
-    dict(name="multi_task", dataset="pascal5"), dict(name="multi_task", binary=True, preset="reactnet"),
+    dict(name="multi_task", dataset="pascal5"),
+    dict(name="multi_task", binary=True, preset="reactnet"),
     dict(name="multi_task", backbone="efficientnet_lite0", head="deeplab"),
-    dict(name="mti_net", dataset="nyud2_aux"), dict(name="mti_net", distillation_modules=2),
+    dict(name="mti_net", dataset="nyud2_aux"),
+    dict(name="mti_net", distillation_modules=2),
     dict(name="mti_net", backbone="efficientnet_lite0", widths=[16, 24, 32, 48]),
     dict(name="mti_net", backbone="resnet50_tiny", widths=WIDTHS),
-    dict(name="bi_mtdp"), dict(name="bi_mtdp", dataset="pascal_small", mask_binary=True, preset="reactnet"),
+    dict(name="bi_mtdp"),
+    dict(name="bi_mtdp", dataset="pascal_small", mask_binary=True, preset="reactnet"),
     dict(name="bi_mtdp", preset="irnet", binarize_1x1=True, conv2_binary=False, stem_width=40),
     dict(name="bi_mtdp", backbone="resnet_tiny", widths=WIDTHS, head_binary=False),
-    dict(name="bi_mtdp_f"), dict(name="bi_mtdp_f", preset="bireal", vib={"mu": "binary"}, distillation_modules=5),
+    dict(name="bi_mtdp_f"),
+    dict(name="bi_mtdp_f", preset="bireal", vib={"mu": "binary"}, distillation_modules=5),
     dict(name="bi_mtdp_f", vib={"mu": "binary_input"}, dataset="nyud2_aux", distillation_modules=2),
-    dict(name="bi_mtdp_c"), dict(name="bi_mtdp_c", c_scope="mmd+fpm", attention={"outer_sign": False}),
+    dict(name="bi_mtdp_c"),
+    dict(name="bi_mtdp_c", c_scope="mmd+fpm", attention={"outer_sign": False}),
     dict(name="bi_mtdp_c", c_scope="decoder", segmentation_classes=39, style={"scale": "xnor"}, vib={}),
 ]
 
@@ -72,10 +84,12 @@ def check_shapes(model, outputs, size):
     stride = model.backbone.strides[-1 if hasattr(getattr(model, "decoder", None), "2") else 0]
     if isinstance(getattr(model, "decoders", None), nn.ModuleDict) and hasattr(model.decoders["semseg"], "2"):
         stride = model.backbone.strides[-1]
-    assert all(tuple(m.shape) == (2, model.tasks[t], size[0] // stride, size[1] // stride)
-               for t, m in outputs["maps"].items()) and set(outputs["maps"]) == set(model.tasks)
+    assert all(
+        tuple(m.shape) == (2, model.tasks[t], size[0] // stride, size[1] // stride) for t, m in outputs["maps"].items()
+    ) and set(outputs["maps"]) == set(model.tasks)
     assert [m.shape[1:] for m in outputs["backbone"]] == [
-        (c, size[0] // s, size[1] // s) for c, s in zip(model.backbone.channels, model.backbone.strides)]
+        (c, size[0] // s, size[1] // s) for c, s in zip(model.backbone.channels, model.backbone.strides)
+    ]
     assert len(outputs["initial"]) == (4 if model.auxiliary else 0) and set(outputs["hidden"]) == set(model.tasks)
     for scale, maps in enumerate(outputs["initial"]):
         assert {t: m.shape[1] for t, m in maps.items()} == model.auxiliary
@@ -104,8 +118,15 @@ def test_training_outputs_and_gradients(options):
         torch.testing.assert_close(model.resize(maps[task], x), full[task], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("options", [dict(name="mti_net"), dict(name="mti_net", backbone="resnet_tiny", widths=WIDTHS),
-                                     dict(name="multi_task", backbone="efficientnet_lite0")], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(name="mti_net"),
+        dict(name="mti_net", backbone="resnet_tiny", widths=WIDTHS),
+        dict(name="multi_task", backbone="efficientnet_lite0"),
+    ],
+    ids=str,
+)
 def test_maps_before_their_relu(options):
     model, x = tiny(**options).eval(), torch.randn(1, 3, 32, 64)
     with torch.no_grad():
@@ -113,8 +134,11 @@ def test_maps_before_their_relu(options):
     for key in ("backbone", "features", "hidden"):
         for signed, rectified in zip(tensors(before.get(key, [])), tensors(after.get(key, []))):
             assert (signed < 0).any() and torch.equal(signed.relu(), rectified)
-    assert all(torch.equal(a, b) for key in ("maps", "initial", "distilled")
-               for a, b in zip(tensors(before.get(key, [])), tensors(after.get(key, []))))
+    assert all(
+        torch.equal(a, b)
+        for key in ("maps", "initial", "distilled")
+        for a, b in zip(tensors(before.get(key, [])), tensors(after.get(key, [])))
+    )
 
 
 def test_binary_networks_and_their_teacher_have_the_same_tensors():
@@ -141,8 +165,7 @@ def test_extra_distillation_modules_follow_one_another():
 
 
 def float_convolutions(model, part):
-    return [n for n, m in model.named_modules()
-            if n.startswith(part) and isinstance(m, nn.Conv2d) and "decoders" not in n]
+    return [n for n, m in model.named_modules() if n.startswith(part) and isinstance(m, nn.Conv2d) and "decoders" not in n]
 
 
 def test_all_binary_network_keeps_only_first_last_and_1x1_in_float():
@@ -167,8 +190,14 @@ def test_binarize_1x1_leaves_first_and_last_layers():
 def test_scopes_of_bi_mtdp_c(scope):
     model = network("bi_mtdp_c", "efficientnet_lite0", c_scope=scope)
     binary = {name.split(".")[0].rsplit("_", 1)[0] for name, m in model.named_modules() if isinstance(m, BinaryConv2d)}
-    assert binary == {"mmd": {"distillation_scale"}, "mmd+fpm": {"distillation_scale", "fpm_scale"},
-                      "decoder": {"distillation_scale", "fpm_scale", "scale"}}[scope]
+    assert (
+        binary
+        == {
+            "mmd": {"distillation_scale"},
+            "mmd+fpm": {"distillation_scale", "fpm_scale"},
+            "decoder": {"distillation_scale", "fpm_scale", "scale"},
+        }[scope]
+    )
 
 
 def test_no_relu_in_front_of_a_sign():
@@ -180,8 +209,13 @@ def test_no_relu_in_front_of_a_sign():
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_task_set_has_every_network(dataset):
     tasks = list(DATASETS[dataset][0])
-    for options in (dict(name="single_task", task=tasks[-1], binary=True), dict(name="multi_task"),
-                    dict(name="mti_net"), dict(name="bi_mtdp_f"), dict(name="bi_mtdp_c", c_scope="decoder")):
+    for options in (
+        dict(name="single_task", task=tasks[-1], binary=True),
+        dict(name="multi_task"),
+        dict(name="mti_net"),
+        dict(name="bi_mtdp_f"),
+        dict(name="bi_mtdp_c", c_scope="decoder"),
+    ):
         model = tiny(**options, dataset=dataset).eval()
         with torch.no_grad():
             maps = model(torch.zeros(1, 3, 32, 32))
@@ -225,29 +259,43 @@ def test_size_of_the_input_is_checked():
         tiny("mti_net").training_outputs(torch.zeros(2, 3, 40, 64))
 
 
-@pytest.mark.parametrize("options,message", [
-    (dict(name="mti"), "network.name must be one of"), (dict(backbone="resnet"), "backbone"), (dict(dataset="nyud5"), "dataset"),
-    (dict(name="single_task"), "network.task"), (dict(c_scop="mmd"), "unknown option 'c_scop'"),
-    (dict(name="bi_mtdp", backbone="efficientnet_lite1"), "no binary form"),
-    (dict(name="bi_mtdp", style={"gradient": "ste"}), "unknown choice 'gradient'"),
-    (dict(name="bi_mtdp", style={"estimator": "ste"}), "estimator must be one of"),
-    (dict(name="bi_mtdp", style={"scale": "two"}), "scale must be one of"),
-    (dict(name="bi_mtdp_c", attention={"gate": "source"}), "network.attention: unknown option 'gate'"),
-    (dict(backbone="resnet18", dilated=True), "cannot be dilated"),
-    (dict(widths=[1, 2, 3, 4]), "widths has no effect on mti_net with the backbone hrnet_tiny"),
-    (dict(backbone="resnet18", widths=[8, 8]), "four widths"), (dict(name="bi_mtdp_f", vib={"sigma": 1}), "vib"),
-    (dict(name="bi_mtdp_f", vib={"mu": "real"}), "vib.mu"), (dict(name="bi_mtdp_c", c_scope="all"), "c_scope"),
-    (dict(name="multi_task", head="fcn"), "head must be"), (dict(distillation_modules=0), "distillation_modules"),
-    (dict(binary=True), "network.binary has no effect on mti_net"), (dict(stem_width="96"), "stem_width must be a whole number"),
-    (dict(name="multi_task", preset="irnet"), "network.preset has no effect on multi_task"),
-    (dict(name="multi_task", distillation_modules=7), "distillation_modules has no effect"),
-    (dict(conv2_binary=False), "conv2_binary has no effect"), (dict(name="bi_mtdp", c_scope="mmd"), "c_scope has no effect"),
-    (dict(name="bi_mtdp", backbone="resnet18", stem_width=96), "stem_width has no effect"),
-    (dict(name="bi_mtdp_c", mask_binary=True), "mask_binary has no effect on bi_mtdp_c with c_scope mmd"),
-    (dict(name="bi_mtdp_f", vib=False), "network.vib must be a mapping"), (dict(dropout=True), "dropout must be a number"),
-    (dict(name="bi_mtdp_c", attention={"input_binarizer": "sign"}), "always \\+1; take bn_sign or rsign"),
-    (dict(dataset=None), "network.dataset must be text"), (dict(name="bi_mtdp", preset="none"), "preset must be one of"),
-], ids=str)
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        (dict(name="mti"), "network.name must be one of"),
+        (dict(backbone="resnet"), "backbone"),
+        (dict(dataset="nyud5"), "dataset"),
+        (dict(name="single_task"), "network.task"),
+        (dict(c_scop="mmd"), "unknown option 'c_scop'"),
+        (dict(name="bi_mtdp", backbone="efficientnet_lite1"), "no binary form"),
+        (dict(name="bi_mtdp", style={"gradient": "ste"}), "unknown choice 'gradient'"),
+        (dict(name="bi_mtdp", style={"estimator": "ste"}), "estimator must be one of"),
+        (dict(name="bi_mtdp", style={"scale": "two"}), "scale must be one of"),
+        (dict(name="bi_mtdp_c", attention={"gate": "source"}), "network.attention: unknown option 'gate'"),
+        (dict(backbone="resnet18", dilated=True), "cannot be dilated"),
+        (dict(widths=[1, 2, 3, 4]), "widths has no effect on mti_net with the backbone hrnet_tiny"),
+        (dict(backbone="resnet18", widths=[8, 8]), "four widths"),
+        (dict(name="bi_mtdp_f", vib={"sigma": 1}), "vib"),
+        (dict(name="bi_mtdp_f", vib={"mu": "real"}), "vib.mu"),
+        (dict(name="bi_mtdp_c", c_scope="all"), "c_scope"),
+        (dict(name="multi_task", head="fcn"), "head must be"),
+        (dict(distillation_modules=0), "distillation_modules"),
+        (dict(binary=True), "network.binary has no effect on mti_net"),
+        (dict(stem_width="96"), "stem_width must be a whole number"),
+        (dict(name="multi_task", preset="irnet"), "network.preset has no effect on multi_task"),
+        (dict(name="multi_task", distillation_modules=7), "distillation_modules has no effect"),
+        (dict(conv2_binary=False), "conv2_binary has no effect"),
+        (dict(name="bi_mtdp", c_scope="mmd"), "c_scope has no effect"),
+        (dict(name="bi_mtdp", backbone="resnet18", stem_width=96), "stem_width has no effect"),
+        (dict(name="bi_mtdp_c", mask_binary=True), "mask_binary has no effect on bi_mtdp_c with c_scope mmd"),
+        (dict(name="bi_mtdp_f", vib=False), "network.vib must be a mapping"),
+        (dict(dropout=True), "dropout must be a number"),
+        (dict(name="bi_mtdp_c", attention={"input_binarizer": "sign"}), "always \\+1; take bn_sign or rsign"),
+        (dict(dataset=None), "network.dataset must be text"),
+        (dict(name="bi_mtdp", preset="none"), "preset must be one of"),
+    ],
+    ids=str,
+)
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         tiny(**{"name": "mti_net", **options})

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from bimtdp_torch import datasets, pascal
-from bimtdp_torch.evaluation import score
-from bimtdp_torch.pascal import Motion
+from bimtdp_torch.data import datasets, pascal
+from bimtdp_torch.data.pascal import Motion
+from bimtdp_torch.metrics.evaluation import score
 from bimtdp_torch.training import Trainer
 
 import evaluate
@@ -23,8 +23,9 @@ STILL = Motion(False, 0.0, 1.0)
 
 def objects(*entries):
     """MATLAB's struct array of (class_ind, mask, [(part, mask), ..])."""
-    part_type, item_type = ([(name, object) for name in names.split()] for names in
-                            ("part_name mask", "class class_ind mask parts"))
+    part_type, item_type = (
+        [(name, object) for name in names.split()] for names in ("part_name mask", "class class_ind mask parts")
+    )
     result = np.empty((1, len(entries)), item_type)
     for i, (number, mask, parts) in enumerate(entries):
         stored = np.empty((1, len(parts)), part_type)
@@ -43,8 +44,16 @@ def box(top, bottom, left, right):
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     root = tmp_path_factory.mktemp("PASCAL_MT")
-    for folder in ("JPEGImages", "ImageSets/Context", "semseg/VOC12", "semseg/pascal-context", "human_parts",
-                   "pascal-context/trainval", "normals_distill", "sal_distill"):
+    for folder in (
+        "JPEGImages",
+        "ImageSets/Context",
+        "semseg/VOC12",
+        "semseg/pascal-context",
+        "human_parts",
+        "pascal-context/trainval",
+        "normals_distill",
+        "sal_distill",
+    ):
         (root / folder).mkdir(parents=True)
     (root / "ImageSets/Context/train.txt").write_text("2008_1\n2008_2\n")
     (root / "ImageSets/Context/val.txt").write_text("2008_2\n")
@@ -57,8 +66,10 @@ def archive(tmp_path_factory):
         labels.putpalette(list(range(256)) * 3)
         labels.save(root / f"semseg/{folder}/{name}.png")
         parts = [("head", box(10, 18, 8, 24)), ("lfoot", box(36, 40, 8, 24))] if name == "2008_1" else []
-        loadmat.savemat(root / f"human_parts/{name}.mat", {"anno": {"imname": name, "objects": objects(
-            (15, person, parts), (12, dog, [("tail", dog)]))}})
+        loadmat.savemat(
+            root / f"human_parts/{name}.mat",
+            {"anno": {"imname": name, "objects": objects((15, person, parts), (12, dog, [("tail", dog)]))}},
+        )
         context = np.full(SIZE, 360, np.uint16)  # sky
         context[person > 0], context[dog > 0] = 284, 113
         loadmat.savemat(root / f"pascal-context/trainval/{name}.mat", {"LabelMap": context})
@@ -117,7 +128,7 @@ def test_what_a_scale_below_one_uncovers_is_unknown(frames):
     for task in ("semseg", "human_parts", "sal", "edge"):
         assert (sample[task].reshape(*SIZE)[:5] == pascal.UNKNOWN).all() and sample[task].reshape(*SIZE)[24, 32] == 0
     assert not sample["normals"][:, :5].any()
-    assert sample["semseg"].eq(15).sum().item() == pytest.approx(0.75 ** 2 * 30 * 16, rel=0.1)
+    assert sample["semseg"].eq(15).sum().item() == pytest.approx(0.75**2 * 30 * 16, rel=0.1)
 
 
 def test_batches_are_a_function_of_seed_and_step(frames):
@@ -134,10 +145,13 @@ def test_perfect_predictions_score_perfectly(frames):
     def predictor(photos):
         for index in range(len(photos)):
             truth = pascal.read_frame(frames, index)
-            yield {"semseg": np.eye(21, dtype=np.float32)[truth["semseg"]],
-                   "human_parts": np.eye(7, dtype=np.float32)[truth["human_parts"]],
-                   "sal": 20.0 * truth["sal"][..., None] - 10, "edge": 20.0 * truth["edge"][..., None] - 10,
-                   "normals": truth["normals"]}
+            yield {
+                "semseg": np.eye(21, dtype=np.float32)[truth["semseg"]],
+                "human_parts": np.eye(7, dtype=np.float32)[truth["human_parts"]],
+                "sal": 20.0 * truth["sal"][..., None] - 10,
+                "edge": 20.0 * truth["edge"][..., None] - 10,
+                "normals": truth["normals"],
+            }
 
     result = score(frames, predictor, SIZE)
     assert result["miou"] == pytest.approx(100 * 3 / 21)  # absent classes count as 0
@@ -149,17 +163,39 @@ def test_perfect_predictions_score_perfectly(frames):
 
 def test_training_on_five_tasks(archive, tmp_path, monkeypatch, capsys):
     torch.set_num_threads(1)
-    config = {"name": "tiny", "network": {"name": "multi_task", "backbone": "efficientnet_lite0", "dataset": "pascal5"},
-              "train": {"lr": 1e-3, "validation_every": 0, "log_every": 1, "recalibration_batches": 1, "amp": "off",
-                        "phases": [{"size": [32, 64], "batch": 2, "steps": 2}]}}
+    config = {
+        "name": "tiny",
+        "network": {"name": "multi_task", "backbone": "efficientnet_lite0", "dataset": "pascal5"},
+        "train": {
+            "lr": 1e-3,
+            "validation_every": 0,
+            "log_every": 1,
+            "recalibration_batches": 1,
+            "amp": "off",
+            "phases": [{"size": [32, 64], "batch": 2, "steps": 2}],
+        },
+    }
     Trainer(config, archive, tmp_path).run()
     rows = (tmp_path / "losses.csv").read_text().splitlines()
     last = dict(zip(rows[0].split(","), rows[-1].split(",")))
     assert len(rows) == 3 and all(float(last[task]) > 0 for task in ("semseg", "human_parts", "sal", "normals", "edge"))
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", str(tmp_path / "final.pt"), "--data", str(archive), "--json",
-                                      str(tmp_path / "scores.json"), "--threads", "1"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "evaluate.py",
+            str(tmp_path / "final.pt"),
+            "--data",
+            str(archive),
+            "--json",
+            str(tmp_path / "scores.json"),
+            "--threads",
+            "1",
+        ],
+    )
     evaluate.main()
     assert "final.pt at 32x64, 1 frames of test" in capsys.readouterr().out
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["engine"] == "pytorch" and {"miou", "human_parts_miou", "sal_maxf", "normals_degrees", "odsf"} <= set(
-        scores["metrics"])
+        scores["metrics"]
+    )

@@ -42,8 +42,7 @@ def test_built_programs_are_found(monkeypatch, tmp_path):
 
 def test_compiled_once_per_state_of_the_sources(monkeypatch, tmp_path):
     log = tmp_path / "log"
-    monkeypatch.setenv("CXX", compiler(tmp_path, f'echo "$@" >> {log}\n'
-                                                 'while [ "$1" != -o ]; do shift; done; echo built > "$2"'))
+    monkeypatch.setenv("CXX", compiler(tmp_path, f'echo "$@" >> {log}\nwhile [ "$1" != -o ]; do shift; done; echo built > "$2"'))
     include = tmp_path / "include" / "bimtdp"
     include.mkdir(parents=True)
     (include / "bimtdp.hpp").write_text("1")

@@ -11,28 +11,33 @@ from convert_tools import convert_module, randomise
 from network_tools import tiny, train_briefly
 from torch import nn
 
-from bimtdp_torch.checkpoints import load_checkpoint, read_state_dict
 from bimtdp_torch.export import Options, Source, convert
 from bimtdp_torch.export.errors import ModelFileError
 from bimtdp_torch.export.model_file import canonical_json, read_model_file, write_safetensors
 from bimtdp_torch.export.restore import restore
-from bimtdp_torch.initialisation import initialise_from
-from bimtdp_torch.layers import BinaryConv2d
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.sources import load_checkpoint, read_state_dict
 from bimtdp_torch.training import Trainer
 from bimtdp_torch.training.batch_norm import measure_statistics
+from bimtdp_torch.training.initialisation import initialise_from
 from bimtdp_torch.training.logs import CsvFile
 
 WIDTHS = [16, 18, 20, 24]
 CASES = [
     dict(name="single_task", task="depth", backbone="resnet_tiny", binary=True),
-    dict(name="multi_task", dataset="pascal_small", backbone="resnet_tiny"), dict(name="mti_net", dataset="nyud2_aux"),
+    dict(name="multi_task", dataset="pascal_small", backbone="resnet_tiny"),
+    dict(name="mti_net", dataset="nyud2_aux"),
     dict(name="bi_mtdp", dataset="nyud4", mask_binary=True),
     dict(name="bi_mtdp", preset="bireal", distillation_modules=2, attention={"identity": "real"}),
     dict(name="bi_mtdp", preset="reactnet", attention={"message_batch_norm": False}),
     dict(name="bi_mtdp_f", vib={"mu": "binary"}),
     dict(name="bi_mtdp_c", c_scope="decoder", head_binary=True),
-    dict(name="bi_mtdp_c", dataset="nyud2_aux", distillation_modules=2,
-         attention={"gate_source": "source", "message_weights": "pairwise"}),
+    dict(
+        name="bi_mtdp_c",
+        dataset="nyud2_aux",
+        distillation_modules=2,
+        attention={"gate_source": "source", "message_weights": "pairwise"},
+    ),
     dict(name="bi_mtdp_c", backbone="efficientnet_lite0", widths=WIDTHS, c_scope="mmd+fpm"),
 ]
 
@@ -114,10 +119,23 @@ def test_statistics_change_nothing_but_training(tmp_path):
 def test_training_starts_from_a_model_file_and_is_taught_by_one(data_folder, tmp_path):
     network = dict(name="bi_mtdp", dataset="nyud4", segmentation_classes=39)
     _, file = model_file(tmp_path, **network)
-    config = {"name": "tiny", "network": {**network, "backbone": "hrnet_tiny"}, "init": {"checkpoint": str(file)},
-              "distillation": {"teacher": str(file), "maps": "online", "size": [64, 64]},
-              "train": {"seed": 1, "lr": 1e-3, "warmup": 0, "amp": "off", "fused": False, "validation_every": 0, "log_every": 1,
-                        "recalibration_batches": 2, "phases": [{"size": [64, 64], "batch": 2, "steps": 2}]}}
+    config = {
+        "name": "tiny",
+        "network": {**network, "backbone": "hrnet_tiny"},
+        "init": {"checkpoint": str(file)},
+        "distillation": {"teacher": str(file), "maps": "online", "size": [64, 64]},
+        "train": {
+            "seed": 1,
+            "lr": 1e-3,
+            "warmup": 0,
+            "amp": "off",
+            "fused": False,
+            "validation_every": 0,
+            "log_every": 1,
+            "recalibration_batches": 2,
+            "phases": [{"size": [64, 64], "batch": 2, "steps": 2}],
+        },
+    }
     trainer = Trainer(config, data_folder, tmp_path / "run")
     assert all(m.running_mean.abs().max() > 0 for m in trainer.network.modules() if isinstance(m, nn.BatchNorm2d))
     x = next(trainer.batches.statistics())

@@ -18,25 +18,44 @@ import yaml
 from conftest import REPOSITORY
 from PIL import Image
 
-from bimtdp_torch.calibration import log_prior
-from bimtdp_torch.checkpoints import CheckpointError, is_model_file, load_checkpoint, read_checkpoint, read_state_dict
-from bimtdp_torch.config import build_network
-from bimtdp_torch.data import (Crop, TeacherMaps, batch_indices, load_frames, make_batch, make_sample, read_list,
-                               split_validation)
-from bimtdp_torch.initialisation import initialise
-from bimtdp_torch.losses import valid_pixels
-from bimtdp_torch.pretraining import BackbonePretrainer
+from bimtdp_torch.checkpoints import CheckpointError, read_checkpoint
+from bimtdp_torch.data.nyud import Crop, TeacherMaps, load_frames, make_batch, make_sample, read_list, split_validation
+from bimtdp_torch.data.samples import batch_indices, valid_pixels
+from bimtdp_torch.export.model_file import is_model_file
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.sources import load_checkpoint, read_state_dict
 from bimtdp_torch.training import Stopped, Trainer, validation
+from bimtdp_torch.training.calibration import log_prior
+from bimtdp_torch.training.initialisation import initialise
 from bimtdp_torch.training.logs import CsvFile
+from bimtdp_torch.training.pretraining import BackbonePretrainer
 
 CONFIG = {
     "name": "tiny",
-    "network": {"name": "bi_mtdp_c", "backbone": "efficientnet_lite0", "c_scope": "mmd", "dataset": "nyud4",
-                "segmentation_classes": 39, "dropout": 0.1},
-    "train": {"seed": 5, "lr": 1e-3, "backbone_lr": 1e-4, "weight_decay": 1e-4, "warmup": 3, "validation_every": 2,
-              "save_every": 50, "log_every": 4, "validate_every": 4, "ema": 0.9, "recalibration_batches": 1,
-              "amp": "off", "fused": False,
-              "phases": [{"size": [32, 64], "batch": 2, "steps": 7}, {"size": [64, 64], "batch": 2, "steps": 3}]},
+    "network": {
+        "name": "bi_mtdp_c",
+        "backbone": "efficientnet_lite0",
+        "c_scope": "mmd",
+        "dataset": "nyud4",
+        "segmentation_classes": 39,
+        "dropout": 0.1,
+    },
+    "train": {
+        "seed": 5,
+        "lr": 1e-3,
+        "backbone_lr": 1e-4,
+        "weight_decay": 1e-4,
+        "warmup": 3,
+        "validation_every": 2,
+        "save_every": 50,
+        "log_every": 4,
+        "validate_every": 4,
+        "ema": 0.9,
+        "recalibration_batches": 1,
+        "amp": "off",
+        "fused": False,
+        "phases": [{"size": [32, 64], "batch": 2, "steps": 7}, {"size": [64, 64], "batch": 2, "steps": 3}],
+    },
 }
 
 
@@ -64,8 +83,16 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_stopped_and_resumed_run_equals_unbroken_run(data_folder, tmp_path):
     Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path / "whole").run()
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
-    command = [str(REPOSITORY / "scripts" / "train.py"), str(tmp_path / "tiny.yaml"), "--data", str(data_folder),
-               "--output", str(tmp_path / "broken"), "--threads", "1"]
+    command = [
+        str(REPOSITORY / "scripts" / "train.py"),
+        str(tmp_path / "tiny.yaml"),
+        "--data",
+        str(data_folder),
+        "--output",
+        str(tmp_path / "broken"),
+        "--threads",
+        "1",
+    ]
     stopped = subprocess.run([sys.executable, "-c", STOP_IN_STEP_6, *command], capture_output=True, text=True)
     assert stopped.returncode == 143 and "stopped by SIGTERM" in stopped.stderr, stopped.stderr
     assert torch.load(tmp_path / "broken" / "last.pt", weights_only=True)["step"] == 6
@@ -84,9 +111,20 @@ def test_stopped_and_resumed_run_equals_unbroken_run(data_folder, tmp_path):
         assert rows[0] == rows[1]
     assert [(row["step"], row["weights"]) for row in rows[0]] == [("4", "average"), ("8", "average"), ("10", "final")]
     assert (tmp_path / "whole" / "losses.png").exists()
-    evaluate = subprocess.run([sys.executable, str(REPOSITORY / "scripts" / "evaluate.py"),
-                               str(tmp_path / "whole" / "final.pt"), "--data", str(data_folder), "--threads", "1"],
-                              check=True, capture_output=True, text=True)
+    evaluate = subprocess.run(
+        [
+            sys.executable,
+            str(REPOSITORY / "scripts" / "evaluate.py"),
+            str(tmp_path / "whole" / "final.pt"),
+            "--data",
+            str(data_folder),
+            "--threads",
+            "1",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert "mIoU" in evaluate.stdout and "at 64x64, 2 frames of test" in evaluate.stdout
 
 
@@ -140,8 +178,7 @@ def test_a_step_without_a_finite_gradient_changes_nothing(data_folder, tmp_path)
     trainer = Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path)
     before = [p.clone() for p in trainer.network.parameters()]
     objective = trainer.objective
-    trainer.objective = mock.Mock(side_effect=lambda *a: {"total": objective(*a)["total"] * float("nan")},
-                                  teach=objective.teach)
+    trainer.objective = mock.Mock(side_effect=lambda *a: {"total": objective(*a)["total"] * float("nan")}, teach=objective.teach)
     assert trainer.train_step()["skipped"] == 1.0 and trainer.step == 1
     assert all(torch.equal(p, q) for p, q in zip(before, trainer.network.parameters()))
     trainer.skipped = 49
@@ -177,8 +214,13 @@ def test_photos_without_labels_have_the_teachers_answers_alone(data_folder, tmp_
         noise = np.random.default_rng(i).integers(0, 255, (40, 48, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / f"{i}.png")
     student = copy.deepcopy(CONFIG)
-    student["distillation"] = {"teacher": str(tmp_path / "teacher.pt"), "maps": "online", "photos": str(tmp_path),
-                               "photos_share": 0.5, "photo_size": 40}
+    student["distillation"] = {
+        "teacher": str(tmp_path / "teacher.pt"),
+        "maps": "online",
+        "photos": str(tmp_path),
+        "photos_share": 0.5,
+        "photo_size": 40,
+    }
     trainer, alone = (Trainer(c, data_folder, tmp_path / "out") for c in (student, copy.deepcopy(CONFIG)))
     batch, again = trainer.batches.share(1), trainer.batches.share(1)
     half = len(batch["image"]) // 2
@@ -200,13 +242,13 @@ def test_photos_without_labels_have_the_teachers_answers_alone(data_folder, tmp_
 
 def test_accumulated_pieces_have_the_same_mixture(data_folder, tmp_path):
     config = copy.deepcopy(CONFIG)
-    config["distillation"] = {"teacher": str(EXAMPLE), "maps": "online", "photos": str(data_folder / "image"),
-                              "photos_share": 0.5}
+    config["distillation"] = {"teacher": str(EXAMPLE), "maps": "online", "photos": str(data_folder / "image"), "photos_share": 0.5}
     config["train"].update(accumulate=2, phases=[{"size": [32, 64], "batch": 8, "steps": 2}])
     batches = Trainer(config, data_folder, tmp_path).batches
     pieces = batches.pieces(batches.share(0))
     assert [[bool(valid_pixels("depth", depth).any()) for depth in piece["depth"]] for piece in pieces] == [
-        [True, True, False, False]] * 2
+        [True, True, False, False]
+    ] * 2
 
 
 def test_the_teacher_may_see_larger_photos(data_folder, tmp_path):
@@ -214,8 +256,13 @@ def test_the_teacher_may_see_larger_photos(data_folder, tmp_path):
     teacher["network"] = {**{k: v for k, v in teacher["network"].items() if k != "c_scope"}, "name": "mti_net"}
     Trainer(teacher, data_folder, tmp_path / "teacher").save(tmp_path / "teacher.pt", state=False)
     student = copy.deepcopy(CONFIG)
-    student["distillation"] = {"teacher": str(tmp_path / "teacher.pt"), "maps": "online", "size": [96, 160],
-                               "photos": str(data_folder / "image"), "photos_share": 0.5}
+    student["distillation"] = {
+        "teacher": str(tmp_path / "teacher.pt"),
+        "maps": "online",
+        "size": [96, 160],
+        "photos": str(data_folder / "image"),
+        "photos_share": 0.5,
+    }
     trainer = Trainer(student, data_folder, tmp_path / "out")
     height, width = trainer.schedule.phase(0).size
     batch = trainer.batches.share(0)
@@ -223,8 +270,10 @@ def test_the_teacher_may_see_larger_photos(data_folder, tmp_path):
     assert batch["depth"].shape[2:] == (height, width)
     smaller = F.interpolate(batch["teacher_image"], (height, width), mode="bilinear", antialias=True)
     torch.testing.assert_close(smaller, batch["image"])
-    larger, plain = (make_batch(trainer.batches.frames, trainer.seed, 0, 1, (height, width), 1.7, trainer.train["colour"],
-                                image_size=image_size) for image_size in ((96, 160), None))
+    larger, plain = (
+        make_batch(trainer.batches.frames, trainer.seed, 0, 1, (height, width), 1.7, trainer.train["colour"], image_size=image_size)
+        for image_size in ((96, 160), None)
+    )
     assert torch.equal(batch["teacher_image"][:1], larger["image"]) and torch.equal(batch["depth"][:1], plain["depth"])
     assert trainer.objective.teach(batch["teacher_image"], 0)["maps"]["depth"].shape[2:] == (24, 40)
     trainer.run(stop_after=1)
@@ -274,8 +323,11 @@ def test_backbone_pretraining(tmp_path, monkeypatch):
         for i in range(4):
             photo = random.integers(0, 255, (40, 48, 3), np.uint8)
             Image.fromarray(photo).save(tmp_path / "photos" / folder / f"{i}.png")
-    config = {"name": "pretrain", "network": {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud4"},
-              "train": {"steps": 4, "size": 32, "batch": 2, "photo_size": 48, "lr": 1e-3, "amp": "off", "log_every": 1}}
+    config = {
+        "name": "pretrain",
+        "network": {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud4"},
+        "train": {"steps": 4, "size": 32, "batch": 2, "photo_size": 48, "lr": 1e-3, "amp": "off", "log_every": 1},
+    }
     BackbonePretrainer(config, tmp_path / "photos", tmp_path / "out").run()
     state = torch.load(tmp_path / "out" / "final.pt", weights_only=True)["model"]
     assert all(key.startswith("backbone.") for key in state) and "backbone.conv1.weight" in state
@@ -301,8 +353,7 @@ def test_backbone_pretraining(tmp_path, monkeypatch):
         archive.add(tmp_path / "photos", "photos")
     stopped = BackbonePretrainer(config, tmp_path / "photos.tar", tmp_path / "again")
     train_step = stopped.train_step
-    monkeypatch.setattr(stopped, "train_step", lambda: (stopped.step == 1 and os.kill(os.getpid(), signal.SIGINT),
-                                                        train_step())[1])
+    monkeypatch.setattr(stopped, "train_step", lambda: (stopped.step == 1 and os.kill(os.getpid(), signal.SIGINT), train_step())[1])
     with pytest.raises(Stopped, match="SIGINT"):
         stopped.run()
     resumed = BackbonePretrainer(config, tmp_path / "photos.tar", tmp_path / "again")
@@ -342,10 +393,20 @@ def test_options_without_effect_are_refused(data_folder, tmp_path):
     config = copy.deepcopy(CONFIG)
     del config["network"]["backbone"]
     (tmp_path / "less.yaml").write_text(yaml.safe_dump(config))
-    for name, option, message in (("tiny", ["--photos", tmp_path], "tiny.yaml has no distillation"),
-                                  ("less", [], "network.backbone is missing")):
-        command = [sys.executable, REPOSITORY / "scripts/train.py", tmp_path / f"{name}.yaml", "--data", data_folder,
-                   "--output", tmp_path / "run", *option]
+    for name, option, message in (
+        ("tiny", ["--photos", tmp_path], "tiny.yaml has no distillation"),
+        ("less", [], "network.backbone is missing"),
+    ):
+        command = [
+            sys.executable,
+            REPOSITORY / "scripts/train.py",
+            tmp_path / f"{name}.yaml",
+            "--data",
+            data_folder,
+            "--output",
+            tmp_path / "run",
+            *option,
+        ]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
 
@@ -354,15 +415,30 @@ def test_calibration_corrects_depth_and_prior(data_folder, tmp_path):
     (tmp_path / "raw.pt").parent.mkdir(exist_ok=True)
     trainer = Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path / "run")
     trainer.save(tmp_path / "raw.pt", state=False)
-    subprocess.run([sys.executable, str(REPOSITORY / "scripts" / "calibrate.py"), str(tmp_path / "raw.pt"), "--data",
-                    str(data_folder), "--output", str(tmp_path / "out.pt"), "--threads", "1", "--tau", "0.5",
-                    "--statistics", "0"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            str(REPOSITORY / "scripts" / "calibrate.py"),
+            str(tmp_path / "raw.pt"),
+            "--data",
+            str(data_folder),
+            "--output",
+            str(tmp_path / "out.pt"),
+            "--threads",
+            "1",
+            "--tau",
+            "0.5",
+            "--statistics",
+            "0",
+        ],
+        check=True,
+        capture_output=True,
+    )
     (_, raw, _), (config, network, _) = (load_checkpoint(tmp_path / name) for name in ("raw.pt", "out.pt"))
     photo = torch.randn(1, 3, 32, 32)
     before, after = raw(photo), network(photo)
     found = config["calibration"]
-    torch.testing.assert_close(after["depth"], before["depth"] * found["depth_scale"] + found["depth_offset"],
-                               rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(after["depth"], before["depth"] * found["depth_scale"] + found["depth_offset"], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(after["normals"], before["normals"])
     shift = (after["semseg"] - before["semseg"])[0, :, 0, 0]
     # Classes 0 and 1 hold all labelled pixels here; the others get the largest bonus.

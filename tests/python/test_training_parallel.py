@@ -22,21 +22,44 @@ from bimtdp_torch.training.logs import CsvFile
 # A small rate: AdamW's first update is about the gradient's sign, which rounding can turn where it is nearly 0.
 CONFIG = {
     "name": "parallel",
-    "network": {"name": "multi_task", "backbone": "resnet18", "dropout": 0.0, "dataset": "nyud4",
-                "segmentation_classes": 39},
-    "train": {"seed": 3, "lr": 1e-6, "warmup": 1, "validation_every": 0, "log_every": 1, "save_every": 100,
-              "amp": "off", "fused": False, "recalibration_batches": 1, "ema": 0.5,
-              "phases": [{"size": [32, 64], "batch": 4, "steps": 2}]},
+    "network": {"name": "multi_task", "backbone": "resnet18", "dropout": 0.0, "dataset": "nyud4", "segmentation_classes": 39},
+    "train": {
+        "seed": 3,
+        "lr": 1e-6,
+        "warmup": 1,
+        "validation_every": 0,
+        "log_every": 1,
+        "save_every": 100,
+        "amp": "off",
+        "fused": False,
+        "recalibration_batches": 1,
+        "ema": 0.5,
+        "phases": [{"size": [32, 64], "batch": 4, "steps": 2}],
+    },
 }
 
 
 def test_two_processes_have_the_losses_of_one(data_folder, tmp_path):
     torch.set_num_threads(1)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
-    command = [str(REPOSITORY / "scripts" / "train.py"), str(tmp_path / "config.yaml"), "--data", str(data_folder),
-               "--output", str(tmp_path / "two"), "--threads", "1", "--device", "cpu"]
-    subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command],
-                   check=True, capture_output=True, timeout=300)
+    command = [
+        str(REPOSITORY / "scripts" / "train.py"),
+        str(tmp_path / "config.yaml"),
+        "--data",
+        str(data_folder),
+        "--output",
+        str(tmp_path / "two"),
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    ]
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
     Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path / "one").run()
     one, two = (CsvFile(tmp_path / name / "losses.csv").read() for name in ("one", "two"))
     assert len(one) == len(two) == 2

@@ -11,7 +11,7 @@ import torch
 from network_tools import small_network
 from torch import nn
 
-from bimtdp_torch.layers import BinaryConv2d
+from bimtdp_torch.networks.layers import BinaryConv2d
 from bimtdp_torch.training import freeze, recalibrate
 from bimtdp_torch.training.averages import WeightAverage
 from bimtdp_torch.training.batch_norm import reset_spoilt_statistics
@@ -21,11 +21,12 @@ from bimtdp_torch.training.logs import CsvFile, RunLog, Window
 from bimtdp_torch.training.objective import Objective
 from bimtdp_torch.training.precision import bf16_pays
 from bimtdp_torch.training.settings import resolve
-from bimtdp_torch.training.signals import Stopped, StopSignal
+from bimtdp_torch.training.signals import StopSignal, Stopped
 from bimtdp_torch.training.validation import validation_score
 
 
 # -- averages, flips, rows ---------------------------------------------------------------------------------------------
+
 
 def test_average_follows_the_formula_and_swaps_back():
     layer = nn.BatchNorm2d(2)
@@ -86,8 +87,11 @@ def test_csv_widens_and_drops_lost_steps(tmp_path):
     file.append({"step": 1, "a": 0.5})
     file.append({"step": 2, "a": 0.25, "b": 3.0})
     file.append({"step": 3, "b": 4.0})
-    assert file.read() == [{"step": "1", "a": "0.5", "b": ""}, {"step": "2", "a": "0.25", "b": "3.0"},
-                           {"step": "3", "a": "", "b": "4.0"}]
+    assert file.read() == [
+        {"step": "1", "a": "0.5", "b": ""},
+        {"step": "2", "a": "0.25", "b": "3.0"},
+        {"step": "3", "a": "", "b": "4.0"},
+    ]
     file.keep(2)
     with open(tmp_path / "x.csv", newline="") as text:
         assert [row[0] for row in csv.reader(text)] == ["step", "1", "2"]
@@ -112,8 +116,13 @@ def test_event_files_hold_rows_and_layers(tmp_path):
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     found = {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-    assert found == {"train/total": [(20, 1.5)], "train/flip_rate": [(20, 0.375)], "flips/a.conv1": [(20, 0.5)],
-                     "flips/a.conv2": [(20, 0.25)], "validation/miou": [(20, 30.0)]}
+    assert found == {
+        "train/total": [(20, 1.5)],
+        "train/flip_rate": [(20, 0.375)],
+        "flips/a.conv1": [(20, 0.5)],
+        "flips/a.conv2": [(20, 0.25)],
+        "validation/miou": [(20, 30.0)],
+    }
     assert log.losses.read()[0]["flip_rate"] == "0.375" and log.validation.read()[0]["weights"] == "current"
 
 
@@ -139,11 +148,15 @@ def test_score_is_a_mean_relative_gain():
 
 # -- features of a teacher ---------------------------------------------------------------------------------------------
 
+
 def outputs(scale=1.0, channels=3):
     torch.manual_seed(7)
     maps = [scale * torch.randn(2, channels, 4 // (s + 1), 4) for s in range(2)]
-    return {"maps": {"depth": torch.ones(2, 1, 4, 4)}, "backbone": maps,
-            "features": [{"depth": maps[0], "edge": maps[0] + 1}, {"depth": maps[1]}]}
+    return {
+        "maps": {"depth": torch.ones(2, 1, 4, 4)},
+        "backbone": maps,
+        "features": [{"depth": maps[0], "edge": maps[0] + 1}, {"depth": maps[1]}],
+    }
 
 
 class FakeNetwork(nn.Module):
@@ -163,8 +176,9 @@ def test_features_are_compared_pair_by_pair():
     student["features"][0].pop("edge")  # a single-task student has fewer
     losses = feature_losses(student, taught["features"])
     squares = [float((2 * m).square().mean()) for m in outputs()["backbone"]]
-    assert {k: float(v) for k, v in losses.items()} == pytest.approx({"backbone": sum(squares) / 2,
-                                                                      "features": sum(squares) / 2}, rel=1e-5)
+    assert {k: float(v) for k, v in losses.items()} == pytest.approx(
+        {"backbone": sum(squares) / 2, "features": sum(squares) / 2}, rel=1e-5
+    )
     assert teacher.teacher.asked == [True]
 
 
@@ -177,16 +191,21 @@ def test_features_that_do_not_fit_are_named():
 
 
 def config(distillation=None, **train):
-    base = {"network": {"name": "mti_net"},
-            "train": {"lr": 1e-3, "phases": [{"size": [32, 64], "batch": 4, "steps": 30}], **train}}
+    base = {"network": {"name": "mti_net"}, "train": {"lr": 1e-3, "phases": [{"size": [32, 64], "batch": 4, "steps": 30}], **train}}
     return {**base, "distillation": distillation} if distillation else base
 
 
 def test_objective_adds_bottleneck_maps_and_features(monkeypatch):
     from bimtdp_torch.training import objective as module
+
     monkeypatch.setattr(module, "load_teacher", lambda path, device: FakeNetwork(outputs()))
-    options = {"teacher": "t.pt", "maps": "online", "weight": 0.5, "label_weight": 2.0,
-               "features": {"weight": 3.0, "groups": ["backbone"], "every": 2}}
+    options = {
+        "teacher": "t.pt",
+        "maps": "online",
+        "weight": 0.5,
+        "label_weight": 2.0,
+        "features": {"weight": 3.0, "groups": ["backbone"], "every": 2},
+    }
     plain = Objective(resolve(config()), torch.device("cpu"))
     taught = Objective(resolve(config(options, vib_weight=0.25)), torch.device("cpu"))
     batch = {"image": torch.zeros(2, 3, 16, 16), "depth": torch.full((2, 1, 16, 16), 4.0)}

@@ -7,14 +7,14 @@ import yaml
 from conftest import REPOSITORY
 from network_tools import small_network
 
-from bimtdp_torch import pretraining
-from bimtdp_torch.config import build_network
 from bimtdp_torch.configuration import changed_options, read_config
-from bimtdp_torch.estimators import Sign
-from bimtdp_torch.layers import BinaryConv2d
-from bimtdp_torch.training.network_settings import describe, resolve_network
+from bimtdp_torch.networks.build import build_network
+from bimtdp_torch.networks.estimators import Sign
+from bimtdp_torch.networks.layers import BinaryConv2d
+from bimtdp_torch.networks.options import resolve_network
+from bimtdp_torch.training import pretraining
 from bimtdp_torch.training.schedule import Schedule, learning_rate_factor, load_moments, make_optimizer, parameter_groups
-from bimtdp_torch.training.settings import resolve
+from bimtdp_torch.training.settings import describe, resolve
 
 PHASES = [{"size": [32, 64], "batch": 4, "steps": 30}, {"size": [64, 128], "batch": 2, "steps": 10}]
 
@@ -26,6 +26,7 @@ def config(distillation=None, **train):
 
 # -- settings ----------------------------------------------------------------------------------------------------------
 
+
 def test_settings_fill_defaults_and_stay_when_resolved_again():
     resolved = resolve(config(task_weights={"edge": 15.0}, amp=False))  # YAML reads "amp: off" as False
     assert resolved["train"]["vib_weight"] == 1e-3 and resolved["train"]["amp"] == "off"
@@ -34,37 +35,44 @@ def test_settings_fill_defaults_and_stay_when_resolved_again():
     maps = resolve(config({"teacher": "t.pt", "task_weights": {"depth": 0.0}}, task_weights={"edge": 15.0}))
     assert maps["distillation"]["task_weights"] == {**resolved["train"]["task_weights"], "depth": 0.0}
     features = resolve(config({"teacher": "t.pt", "features": {}}))["distillation"]["features"]
-    assert features == {"weight": 1.0, "groups": ["backbone", "features", "distilled", "hidden"], "pre_relu": True,
-                        "every": 1}
+    assert features == {"weight": 1.0, "groups": ["backbone", "features", "distilled", "hidden"], "pre_relu": True, "every": 1}
 
 
-@pytest.mark.parametrize("broken, message", [
-    (config(learning_rate=1.0), "train: unknown option 'learning_rate'"),
-    (config(vib_wieght=1.0), "did you mean 'vib_weight'"),
-    (config(amp="fp16"), "train.amp must be one of auto, bf16, off"),
-    (config(two_step=1), r"train.two_step must be in \[0, 1\), got 1"),
-    (config(phases=[{"size": [32, 32], "batch": 2}]), r"train.phases\[0\].steps is missing"),
-    (config({"weight": 1.0}), "distillation.teacher is missing"),
-    (config({"teacher": "t.pt", "features": {"groups": ["heads"]}}), "groups must be a list of some of backbone, features"),
-    (config({"teacher": "t.pt", "maps": "online", "photos_share": 0.5}), "distillation.photos is missing"),
-    (config({"teacher": "t.pt", "photos_share": 0.5, "photos": "p"}), "without labels need maps: online"),
-    (config({"teacher": "t.pt", "maps": "online", "photos_share": 1, "photos": "p"}), r"photos_share must be in \[0, 1\)"),
-    (config(phases=[{"size": [60, 32], "batch": 2, "steps": 3}]), "multiples of 32, got \\[60, 32\\]"),
-    (config({"teacher": "t.pt", "size": [96, 100]}), "distillation.size must be .* multiples of 32, got \\[96, 100\\]"),
-    (config({"teacher": "t.pt", "task_weights": {"dept": 0}}), "unknown option 'dept'; did you mean 'depth'"),
-    (config(lr="fast"), "train.lr must be a number, got 'fast'"),
-    (config(save_every=0), r"train.save_every must be in \[1, inf\), got 0"), (config(warmup=None), "warmup must be a number"),
-    (config(clip_norm=0), r"train.clip_norm must be in \(0, inf\)"), (config(max_zoom=0.5), "train.max_zoom must be in"),
-    (config(log_every=2.5), "train.log_every must be a whole number"), (config(fused=1), "train.fused must be true or false"),
-    (config(lr=float("nan")), r"train.lr must be in \[0, inf\), got nan"), (config(ema=True), "train.ema must be a number"),
-    (config(validation_every=1), "every frame would be for validation"), ({**config(), "train": [1]}, "expected a mapping"),
-    (config(phases=[{"size": [32, 32], "batch": "2", "steps": 3}]), "steps and batch must be whole numbers"),
-    (config({"teacher": "t.pt", "features": {"every": 0}}), "distillation.features.every must be in"),
-    (config({"teacher": "t.pt", "features": {"groups": []}}), "groups must be a list of some of"),
-    (config({"teacher": "t.pt", "weight": 0, "photos_share": 0.5, "photos": "p"}), "photos without labels teach nothing"),
-    ({"train": {}}, "configuration.network is missing"),
-    ({**config(), "distilation": {}}, "unknown option 'distilation'; did you mean 'distillation'"),
-])
+@pytest.mark.parametrize(
+    "broken, message",
+    [
+        (config(learning_rate=1.0), "train: unknown option 'learning_rate'"),
+        (config(vib_wieght=1.0), "did you mean 'vib_weight'"),
+        (config(amp="fp16"), "train.amp must be one of auto, bf16, off"),
+        (config(two_step=1), r"train.two_step must be in \[0, 1\), got 1"),
+        (config(phases=[{"size": [32, 32], "batch": 2}]), r"train.phases\[0\].steps is missing"),
+        (config({"weight": 1.0}), "distillation.teacher is missing"),
+        (config({"teacher": "t.pt", "features": {"groups": ["heads"]}}), "groups must be a list of some of backbone, features"),
+        (config({"teacher": "t.pt", "maps": "online", "photos_share": 0.5}), "distillation.photos is missing"),
+        (config({"teacher": "t.pt", "photos_share": 0.5, "photos": "p"}), "without labels need maps: online"),
+        (config({"teacher": "t.pt", "maps": "online", "photos_share": 1, "photos": "p"}), r"photos_share must be in \[0, 1\)"),
+        (config(phases=[{"size": [60, 32], "batch": 2, "steps": 3}]), "multiples of 32, got \\[60, 32\\]"),
+        (config({"teacher": "t.pt", "size": [96, 100]}), "distillation.size must be .* multiples of 32, got \\[96, 100\\]"),
+        (config({"teacher": "t.pt", "task_weights": {"dept": 0}}), "unknown option 'dept'; did you mean 'depth'"),
+        (config(lr="fast"), "train.lr must be a number, got 'fast'"),
+        (config(save_every=0), r"train.save_every must be in \[1, inf\), got 0"),
+        (config(warmup=None), "warmup must be a number"),
+        (config(clip_norm=0), r"train.clip_norm must be in \(0, inf\)"),
+        (config(max_zoom=0.5), "train.max_zoom must be in"),
+        (config(log_every=2.5), "train.log_every must be a whole number"),
+        (config(fused=1), "train.fused must be true or false"),
+        (config(lr=float("nan")), r"train.lr must be in \[0, inf\), got nan"),
+        (config(ema=True), "train.ema must be a number"),
+        (config(validation_every=1), "every frame would be for validation"),
+        ({**config(), "train": [1]}, "expected a mapping"),
+        (config(phases=[{"size": [32, 32], "batch": "2", "steps": 3}]), "steps and batch must be whole numbers"),
+        (config({"teacher": "t.pt", "features": {"every": 0}}), "distillation.features.every must be in"),
+        (config({"teacher": "t.pt", "features": {"groups": []}}), "groups must be a list of some of"),
+        (config({"teacher": "t.pt", "weight": 0, "photos_share": 0.5, "photos": "p"}), "photos without labels teach nothing"),
+        ({"train": {}}, "configuration.network is missing"),
+        ({**config(), "distilation": {}}, "unknown option 'distilation'; did you mean 'distillation'"),
+    ],
+)
 def test_settings_name_what_is_wrong(broken, message):
     with pytest.raises(ValueError, match=message):
         resolve(broken)
@@ -100,12 +108,17 @@ def test_committed_configurations_resolve(path):
     assert {**again, "network": resolved["network"]} == yaml.safe_load(yaml.safe_dump(resolved))
 
 
-@pytest.mark.parametrize("section", [
-    {"name": "single_task", "task": "edge", "backbone": "resnet18", "binary": True},
-    {"name": "multi_task", "backbone": "efficientnet_lite0"}, {"name": "mti_net", "backbone": "resnet50"},
-    {"name": "bi_mtdp_c", "backbone": "resnet18", "c_scope": "mmd+fpm", "attention": {"identity": "real"}},
-    {"name": "bi_mtdp_f", "backbone": "hrnet_w18", "preset": "irnet", "style": {"activation": "prelu"}},
-], ids=lambda s: s["name"])
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"name": "single_task", "task": "edge", "backbone": "resnet18", "binary": True},
+        {"name": "multi_task", "backbone": "efficientnet_lite0"},
+        {"name": "mti_net", "backbone": "resnet50"},
+        {"name": "bi_mtdp_c", "backbone": "resnet18", "c_scope": "mmd+fpm", "attention": {"identity": "real"}},
+        {"name": "bi_mtdp_f", "backbone": "hrnet_w18", "preset": "irnet", "style": {"activation": "prelu"}},
+    ],
+    ids=lambda s: s["name"],
+)
 def test_a_network_written_out_is_the_same_network(section):
     section["dataset"] = "nyud2_aux" if section["name"] == "bi_mtdp_f" else "pascal5"
     full = resolve_network(section)
@@ -125,8 +138,9 @@ def test_changed_options_are_named():
 
 # -- schedule ----------------------------------------------------------------------------------------------------------
 
+
 def test_learning_rate_warms_up_and_ends_at_zero():
-    for kind, middle in (("cosine", 0.5), ("linear", 0.5), ("poly", 0.5 ** 0.9)):
+    for kind, middle in (("cosine", 0.5), ("linear", 0.5), ("poly", 0.5**0.9)):
         assert learning_rate_factor(0, 100, 10, kind) == pytest.approx(0.1)
         assert learning_rate_factor(10, 100, 10, kind) == pytest.approx(1.0)
         assert learning_rate_factor(55, 100, 10, kind) == pytest.approx(middle)
@@ -162,8 +176,10 @@ def test_weight_decay_spares_latent_weights_and_vectors():
 
 def test_moments_are_taken_and_rates_are_not():
     network = small_network()
-    before, now = (resolve(config(lr=lr, weight_decay=decay, optimizer=kind))["train"]
-                   for lr, decay, kind in ((1e-3, 0.1, "adamw"), (1e-5, 0.0, "adam")))
+    before, now = (
+        resolve(config(lr=lr, weight_decay=decay, optimizer=kind))["train"]
+        for lr, decay, kind in ((1e-3, 0.1, "adamw"), (1e-5, 0.0, "adam"))
+    )
     old, new = (make_optimizer(parameter_groups(network, train), train["optimizer"]) for train in (before, now))
     assert (type(old), type(new)) == (torch.optim.AdamW, torch.optim.Adam)
     for parameter in network.parameters():

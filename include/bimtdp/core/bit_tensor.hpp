@@ -84,8 +84,7 @@ template <class Word>
 class BitTensor {
  public:
   BitTensor() = default;
-  explicit BitTensor(const Shape& shape)
-      : shape_(shape), words_(checked_elements<Word>(shape, words_for<Word>(shape.channels))) {}
+  explicit BitTensor(const Shape& shape) : shape_(shape), words_(checked_elements<Word>(shape, words_for<Word>(shape.channels))) {}
 
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] Word* data() { return words_.data(); }
@@ -144,23 +143,6 @@ template <class Word>
     for (std::size_t column = 0; column < bits.shape.width; ++column)
       for (std::size_t c = 0; c < bits.shape.channels; ++c) x(y, column, c) = bits(y, column, c) ? 1.0F : -1.0F;
   return x;
-}
-
-/// The same bits in words of another type.
-template <class To, class From>
-[[nodiscard]] BitTensor<To> convert(const BitView<From>& bits) {
-  BitTensor<To> result(bits.shape);
-  const std::size_t from_words = bits.words(), to_words = words_for<To>(bits.shape.channels);
-  for (std::size_t p = 0; p < bits.shape.pixels(); ++p)
-    for (std::size_t w = 0; w < from_words; ++w) {
-      const std::uint64_t value = bits.data[p * from_words + w];
-      for (std::size_t at = 0; at < word_bits<From>; at += word_bits<To>) {
-        const std::size_t target = (w * word_bits<From> + at) / word_bits<To>;
-        if (target >= to_words) break;  // only tail bits are left
-        result.data()[p * to_words + target] |= static_cast<To>((value >> at) << (w * word_bits<From> % word_bits<To>));
-      }
-    }
-  return result;
 }
 
 }  // namespace bimtdp

@@ -36,13 +36,15 @@ template <class... Parts>
 /// Throws Error("where: parts...") unless `condition` holds. The parts are only formatted on failure.
 template <class... Parts>
 void check(bool condition, std::string_view where, const Parts&... parts) {
-  if (!condition) [[unlikely]] fail(where, parts...);
+  if (!condition) [[unlikely]]
+    fail(where, parts...);
 }
 
 /// Throws Error("where: what (got X, expected Y)") unless the two are equal.
 template <class Got, class Expected>
 void check_equal(const Got& got, const Expected& expected, std::string_view where, std::string_view what) {
-  if (!(got == expected)) [[unlikely]] fail(where, what, " (got ", got, ", expected ", expected, ")");
+  if (!(got == expected)) [[unlikely]]
+    fail(where, what, " (got ", got, ", expected ", expected, ")");
 }
 
 }  // namespace bimtdp

@@ -53,12 +53,11 @@ inline constexpr std::size_t max_extent = std::size_t{1} << 20;
 
 /// Output extent of a window along one axis: floor((input + before + after - dilation*(kernel-1) - 1) / stride) + 1.
 /// Throws Error when the window does not fit or a parameter is 0 or above max_extent.
-[[nodiscard]] inline std::size_t window_extent(std::size_t input, std::size_t kernel, std::size_t stride,
-                                               std::size_t dilation, std::size_t before, std::size_t after,
-                                               std::string_view where) {
+[[nodiscard]] inline std::size_t window_extent(std::size_t input, std::size_t kernel, std::size_t stride, std::size_t dilation,
+                                               std::size_t before, std::size_t after, std::string_view where) {
   check(input > 0 && kernel > 0 && stride > 0 && dilation > 0, where, "input, kernel, stride and dilation must be positive");
-  check(input <= max_extent && kernel <= max_extent && stride <= max_extent && dilation <= max_extent &&
-            before <= max_extent && after <= max_extent,
+  check(input <= max_extent && kernel <= max_extent && stride <= max_extent && dilation <= max_extent && before <= max_extent &&
+            after <= max_extent,
         where, "an extent is above ", max_extent);
   const std::size_t reach = dilation * (kernel - 1) + 1;  // below 2^41: no overflow after the checks above
   const std::size_t padded = input + before + after;
@@ -69,8 +68,7 @@ inline constexpr std::size_t max_extent = std::size_t{1} << 20;
 /// Shape of the map that a window makes of `input`, with `channels` output channels. Throws Error as window_extent does.
 [[nodiscard]] inline Shape window_shape(const Shape& input, const Window& w, std::size_t channels, std::string_view where) {
   return {window_extent(input.height, w.kernel[0], w.stride[0], w.dilation[0], w.padding.top, w.padding.bottom, where),
-          window_extent(input.width, w.kernel[1], w.stride[1], w.dilation[1], w.padding.left, w.padding.right, where),
-          channels};
+          window_extent(input.width, w.kernel[1], w.stride[1], w.dilation[1], w.padding.left, w.padding.right, where), channels};
 }
 
 }  // namespace bimtdp

@@ -30,6 +30,20 @@ struct TensorView {
   operator TensorView<const T>() const requires(!std::is_const_v<T>) { return {data, shape}; }
 };
 
+/// A map whose pixels lie apart: part of another map's channels, say. Pixel (y, x) begins at data[(y*width + x)*stride].
+template <class T>
+struct StridedView {
+  T* data = nullptr;
+  Shape shape{};
+  std::size_t stride = 0;  ///< elements from pixel to pixel, at least the channels
+
+  StridedView(T* first, const Shape& s, std::size_t elements) : data(first), shape(s), stride(elements) {}
+  StridedView(const TensorView<T>& whole) : StridedView(whole.data, whole.shape, whole.shape.channels) {}
+
+  [[nodiscard]] bool dense() const { return stride == shape.channels; }
+  [[nodiscard]] T* pixel(std::size_t y, std::size_t x) const { return data + (y * shape.width + x) * stride; }
+};
+
 /// `each` elements for every pixel of `shape`. Throws Error where no array of T can have so many.
 template <class T>
 [[nodiscard]] std::size_t checked_elements(const Shape& shape, std::size_t each) {

@@ -2,20 +2,10 @@
 // What a node costs: words of xor + popcount, multiply-adds of floats, bytes read and written.
 #pragma once
 
-#include <bimtdp/graph/graph.hpp>
-#include <bimtdp/graph/shapes.hpp>
-#include <bimtdp/graph/value.hpp>
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <variant>
-
 namespace bimtdp {
 
 /// How fast one thread of a machine could go: what turns work into time. The defaults are the order of magnitude of a current
-/// core and only balance threads; measure_rates() (rates.hpp) asks the machine.
+/// core and only balance threads; measure_rates() (run/rates.hpp) asks the machine.
 struct Rates {
   double words = 3e10;    ///< xor + popcount of 32 bits, a second
   double macs = 5e10;     ///< float multiply-adds a second
@@ -40,21 +30,5 @@ struct Cost {
   /// Seconds when arithmetic and memory do not overlap.
   [[nodiscard]] double estimate(const Rates& rates) const { return words / rates.words + macs / rates.macs + bytes / rates.bytes; }
 };
-
-/// Cost of node `id` for one input size.
-[[nodiscard]] inline Cost node_cost(const Graph& graph, const ShapedGraph& shaped, NodeId id) {
-  const Node& node = graph.nodes()[id];
-  const auto bytes = [&](NodeId value) {
-    return static_cast<double>(value_bytes(graph.values()[value].type, shaped.shapes[value]));
-  };
-  Cost cost;
-  cost.bytes = bytes(id);
-  for (const NodeId input : node.inputs) cost.bytes += bytes(input);
-  const auto work = static_cast<double>(shaped.work[id]);
-  if (std::holds_alternative<BinaryConv2dNode>(node.op) || std::holds_alternative<BinaryAttentionNode>(node.op))
-    cost.words = work / 32.0;
-  if (std::holds_alternative<Conv2dNode>(node.op) || std::holds_alternative<LinearNode>(node.op)) cost.macs = work;
-  return cost;
-}
 
 }  // namespace bimtdp

@@ -2,10 +2,10 @@
 // Graph: a network as a list of nodes, its weights and its outputs. A Graph that exists was validated completely.
 #pragma once
 
-#include <bimtdp/graph/check_ops.hpp>
 #include <bimtdp/graph/node.hpp>
 #include <bimtdp/graph/value.hpp>
 #include <bimtdp/graph/weights.hpp>
+#include <bimtdp/image/output_kind.hpp>
 
 #include <cstddef>
 #include <set>
@@ -19,8 +19,6 @@ namespace bimtdp {
 inline constexpr std::size_t max_nodes = std::size_t{1} << 14;
 inline constexpr std::size_t max_outputs = 64;
 inline constexpr std::size_t max_class_names = std::size_t{1} << 16;
-
-enum class OutputKind { classes, depth, normals, edges, raw };
 
 /// A task's map: the value of `node`. Classes have one name per channel.
 struct Output {
@@ -63,7 +61,7 @@ class Graph {
       const Node& node = nodes_[id];
       check(is_valid_name(node.name), "node " + std::to_string(id), "name (got '", node.name.substr(0, 128),
             "', expected 1 to 128 of A-Z a-z 0-9 _ .)");
-      const std::string where = describe(id, node);
+      const std::string where = label(id, node);
       check(std::holds_alternative<InputNode>(node.op) == (id == 0), where, "node 0 and no other is the input");
       std::vector<ValueInfo> inputs;
       for (const NodeId input : node.inputs) {
@@ -71,7 +69,7 @@ class Graph {
         inputs.push_back(values_[input]);
       }
       const NodeCheck context(where, weights_, std::move(inputs), uses);
-      values_.push_back(std::visit([&](const auto& fields) { return detail::check_op(fields, context); }, node.op));
+      values_.push_back(visit_node(node.op, [&](const auto& n, auto traits) { return traits.check(n, context); }));
       check(values_.back().channels <= max_extent, where, "channels (got ", values_.back().channels, ", expected at most ",
             max_extent, ")");
     }

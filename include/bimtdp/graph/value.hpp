@@ -34,12 +34,11 @@ struct ValueInfo {
   return (Checked(shape.height) * shape.width * units * 4).size();
 }
 
-/// A value somebody else owns; the `data` of a whole value is 64-byte aligned.
+/// A value somebody else owns, its pixels side by side; the `data` of a whole value is 64-byte aligned.
 struct ValueRef {
   ValueType type = ValueType::floats;
   Shape shape{};
   std::byte* data = nullptr;
-  std::size_t stride = 0;  ///< floats between neighbouring pixels, where the value is part of another one; 0: it is not
 
   [[nodiscard]] TensorView<float> floats() const { return {reinterpret_cast<float*>(need(ValueType::floats)), shape}; }
   [[nodiscard]] BitView<std::uint32_t> bits() const { return {reinterpret_cast<std::uint32_t*>(need(ValueType::bits)), shape}; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps as pictures: classes by a palette, depth by a scale from near (yellow) to far (dark blue), normals as RGB, edges
-// as grey, and panels of several pictures.
+// as grey, overlays, and panels of several pictures.
 #pragma once
 
 #include <bimtdp/core/error.hpp>
@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace bimtdp {
@@ -74,14 +76,18 @@ namespace detail {
   return colour;
 }
 
+/// The smallest and largest finite value; infinity and -infinity where there is none.
+[[nodiscard]] inline std::pair<float, float> finite_range(const TensorView<const float>& map) {
+  float least = INFINITY, most = -INFINITY;
+  for (const float value : map.span())
+    if (std::isfinite(value)) least = std::min(least, value), most = std::max(most, value);
+  return {least, most};
+}
+
 /// Depth with `near` light and `far` dark; where near == far (default) the map's smallest and largest finite values are taken.
 [[nodiscard]] inline Image colour_depth(const TensorView<const float>& depth, float near = 0, float far = 0) {
   check_equal(depth.shape.channels, std::size_t{1}, "colour_depth", "channels");
-  if (near == far) {
-    near = INFINITY, far = -INFINITY;
-    for (const float d : depth.span())
-      if (std::isfinite(d)) near = std::min(near, d), far = std::max(far, d);
-  }
+  if (near == far) std::tie(near, far) = finite_range(depth);
   const double range = far > near ? static_cast<double>(far) - static_cast<double>(near) : 1.0;
   Image out({depth.shape.height, depth.shape.width, 3});
   for (std::size_t p = 0; p < depth.shape.pixels(); ++p) {
@@ -92,21 +98,40 @@ namespace detail {
 }
 
 /// Unit normals as RGB: (n + 1) / 2.
-[[nodiscard]] inline Image colour_normals(const TensorView<const float>& normals) {
-  const Tensor<float> unit = unit_normals(normals);
-  Image out(normals.shape);
+[[nodiscard]] inline Image colour_unit_normals(const TensorView<const float>& unit) {
+  check_equal(unit.shape.channels, std::size_t{3}, "colour_unit_normals", "channels");
+  Image out(unit.shape);
   std::transform(unit.span().begin(), unit.span().end(), out.data(),
                  [](float v) { return detail::to_byte((static_cast<double>(v) + 1) / 2); });
   return out;
 }
+/// The same for normals of any length.
+[[nodiscard]] inline Image colour_normals(const TensorView<const float>& normals) {
+  return colour_unit_normals(unit_normals(normals));
+}
 
+/// Probabilities of 0 to 1 as grey: white is 1.
+[[nodiscard]] inline Image colour_probabilities(const TensorView<const float>& probabilities) {
+  check_equal(probabilities.shape.channels, std::size_t{1}, "colour_probabilities", "channels");
+  Image out({probabilities.shape.height, probabilities.shape.width, 3});
+  for (std::size_t p = 0; p < probabilities.shape.pixels(); ++p)
+    std::fill_n(out.data() + 3 * p, 3, detail::to_byte(static_cast<double>(probabilities.data[p])));
+  return out;
+}
 /// Edge scores (before the sigmoid) as grey: white is an edge.
-[[nodiscard]] inline Image colour_edges(const TensorView<const float>& scores) {
-  check_equal(scores.shape.channels, std::size_t{1}, "colour_edges", "channels");
-  const Tensor<float> strength = sigmoid(scores);
-  Image out({scores.shape.height, scores.shape.width, 3});
-  for (std::size_t p = 0; p < scores.shape.pixels(); ++p)
-    std::fill_n(out.data() + 3 * p, 3, detail::to_byte(static_cast<double>(strength.data()[p])));
+[[nodiscard]] inline Image colour_edges(const TensorView<const float>& scores) { return colour_probabilities(sigmoid(scores)); }
+
+/// The photo in grey under the colours, so that both are recognised. Throws Error unless both have one shape and 3 channels.
+[[nodiscard]] inline Image overlay(const ImageView& photo, const ImageView& colours) {
+  check_equal(photo.shape.channels, std::size_t{3}, "overlay", "channels");
+  check_equal(colours.shape, photo.shape, "overlay", "shape of the colours");
+  Image out(photo.shape);
+  for (std::size_t p = 0; p < photo.shape.pixels(); ++p) {
+    const std::uint8_t* rgb = photo.data + 3 * p;
+    const int grey = (3 * rgb[0] + 6 * rgb[1] + rgb[2]) / 10;
+    for (std::size_t c = 0; c < 3; ++c)
+      out.data()[3 * p + c] = static_cast<std::uint8_t>((9 * grey + 11 * colours.data[3 * p + c]) / 20);
+  }
   return out;
 }
 

@@ -15,14 +15,18 @@ namespace bimtdp {
 /// One class number a pixel, height x width x 1.
 using LabelMap = Tensor<std::int32_t>;
 
-/// The channel with the largest value; the first one on ties.
-[[nodiscard]] inline LabelMap argmax(const TensorView<const float>& scores) {
+/// The channel with the largest value; the first one on ties. `labels` is height x width x 1.
+inline void argmax(const TensorView<const float>& scores, const TensorView<std::int32_t>& labels) {
   check(scores.shape.channels > 0, "argmax", "map without channels");
-  LabelMap labels({scores.shape.height, scores.shape.width, 1});
+  check_equal(labels.shape, Shape{scores.shape.height, scores.shape.width, 1}, "argmax", "shape of the labels");
   for (std::size_t p = 0; p < scores.shape.pixels(); ++p) {
     const float* first = scores.data + p * scores.shape.channels;
-    labels.data()[p] = static_cast<std::int32_t>(std::max_element(first, first + scores.shape.channels) - first);
+    labels.data[p] = static_cast<std::int32_t>(std::max_element(first, first + scores.shape.channels) - first);
   }
+}
+[[nodiscard]] inline LabelMap argmax(const TensorView<const float>& scores) {
+  LabelMap labels({scores.shape.height, scores.shape.width, 1});
+  argmax(scores, labels);
   return labels;
 }
 

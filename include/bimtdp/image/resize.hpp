@@ -90,12 +90,6 @@ struct FilterTap {
   return out;
 }
 
-/// The multiple of `stride` nearest to `extent`, at least one stride: a size that a network takes.
-[[nodiscard]] inline std::size_t nearest_multiple(std::size_t extent, std::size_t stride) {
-  check(stride > 0, "nearest_multiple", "stride must be positive");
-  return std::max<std::size_t>(1, (extent + stride / 2) / stride) * stride;
-}
-
 /// The nearest pixel's value: for label maps, whose numbers cannot be averaged.
 template <class T>
 [[nodiscard]] Tensor<T> resize_labels(const TensorView<const T>& labels, std::size_t height, std::size_t width) {

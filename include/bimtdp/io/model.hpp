@@ -6,6 +6,8 @@
 #include <bimtdp/image/preprocess.hpp>
 #include <bimtdp/io/model_info.hpp>
 #include <bimtdp/io/model_json.hpp>
+#include <bimtdp/io/predictions.hpp>
+#include <bimtdp/io/replay.hpp>
 #include <bimtdp/io/safetensors.hpp>
 #include <bimtdp/io/self_test.hpp>
 #include <bimtdp/kernels/select.hpp>
@@ -21,8 +23,6 @@
 #include <utility>
 
 namespace bimtdp {
-
-class Predictions;
 
 namespace detail {
 
@@ -74,7 +74,7 @@ class Model {
   }
 
   /// Runs once, for a photo (8-bit RGB) or a normalised map whose height and width are multiples of stride(). Throws Error
-  /// for other sizes. A Runner does the same repeatedly without allocating. Defined in io/runner.hpp.
+  /// for other sizes. A Runner does the same repeatedly without allocating. Defined in io/runner.hpp: include that or bimtdp.hpp.
   [[nodiscard]] Predictions run(const ImageView& image) const;
   [[nodiscard]] Predictions run(const TensorView<const float>& input) const;
 
@@ -90,7 +90,7 @@ class Model {
             p.width, ", expected multiples of the stride ", graph->stride(), ")");
       if (!self_test) return;
       check_equal(graph->values()[0].channels, std::size_t{3}, "self_test", "channels of the input");
-      (void)infer_shapes(*graph, self_test->height, self_test->width);
+      (void)make_dataflow(*graph, self_test->height, self_test->width);
     }
     std::shared_ptr<const Graph> graph;
     ModelInfo info;
@@ -133,5 +133,3 @@ class Model {
 };
 
 }  // namespace bimtdp
-
-#include <bimtdp/io/runner.hpp>

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nodes from JSON and to JSON; the fields are those of io/fields.hpp.
+// Nodes from JSON and to JSON: two archives for NodeTraits::fields.
 #pragma once
 
 #include <bimtdp/graph/graph.hpp>
-#include <bimtdp/io/fields.hpp>
 #include <bimtdp/io/json_fields.hpp>
 
 #include <array>
@@ -18,7 +17,7 @@ namespace bimtdp {
 
 namespace detail {
 
-/// Archive that fills a node from a JSON object.
+/// Archive that fills a node from a JSON object; see FieldArchive.
 class NodeReader {
  public:
   explicit NodeReader(JsonObject& object) : object_(object) {}
@@ -80,16 +79,21 @@ class NodeReader {
     for (const Json& item : object_.array(key, 1, max_inputs))
       values.push_back(static_cast<std::size_t>(object_.to_integer(item, key, max_inputs)));
   }
-  void convs(std::string_view key, std::vector<AttentionConv>& convs) {
+  void convolutions(std::string_view key, std::vector<AttentionConvSpec>& list) {
     for (const Json& item : object_.array(key, 0, max_inputs * max_inputs)) {
       JsonObject inner(item, object_.where() + ": " + std::string(key));
-      NodeReader reader(inner);
-      describe_fields(reader, convs.emplace_back());
+      NodeReader(inner).convolution(list.emplace_back());
       inner.finish();
     }
   }
 
  private:
+  void convolution(AttentionConvSpec& conv) {
+    weight("weight", conv.weight);
+    optional_weight("alpha", conv.alpha);
+    optional_weight("scale", conv.scale);
+    optional_weight("bias", conv.bias);
+  }
   template <std::size_t Count>
   void numbers(std::string_view key, const Json& array, std::array<std::size_t, Count>& values) {
     for (std::size_t i = 0; i < Count; ++i) values[i] = static_cast<std::size_t>(object_.to_integer(array[i], key, max_extent));
@@ -98,7 +102,7 @@ class NodeReader {
   JsonObject& object_;
 };
 
-/// Archive that writes a node's fields into a JSON object.
+/// Archive that writes a node's fields into a JSON object; see FieldArchive.
 class NodeWriter {
  public:
   explicit NodeWriter(Json& json) : json_(json) {}
@@ -141,17 +145,23 @@ class NodeWriter {
     if (spec.kind != kernels::ActivationKind::none) activation(spec);
   }
   void indices(const char* key, const std::vector<std::size_t>& values) { json_[key] = values; }
-  void convs(const char* key, std::vector<AttentionConv>& convs) {
+  void convolutions(const char* key, const std::vector<AttentionConvSpec>& list) {
     json_[key] = Json::array();
-    for (AttentionConv& conv : convs) {
+    for (const AttentionConvSpec& conv : list) {
       Json inner = Json::object();
-      NodeWriter writer(inner);
-      describe_fields(writer, conv);
+      NodeWriter(inner).convolution(conv);
       json_[key].push_back(std::move(inner));
     }
   }
 
  private:
+  void convolution(const AttentionConvSpec& conv) {
+    weight("weight", conv.weight);
+    optional_weight("alpha", conv.alpha);
+    optional_weight("scale", conv.scale);
+    optional_weight("bias", conv.bias);
+  }
+
   Json& json_;
 };
 
@@ -181,15 +191,15 @@ template <std::size_t Index = 0>
     node.inputs.push_back(static_cast<NodeId>(named.to_integer(input, "inputs", max_nodes)));
   (void)named.at("name");
   detail::NodeReader reader(named);
-  std::visit([&](auto& fields) { detail::describe_fields(reader, fields); }, node.op);
+  std::visit([&]<class N>(N& fields) { NodeTraits<N>::fields(reader, fields); }, node.op);
   named.finish();
   return node;
 }
 
-[[nodiscard]] inline Json to_json(Node node) {
+[[nodiscard]] inline Json to_json(const Node& node) {
   Json json{{"op", std::string(op_name(node.op))}, {"name", node.name}, {"inputs", node.inputs}};
   detail::NodeWriter writer(json);
-  std::visit([&](auto& fields) { detail::describe_fields(writer, fields); }, node.op);
+  visit_node(node.op, [&](const auto& fields, auto traits) { traits.fields(writer, fields); });
   return json;
 }
 

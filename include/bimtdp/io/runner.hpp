@@ -3,13 +3,14 @@
 // long as it meets at most Runner::max_plans sizes.
 #pragma once
 
-#include <bimtdp/graph/describe.hpp>
-#include <bimtdp/graph/plan.hpp>
-#include <bimtdp/graph/profile.hpp>
-#include <bimtdp/graph/rates.hpp>
-#include <bimtdp/graph/run.hpp>
-#include <bimtdp/graph/threads.hpp>
 #include <bimtdp/io/model.hpp>
+#include <bimtdp/io/predictions.hpp>
+#include <bimtdp/plan/plan.hpp>
+#include <bimtdp/run/describe.hpp>
+#include <bimtdp/run/profile.hpp>
+#include <bimtdp/run/rates.hpp>
+#include <bimtdp/run/run.hpp>
+#include <bimtdp/run/threads.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -23,38 +24,6 @@
 #include <vector>
 
 namespace bimtdp {
-
-/// The maps of all tasks.
-class Predictions {
- public:
-  struct Task {
-    std::string name{};
-    OutputKind kind = OutputKind::raw;
-    Tensor<float> map{};
-  };
-
-  [[nodiscard]] std::size_t size() const { return tasks_.size(); }
-  [[nodiscard]] auto begin() const { return tasks_.begin(); }
-  [[nodiscard]] auto end() const { return tasks_.end(); }
-  [[nodiscard]] bool contains(std::string_view task) const { return index(task) < tasks_.size(); }
-  /// The map of a task; throws Error when the model has no such task.
-  [[nodiscard]] const Tensor<float>& operator[](std::string_view task) const& { return tasks_[known(task)].map; }
-  /// Of predictions that nobody keeps: the map itself, as in `auto depth = model.run(photo)["depth"]`.
-  [[nodiscard]] Tensor<float> operator[](std::string_view task) && { return std::move(tasks_[known(task)].map); }
-
- private:
-  friend class Runner;
-  [[nodiscard]] std::size_t index(std::string_view task) const {
-    const auto same = [&](const Task& t) { return t.name == task; };
-    return static_cast<std::size_t>(std::find_if(begin(), end(), same) - begin());
-  }
-  [[nodiscard]] std::size_t known(std::string_view task) const {
-    const std::size_t found = index(task);
-    check(found < tasks_.size(), "predictions", "no task '", task, "'");
-    return found;
-  }
-  std::vector<Task> tasks_;
-};
 
 struct RunnerOptions {
   std::size_t threads = 0;  ///< 0: as many as this process may use
@@ -109,7 +78,7 @@ class Runner {
       best = end;
       events = recorder.events();
     }
-    return make_profile(*program_, plan(), rates, static_cast<double>(best) * 1e-9, std::move(events));
+    return make_profile(model_.graph(), plan(), rates, static_cast<double>(best) * 1e-9, std::move(events));
   }
 
   /// The plan of the size that was run or planned last: cost in bytes and multiply-accumulates.
@@ -118,7 +87,7 @@ class Runner {
     return plans_.front();
   }
   /// That plan as a table, one line a step; see bimtdp::describe.
-  [[nodiscard]] std::string describe(const Rates& rates = {}) const { return bimtdp::describe(*program_, plan(), rates); }
+  [[nodiscard]] std::string describe(const Rates& rates = {}) const { return bimtdp::describe(model_.graph(), plan(), rates); }
   /// Plans a size without running it. The values of the last run cannot be read afterwards.
   const Plan& plan_for(std::size_t height, std::size_t width) {
     prepare_size({height, width, model_.graph().values()[0].channels});
@@ -132,9 +101,7 @@ class Runner {
     return ran_->value(id, arena_, output_data_);
   }
   /// Runs one node on given inputs, apart from everything else; see bimtdp::run_node.
-  [[nodiscard]] Value run_node(NodeId id, std::span<const Value> inputs) const {
-    return bimtdp::run_node(*program_, id, inputs, options_.threads);
-  }
+  [[nodiscard]] Value run_node(NodeId id, std::span<const Value> inputs) const { return bimtdp::run_node(*program_, id, inputs); }
 
   [[nodiscard]] const Model& model() const { return model_; }
   [[nodiscard]] const Program& program() const { return *program_; }
@@ -188,9 +155,9 @@ class Runner {
     }
     bimtdp::run(*program_, plan, arena_, output_data_, observer);
     for (std::size_t i = 0; i < predictions_.tasks_.size(); ++i) {  // bits, integers, and a node that is an output twice
-      const PlannedValue& value = plan.values()[model_.outputs()[i].node];
-      if (value.place == Place::caller && value.offset == i) continue;
-      plan.value(model_.outputs()[i].node, arena_, output_data_).copy_to(predictions_.tasks_[i].map);
+      const NodeId node = model_.outputs()[i].node;
+      const auto* caller = plan.values()[node].at<AtCaller>();
+      if (caller == nullptr || caller->output != i) plan.value(node, arena_, output_data_).copy_to(predictions_.tasks_[i].map);
     }
     ran_ = &plan;
     return predictions_;

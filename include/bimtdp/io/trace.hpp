@@ -2,8 +2,8 @@
 // A profile as a trace file: the JSON "trace event format" that Perfetto (https://ui.perfetto.dev) and chrome://tracing open.
 #pragma once
 
-#include <bimtdp/graph/profile.hpp>
 #include <bimtdp/io/json.hpp>
+#include <bimtdp/run/profile.hpp>
 
 #include <cstddef>
 #include <ostream>

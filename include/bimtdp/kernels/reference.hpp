@@ -299,36 +299,15 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
 
 /// The plain C++ table: slow, and the definition of every result.
 [[nodiscard]] inline const KernelTable& reference_table() noexcept {
-  namespace k = reference;
-  static constexpr KernelTable table{"reference",
-                                     1,
-                                     ~std::size_t{0},
-                                     true,
-                                     1,
-                                     k::join_bits,
-                                     k::binary_gemm,
-                                     k::correct_counts,
-                                     k::binary_depthwise,
-                                     k::dot_integer,
-                                     k::dot_float,
-                                     k::count_bits,
-                                     k::binarize,
-                                     k::unpack,
-                                     k::attend,
-                                     k::attend_bits,
-                                     k::gate,
-                                     k::conv2d,
-                                     k::depthwise_conv2d,
-                                     k::epilogue,
-                                     k::add,
-                                     k::multiply,
-                                     k::sum_channels,
-                                     k::max_pool,
-                                     k::average_pool,
-                                     k::resize_rows,
-                                     k::resize_columns,
-                                     k::resize_row,
-                                     k::softmax};
+  static constexpr KernelTable table{.name = "reference",
+                                     .binary_lanes = 1,
+                                     .pair_words = ~std::size_t{0},
+                                     .binary_splits = true,
+                                     .float_lanes = 1,
+#define BIMTDP_ENTRY(kernel) .kernel = reference::kernel,
+                                     BIMTDP_KERNELS(BIMTDP_ENTRY)
+#undef BIMTDP_ENTRY
+  };
   return table;
 }
 

@@ -4,7 +4,7 @@
 
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/ops/epilogue.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 namespace bimtdp::ops {
 
@@ -25,14 +25,11 @@ class Pointwise {
     check_equal(input.channels, channels_, where_, "channels");
     return input;
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t) const { return 0; }
 
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where_, "output shape");
-    check_execution(execution, {}, where_);
-    for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
-      epilogue_.run(*execution.kernels, in.pixel(begin, 0), (end - begin) * in.shape.width, channels_, out.pixel(begin, 0));
-    });
+    check_workspace(workspace, 0, where_);
+    epilogue_.run(*workspace.kernels, in.data, in.shape.pixels(), channels_, out.data);
   }
 
  private:

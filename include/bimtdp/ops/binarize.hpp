@@ -5,7 +5,7 @@
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/epilogue.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 namespace bimtdp::ops {
 
@@ -28,16 +28,13 @@ class Binarize {
     check_equal(input.channels, channels_, "binarize", "channels");
     return input;
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t) const { return 0; }
 
-  void run(const TensorView<const float>& in, const BitView<std::uint32_t>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& in, const BitView<std::uint32_t>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), "binarize", "output shape");
-    check_execution(execution, {}, "binarize");
+    check_workspace(workspace, 0, "binarize");
     const float* scale = scale_.empty() ? nullptr : scale_.data();
     const float* shift = shift_.empty() ? nullptr : shift_.data();
-    for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
-      execution.kernels->binarize(in.pixel(begin, 0), (end - begin) * in.shape.width, channels_, scale, shift, out.pixel(begin, 0));
-    });
+    workspace.kernels->binarize(in.data, in.shape.pixels(), channels_, scale, shift, out.data);
   }
 
  private:
@@ -48,15 +45,12 @@ class Binarize {
 class Unpack {
  public:
   [[nodiscard]] Shape output_shape(const Shape& input) const { return input; }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t) const { return 0; }
 
-  void run(const BitView<const std::uint32_t>& in, const TensorView<float>& out, const Execution& execution) const {
+  void run(const BitView<const std::uint32_t>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, in.shape, "unpack", "output shape");
-    check_execution(execution, {}, "unpack");
+    check_workspace(workspace, 0, "unpack");
     debug_check_tail(in, "unpack");
-    for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
-      execution.kernels->unpack(in.pixel(begin, 0), (end - begin) * in.shape.width, in.shape.channels, out.pixel(begin, 0));
-    });
+    workspace.kernels->unpack(in.data, in.shape.pixels(), in.shape.channels, out.data);
   }
 };
 
@@ -65,12 +59,12 @@ class Unpack {
                                                        const kernels::KernelTable& kernels = kernels::active()) {
   const Binarize op(parameters);
   BitTensor<std::uint32_t> out(op.output_shape(x.shape));
-  op.run(x, out, OwnExecution(kernels, 0));
+  op.run(x, out, OwnWorkspace(kernels));
   return out;
 }
 [[nodiscard]] inline Tensor<float> unpack(const BitView<const std::uint32_t>& bits, const kernels::KernelTable& kernels) {
   Tensor<float> out(bits.shape);
-  Unpack().run(bits, out, OwnExecution(kernels, 0));
+  Unpack().run(bits, out, OwnWorkspace(kernels));
   return out;
 }
 

@@ -13,7 +13,7 @@ namespace bimtdp::ops {
 
 enum class GateSource : std::uint8_t { target, source };
 enum class MessageWeights : std::uint8_t { per_source, pairwise };
-enum class Identity : std::uint8_t { binary, real };
+enum class Identity : std::uint8_t { binary, real };  ///< F_k as bits, or as the floats whose signs they are
 
 /// One convolution from `channels` to `channels`; weights as in BinaryConv2dParameters.
 struct AttentionConv {
@@ -36,6 +36,27 @@ struct BinaryAttentionParameters {
   std::span<const AttentionConv> messages{};  ///< per_source: A; pairwise: T*(A-1), target-major
 };
 
+inline constexpr std::size_t max_attention_sources = 64;  // those that are ready are bits of a word
+
+/// Throws Error unless sources, targets, convolutions and window belong together; their weights are not looked at.
+inline void check_attention(const BinaryAttentionParameters& p, std::string_view where) {
+  check(p.sources >= 1 && p.sources <= max_attention_sources, where, "sources (got ", p.sources, ", expected 1 to ",
+        max_attention_sources, ")");
+  check(!p.targets.empty() && p.targets.size() <= p.sources, where, "targets (got ", p.targets.size(), ", expected at most ",
+        p.sources, " sources and at least 1)");
+  for (const std::size_t t : p.targets) check(t < p.sources, where, "targets (got source ", t, ", expected below ", p.sources, ")");
+  const std::size_t messages = p.message_weights == MessageWeights::per_source ? p.sources : p.targets.size() * (p.sources - 1);
+  check_equal(p.gates.size(), p.gate_source == GateSource::target ? p.targets.size() : messages, where, "number of gates");
+  check_equal(p.messages.size(), messages, where, "number of messages");
+  BinaryCounts::check_geometry(p.window, 1, p.channels, p.channels, where);
+  const Window& w = p.window;
+  check(w.stride[0] == 1 && w.stride[1] == 1 && w.dilation[0] == 1 && w.dilation[1] == 1, where, "stride and dilation must be 1");
+  const Padding& side = w.padding;
+  for (const auto& [padded, kernel] :
+       {std::pair{side.top + side.bottom, w.kernel[0]}, std::pair{side.left + side.right, w.kernel[1]}})
+    check_equal(padded, kernel - 1, where, "padding must keep the size: sum of both sides");
+}
+
 class BinaryAttention {
  public:
   using Bits = BitView<const std::uint32_t>;
@@ -52,16 +73,9 @@ class BinaryAttention {
         identity_(p.identity),
         outer_sign_(p.outer_sign),
         window_(p.window) {
-    check(sources_ >= 1 && sources_ <= max_sources, where, "sources (got ", sources_, ", expected 1 to ", max_sources, ")");
-    check(!targets_.empty() && targets_.size() <= sources_, where, "targets (got ", targets_.size(), ", expected 1 to ", sources_,
-          ")");
-    for (const std::size_t t : targets_) check(t < sources_, where, "target (got source ", t, ", expected below ", sources_, ")");
-    check(window_.stride == ones && window_.dilation == ones, where, "stride and dilation must be 1");
-    const std::size_t messages = weights_ == MessageWeights::per_source ? sources_ : targets_.size() * (sources_ - 1);
-    check_equal(p.messages.size(), messages, where, "messages");
-    check_equal(p.gates.size(), gate_source_ == GateSource::target ? targets_.size() : messages, where, "gates");
+    check_attention(p, where);
     gates_.resize(p.gates.size());
-    messages_.resize(messages);
+    messages_.resize(p.messages.size());
     for (std::size_t k = 0; k < targets_.size(); ++k) {
       if (gate_source_ == GateSource::target && sources_ > 1) prepare(gates_[k], p.gates[k], BinaryOutput::bits);
       for_each_message(k, [&](std::size_t, std::size_t index) {
@@ -73,30 +87,28 @@ class BinaryAttention {
 
   /// height x width x T*channels.
   [[nodiscard]] Shape output_shape(const Shape& source) const {
-    static_cast<void>(runs(source));
+    static_cast<void>(stretches(source));
     return {source.height, source.width, targets_.size() * channels_};
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& source, std::size_t threads) const {
-    return need(runs(source)).total(threads);
-  }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& source) const { return need(stretches(source)); }
 
   /// `sources`: A maps; `identities`: T maps when the identity is real, else empty. The first overload belongs to outer_sign.
   void run(std::span<const Bits> sources, std::span<const Floats> identities, const BitView<std::uint32_t>& out,
-           const Execution& execution) const {
+           const Workspace& workspace) const {
     check_equal(out.shape, output_shape(check_inputs(sources, identities)), where, "output shape");
-    run_rows(sources, identities, 0, out, execution);
+    run_rows(sources, identities, 0, out, workspace);
   }
   void run(std::span<const Bits> sources, std::span<const Floats> identities, const TensorView<float>& out,
-           const Execution& execution) const {
+           const Workspace& workspace) const {
     check_equal(out.shape, output_shape(check_inputs(sources, identities)), where, "output shape");
-    run_rows(sources, identities, 0, out, execution);
+    run_rows(sources, identities, 0, out, workspace);
   }
 
   /// Output rows first_row, first_row + 1, ... out.shape.height of them: `out` holds these rows alone, the inputs are whole maps.
   void run_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row,
-                const BitView<std::uint32_t>& out, const Execution& execution) const {
+                const BitView<std::uint32_t>& out, const Workspace& workspace) const {
     check(outer_sign_, where, "bit output without the outer sign");
-    for_rows(sources, identities, first_row, out.shape, execution,
+    for_rows(sources, identities, first_row, out.shape, workspace,
              [&](std::size_t k, std::size_t y, const kernels::AttentionRow& row) {
                std::uint32_t* to = out.pixel(y, 0);
                if (k == 0) std::fill_n(to, out.shape.width * out.words(), 0U);
@@ -104,9 +116,9 @@ class BinaryAttention {
              });
   }
   void run_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row,
-                const TensorView<float>& out, const Execution& execution) const {
+                const TensorView<float>& out, const Workspace& workspace) const {
     check(!outer_sign_, where, "float output with the outer sign");
-    for_rows(sources, identities, first_row, out.shape, execution,
+    for_rows(sources, identities, first_row, out.shape, workspace,
              [&](std::size_t k, std::size_t y, const kernels::AttentionRow& row) {
                kernels_->attend(row, out.shape.width, channels_, out.pixel(y, 0) + k * channels_, out.shape.channels);
              });
@@ -115,8 +127,6 @@ class BinaryAttention {
  private:
   using Conv = std::optional<BinaryConv2d>;
   static constexpr std::string_view where = "binary_attention";
-  static constexpr std::array<std::size_t, 2> ones{1, 1};
-  static constexpr std::size_t max_sources = 64;
 
   /// The buffers of one row.
   struct Row {
@@ -124,7 +134,7 @@ class BinaryAttention {
     std::uint32_t* gate;
     Scratch conv;
   };
-  using SourceRows = std::array<PackedRows, max_sources>;  ///< every source is packed once for all its convolutions
+  using SourceRows = std::array<PackedRows, max_attention_sources>;  ///< every source is packed once for all its convolutions
 
   void prepare(Conv& conv, const AttentionConv& c, BinaryOutput output) const {
     if (!conv)
@@ -142,12 +152,10 @@ class BinaryAttention {
     }
   }
 
-  [[nodiscard]] WindowRuns runs(const Shape& source) const {
+  [[nodiscard]] WindowStretches stretches(const Shape& source) const {
     check_equal(source.channels, channels_, where, "channels");
     check(source.elements() > 0, where, "empty input ", source);
-    const WindowRuns runs(source, window_, where);
-    check_equal(runs.output(channels_), source, where, "output size of the window");
-    return runs;
+    return {source, window_, where};
   }
   [[nodiscard]] const BinaryConv2d* any_conv() const {
     for (const Conv& message : messages_)
@@ -155,13 +163,14 @@ class BinaryAttention {
     return nullptr;
   }
   [[nodiscard]] std::size_t kept_messages() const { return weights_ == MessageWeights::per_source ? sources_ : sources_ - 1; }
-  [[nodiscard]] ScratchNeed need(const WindowRuns& runs) const {
-    const std::size_t width = runs.columns().output;
+  [[nodiscard]] std::size_t need(const WindowStretches& stretches) const {
+    const std::size_t width = stretches.columns().output;
     const BinaryConv2d* conv = any_conv();
     // The convolutions differ in values alone.
-    const std::size_t conv_bytes = conv ? sources_ * conv->sums().row_bytes(runs) + conv->sums().sum_bytes(runs) : 0;
-    return {0, kept_messages() * scratch_size<float>(width * channels_) +
-                   scratch_size<std::uint32_t>(width * words_for<std::uint32_t>(channels_)) + conv_bytes};
+    const std::size_t conv_bytes =
+        conv ? sources_ * conv->counts().row_bytes(stretches) + conv->counts().count_bytes(stretches) : 0;
+    return kept_messages() * scratch_size<float>(width * channels_) +
+           scratch_size<std::uint32_t>(width * words_for<std::uint32_t>(channels_)) + conv_bytes;
   }
   [[nodiscard]] Row take_row(Scratch& scratch, std::size_t width) const noexcept {
     float* messages = scratch.take<float>(kept_messages() * message_stride(width));
@@ -175,37 +184,35 @@ class BinaryAttention {
   /// finish(target, row of `out`, what makes it) for every target of every row.
   template <class Finish>
   void for_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row, const Shape& out,
-                const Execution& execution, Finish&& finish) const {
+                const Workspace& workspace, Finish&& finish) const {
     const Shape source = check_inputs(sources, identities);
-    const WindowRuns runs = this->runs(source);
+    const WindowStretches stretches = this->stretches(source);
     check_rows(out, first_row, output_shape(source), where);
-    const ScratchNeed need = this->need(runs);
-    check_execution(execution, need, where);
-    check(execution.kernels == kernels_, where, "weights were packed for other kernels");
-    for_each_part(execution, out.height, need, [&](std::size_t begin, std::size_t end, Scratch scratch) {
-      SourceRows rows;
-      if (const BinaryConv2d* conv = any_conv())
-        for (std::size_t s = 0; s < sources_; ++s) rows[s] = conv->sums().rows(sources[s].data, runs, scratch);
-      const Row row = take_row(scratch, out.width);
-      for (std::size_t y = 0; y < end - begin; ++y) {
-        const std::size_t at = first_row + begin + y;
-        std::uint64_t ready = 0;  // per_source: messages of this row that are in their buffer
-        for (std::size_t k = 0; k < targets_.size(); ++k) {
-          std::array<const float*, max_sources> messages{};
-          kernels::AttentionRow attention{messages.data()};
-          attention.message_count = find_messages(k, rows, out.width, at, row, ready, messages.data());
-          if (gate_source_ == GateSource::target && attention.message_count > 0) {
-            gates_[k]->bit_row(rows[targets_[k]], at, row.conv, row.gate);
-            attention.gate = row.gate;
-          }
-          if (identity_ == Identity::real)
-            attention.identity = identities[k].pixel(at, 0);
-          else
-            attention.identity_bits = sources[targets_[k]].pixel(at, 0);
-          finish(k, begin + y, attention);
+    check_workspace(workspace, need(stretches), where);
+    check(workspace.kernels == kernels_, where, "weights were packed for other kernels");
+    Scratch scratch(workspace.scratch);
+    SourceRows rows;
+    if (const BinaryConv2d* conv = any_conv())
+      for (std::size_t s = 0; s < sources_; ++s) rows[s] = conv->counts().rows(sources[s].data, stretches, scratch);
+    const Row row = take_row(scratch, out.width);
+    for (std::size_t y = 0; y < out.height; ++y) {
+      const std::size_t at = first_row + y;
+      std::uint64_t ready = 0;  // per_source: messages of this row that are in their buffer
+      for (std::size_t k = 0; k < targets_.size(); ++k) {
+        std::array<const float*, max_attention_sources> messages{};
+        kernels::AttentionRow attention{messages.data()};
+        attention.message_count = find_messages(k, rows, out.width, at, row, ready, messages.data());
+        if (gate_source_ == GateSource::target && attention.message_count > 0) {
+          gates_[k]->bit_row(rows[targets_[k]], at, row.conv, row.gate);
+          attention.gate = row.gate;
         }
+        if (identity_ == Identity::real)
+          attention.identity = identities[k].pixel(at, 0);
+        else
+          attention.identity_bits = sources[targets_[k]].pixel(at, 0);
+        finish(k, y, attention);
       }
-    });
+    }
   }
 
   [[nodiscard]] Shape check_inputs(std::span<const Bits> sources, std::span<const Floats> identities) const {

@@ -5,10 +5,10 @@
 
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
-#include <bimtdp/ops/binary_sums.hpp>
+#include <bimtdp/ops/binary_counts.hpp>
 #include <bimtdp/ops/epilogue.hpp>
-#include <bimtdp/ops/execution.hpp>
 #include <bimtdp/ops/thresholds.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 namespace bimtdp::ops {
 
@@ -31,12 +31,10 @@ class BinaryConv2d {
   /// Throws Error for parameters that do not fit together, more than 2^24 pairs a dot product, or non-finite values.
   BinaryConv2d(const kernels::KernelTable& kernels, const BinaryConv2dParameters& p, BinaryOutput output)
       : output_(output),
-        sums_(kernels, p.window, p.groups, p.in_channels, p.out_channels, p.weights, where),
-        epilogue_(p.epilogue, p.out_channels, where, sums_.unit()) {
-    const std::uint64_t pairs = (Checked(sums_.group_channels()) * p.window.taps()).value();
-    check(pairs <= (std::uint64_t{1} << 24), where, "pairs of a dot product (got ", pairs, ", expected at most 2^24)");
+        counts_(kernels, p.window, p.groups, p.in_channels, p.out_channels, p.weights, where),
+        epilogue_(p.epilogue, p.out_channels, where, counts_.unit()) {
     check_tails(p);
-    if (output == BinaryOutput::bits) set_thresholds(kernels, static_cast<std::int32_t>(pairs));
+    if (output == BinaryOutput::bits) set_thresholds(kernels, counts_.pairs());
     if (output == BinaryOutput::integer) {
       const EpilogueParameters& e = p.epilogue;
       check(e.alpha.empty() && e.scale.empty() && e.bias.empty() && !epilogue_.has_activation(), where,
@@ -44,71 +42,69 @@ class BinaryConv2d {
     }
   }
 
-  [[nodiscard]] Shape output_shape(const Shape& input) const { return sums_.runs(input).output(sums_.out_channels()); }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
-    return need(sums_.runs(input)).total(threads);
-  }
+  [[nodiscard]] Shape output_shape(const Shape& input) const { return counts_.stretches(input).output(counts_.out_channels()); }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const { return need(counts_.stretches(input)); }
 
-  /// Each overload belongs to one BinaryOutput. execution.kernels must be the table of the constructor.
-  void run(const Input& in, const TensorView<std::int32_t>& out, const Execution& execution) const {
+  /// Each overload belongs to one BinaryOutput. workspace.kernels must be the table of the constructor.
+  void run(const Input& in, const TensorView<std::int32_t>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    run_part(in, 0, out, execution);
+    run_part(in, 0, out, workspace);
   }
   /// `residual` is added before the activation; it has the shape of `out` and may be `out`; null data where there is none.
-  void run(const Input& in, const TensorView<float>& out, const Execution& execution,
+  void run(const Input& in, const TensorView<float>& out, const Workspace& workspace,
            const TensorView<const float>& residual = {}) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    run_part(in, 0, out, execution, residual);
+    run_part(in, 0, out, workspace, residual);
   }
-  void run(const Input& in, const BitView<std::uint32_t>& out, const Execution& execution) const {
+  void run(const Input& in, const BitView<std::uint32_t>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    run_part(in, 0, out, execution);
+    run_part(in, 0, out, workspace);
   }
 
   /// Output rows first_row, first_row + 1, ... out.shape.height of them: `out` and `residual` hold these rows alone, `in` is the
   /// whole map.
-  void run_rows(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Execution& execution) const {
+  void run_rows(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Workspace& workspace) const {
     check_rows(out.shape, first_row, output_shape(in.shape), where);
-    run_part(in, first_row, out, execution);
+    run_part(in, first_row, out, workspace);
   }
-  void run_rows(const Input& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
+  void run_rows(const Input& in, std::size_t first_row, const TensorView<float>& out, const Workspace& workspace,
                 const TensorView<const float>& residual = {}) const {
     check_rows(out.shape, first_row, output_shape(in.shape), where);
-    run_part(in, first_row, out, execution, residual);
+    run_part(in, first_row, out, workspace, residual);
   }
-  void run_rows(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Execution& execution) const {
+  void run_rows(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Workspace& workspace) const {
     check_rows(out.shape, first_row, output_shape(in.shape), where);
-    run_part(in, first_row, out, execution);
+    run_part(in, first_row, out, workspace);
   }
 
   // -- rows, for ops that are made of several convolutions ----------------------------------------------------------------
 
-  [[nodiscard]] const BinarySums& sums() const noexcept { return sums_; }
-  /// Output row y as floats; `residual` is the row's first pixel or null. Uses sums().sum_bytes() of `scratch`.
+  [[nodiscard]] const BinaryCounts& counts() const noexcept { return counts_; }
+  /// Output row y as floats; `residual` is the row's first pixel or null. Uses counts().count_bytes() of `scratch`.
   void float_row(PackedRows& rows, std::size_t y, const Scratch& scratch, const float* residual, float* out) const noexcept {
-    const std::size_t channels = sums_.out_channels(), unit = sums_.unit();
-    sums_.row(rows, y, scratch, out,
-              [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
-                const auto finish = [&](std::size_t first, std::size_t count, std::size_t each) {  // pixels first, ... by `each`
-                  const std::size_t at = (x + first) * channels;
-                  sums_.table().dot_float(sums + first * stride, each * stride, valid, count, each * channels,
-                                          epilogue_.at(residual ? residual + at : nullptr), out + at);
-                };
-                const std::size_t rest = pixels % unit;
-                if (pixels > rest) finish(0, pixels / unit, unit);
-                if (rest > 0) finish(pixels - rest, 1, rest);
-              });
+    const std::size_t channels = counts_.out_channels(), unit = counts_.unit();
+    counts_.row(rows, y, scratch, out,
+                [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
+                  const auto finish = [&](std::size_t first, std::size_t count, std::size_t each) {  // pixels first, ... by `each`
+                    const std::size_t at = (x + first) * channels;
+                    counts_.table().dot_float(sums + first * stride, each * stride, valid, count, each * channels,
+                                              epilogue_.at(residual ? residual + at : nullptr), out + at);
+                  };
+                  const std::size_t rest = pixels % unit;
+                  if (pixels > rest) finish(0, pixels / unit, unit);
+                  if (rest > 0) finish(pixels - rest, 1, rest);
+                });
   }
   /// Output row y as bits.
   void bit_row(PackedRows& rows, std::size_t y, const Scratch& scratch, std::uint32_t* out) const noexcept {
-    const std::size_t channels = sums_.out_channels(), words = words_for<std::uint32_t>(channels);
-    sums_.row(rows, y, scratch, nullptr,
-              [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
-                const std::int32_t missing = sums_.pairs() - valid;
-                kernels::Thresholds thresholds = thresholds_[static_cast<std::size_t>(missing % 2)].at(sums_.unit());
-                thresholds.shift = missing / 2;
-                sums_.table().count_bits(sums, stride, pixels, channels, thresholds, out + x * words);
-              });
+    const std::size_t channels = counts_.out_channels(), words = words_for<std::uint32_t>(channels);
+    counts_.row(rows, y, scratch, nullptr,
+                [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
+                  const std::int32_t missing = counts_.pairs() - valid;
+                  kernels::Thresholds thresholds = thresholds_[static_cast<std::size_t>(missing % 2)].at(counts_.unit());
+                  thresholds.shift = missing / 2;
+                  counts_.table().count_bits(sums, stride, pixels, channels, thresholds, out + x * words);
+                });
   }
 
  private:
@@ -120,49 +116,49 @@ class BinaryConv2d {
       if ((p.weights[last] & ~low_bits<std::uint64_t>(used)) != 0) fail(where, "tail bits of weight word ", last, " are not 0");
   }
   void set_thresholds(const kernels::KernelTable& kernels, std::int32_t pairs) {
-    const ThresholdTable dots = find_thresholds(kernels, epilogue_, sums_.out_channels(), pairs, where);
+    const ThresholdTable dots = find_thresholds(kernels, epilogue_, counts_.out_channels(), pairs, where);
     for (const std::int32_t odd : {0, 1})
-      thresholds_[static_cast<std::size_t>(odd)] = count_thresholds(dots, pairs - odd, sums_.unit());
+      thresholds_[static_cast<std::size_t>(odd)] = count_thresholds(dots, pairs - odd, counts_.unit());
   }
-  [[nodiscard]] ScratchNeed need(const WindowRuns& runs) const { return {0, sums_.row_bytes(runs) + sums_.sum_bytes(runs)}; }
+  [[nodiscard]] std::size_t need(const WindowStretches& stretches) const {
+    return counts_.row_bytes(stretches) + counts_.count_bytes(stretches);
+  }
 
-  void run_part(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Execution& execution) const {
-    for_rows(BinaryOutput::integer, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
-      sums_.row(rows, first_row + y, scratch, nullptr,
-                [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
-                  sums_.table().dot_integer(sums, stride, valid, pixels, sums_.out_channels(), out.pixel(y, x));
-                });
+  void run_part(const Input& in, std::size_t first_row, const TensorView<std::int32_t>& out, const Workspace& workspace) const {
+    for_rows(BinaryOutput::integer, in, out.shape.height, workspace, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
+      counts_.row(rows, first_row + y, scratch, nullptr,
+                  [&](std::size_t x, std::size_t pixels, std::int32_t valid, const std::int32_t* sums, std::size_t stride) {
+                    counts_.table().dot_integer(sums, stride, valid, pixels, counts_.out_channels(), out.pixel(y, x));
+                  });
     });
   }
-  void run_part(const Input& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
+  void run_part(const Input& in, std::size_t first_row, const TensorView<float>& out, const Workspace& workspace,
                 const TensorView<const float>& residual) const {
     if (residual.data) check_equal(residual.shape, out.shape, where, "residual shape");
-    for_rows(BinaryOutput::floats, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
+    for_rows(BinaryOutput::floats, in, out.shape.height, workspace, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
       float_row(rows, first_row + y, scratch, residual.data ? residual.pixel(y, 0) : nullptr, out.pixel(y, 0));
     });
   }
-  void run_part(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Execution& execution) const {
-    for_rows(BinaryOutput::bits, in, out.shape.height, execution, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
+  void run_part(const Input& in, std::size_t first_row, const BitView<std::uint32_t>& out, const Workspace& workspace) const {
+    for_rows(BinaryOutput::bits, in, out.shape.height, workspace, [&](PackedRows& rows, std::size_t y, const Scratch& scratch) {
       bit_row(rows, first_row + y, scratch, out.pixel(y, 0));
     });
   }
 
   template <class Row>
-  void for_rows(BinaryOutput output, const Input& in, std::size_t rows, const Execution& execution, Row&& row) const {
+  void for_rows(BinaryOutput output, const Input& in, std::size_t rows, const Workspace& workspace, Row&& row) const {
     check(output == output_, where, "output type is not that of the constructor");
-    const WindowRuns runs = sums_.runs(in.shape);
-    const ScratchNeed need = this->need(runs);
-    check_execution(execution, need, where);
-    check(execution.kernels == &sums_.table(), where, "weights were packed for other kernels");
+    const WindowStretches stretches = counts_.stretches(in.shape);
+    check_workspace(workspace, need(stretches), where);
+    check(workspace.kernels == &counts_.table(), where, "weights were packed for other kernels");
     debug_check_tail(in, where);
-    for_each_part(execution, rows, need, [&](std::size_t begin, std::size_t end, Scratch scratch) {
-      PackedRows packed = sums_.rows(in.data, runs, scratch);
-      for (std::size_t y = begin; y < end; ++y) row(packed, y, scratch);
-    });
+    Scratch scratch(workspace.scratch);
+    PackedRows packed = counts_.rows(in.data, stretches, scratch);
+    for (std::size_t y = 0; y < rows; ++y) row(packed, y, scratch);
   }
 
   BinaryOutput output_;
-  BinarySums sums_;
+  BinaryCounts counts_;
   PreparedEpilogue epilogue_;
   std::array<ThresholdTable, 2> thresholds_{};  // on counts, where all pairs are inside and where one is missing
 };
@@ -171,10 +167,10 @@ namespace detail {
 
 template <class Out>
 [[nodiscard]] Out run_binary_conv2d(const BitView<const std::uint32_t>& in, const BinaryConv2dParameters& parameters,
-                                    BinaryOutput output, const kernels::KernelTable& kernels, std::size_t threads) {
+                                    BinaryOutput output, const kernels::KernelTable& kernels) {
   const BinaryConv2d conv(kernels, parameters, output);
   Out out(conv.output_shape(in.shape));
-  conv.run(in, out.view(), OwnExecution(kernels, conv.scratch_bytes(in.shape, threads), threads));
+  conv.run(in, out.view(), OwnWorkspace(kernels, conv.scratch_bytes(in.shape)));
   return out;
 }
 
@@ -183,19 +179,17 @@ template <class Out>
 /// One call each: prepares the weights, allocates and runs.
 [[nodiscard]] inline Tensor<std::int32_t> binary_conv2d_integer(const BitView<const std::uint32_t>& in,
                                                                 const BinaryConv2dParameters& parameters,
-                                                                const kernels::KernelTable& kernels = kernels::active(),
-                                                                std::size_t threads = 1) {
-  return detail::run_binary_conv2d<Tensor<std::int32_t>>(in, parameters, BinaryOutput::integer, kernels, threads);
+                                                                const kernels::KernelTable& kernels = kernels::active()) {
+  return detail::run_binary_conv2d<Tensor<std::int32_t>>(in, parameters, BinaryOutput::integer, kernels);
 }
 [[nodiscard]] inline Tensor<float> binary_conv2d(const BitView<const std::uint32_t>& in, const BinaryConv2dParameters& parameters,
-                                                 const kernels::KernelTable& kernels = kernels::active(), std::size_t threads = 1) {
-  return detail::run_binary_conv2d<Tensor<float>>(in, parameters, BinaryOutput::floats, kernels, threads);
+                                                 const kernels::KernelTable& kernels = kernels::active()) {
+  return detail::run_binary_conv2d<Tensor<float>>(in, parameters, BinaryOutput::floats, kernels);
 }
 [[nodiscard]] inline BitTensor<std::uint32_t> binary_conv2d_bits(const BitView<const std::uint32_t>& in,
                                                                  const BinaryConv2dParameters& parameters,
-                                                                 const kernels::KernelTable& kernels = kernels::active(),
-                                                                 std::size_t threads = 1) {
-  return detail::run_binary_conv2d<BitTensor<std::uint32_t>>(in, parameters, BinaryOutput::bits, kernels, threads);
+                                                                 const kernels::KernelTable& kernels = kernels::active()) {
+  return detail::run_binary_conv2d<BitTensor<std::uint32_t>>(in, parameters, BinaryOutput::bits, kernels);
 }
 
 }  // namespace bimtdp::ops

@@ -6,7 +6,7 @@
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 #include <type_traits>
 #include <vector>
@@ -22,26 +22,25 @@ class Concat {
     for (const Shape& shape : inputs) add(out, shape);
     return out;
   }
-  [[nodiscard]] std::size_t scratch_bytes(std::span<const Shape>, std::size_t) const { return 0; }
 
-  /// An input that begins at its own place in `out` was written there by whoever made it, and is left alone.
-  void run(std::span<const TensorView<const float>> in, const TensorView<float>& out, const Execution& execution) const {
-    check_inputs(in, out.shape, execution);
-    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+  /// An input without data was written to its place in `out` by whoever made it, and is left alone.
+  void run(std::span<const TensorView<const float>> in, const TensorView<float>& out, const Workspace& workspace) const {
+    check_inputs(in, out.shape, workspace);
+    for (std::size_t y = 0; y < out.shape.height; ++y) {
       std::size_t at = 0;
       for (const auto& map : in) {
-        if (map.data != out.data + at)
+        if (map.data != nullptr)
           for (std::size_t x = 0; x < out.shape.width; ++x) std::copy_n(map.pixel(y, x), map.shape.channels, out.pixel(y, x) + at);
         at += map.shape.channels;
       }
-    });
+    }
   }
   template <class Word>
   void run(std::type_identity_t<std::span<const BitView<const Word>>> in, const BitView<Word>& out,
-           const Execution& execution) const {
-    check_inputs(in, out.shape, execution);
+           const Workspace& workspace) const {
+    check_inputs(in, out.shape, workspace);
     for (const auto& map : in) debug_check_tail(map, where);
-    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+    for (std::size_t y = 0; y < out.shape.height; ++y)
       for (std::size_t x = 0; x < out.shape.width; ++x) {
         Word* to = out.pixel(y, x);
         std::fill_n(to, out.words(), Word{0});
@@ -51,7 +50,6 @@ class Concat {
           at += map.shape.channels;
         }
       }
-    });
   }
 
  private:
@@ -65,13 +63,13 @@ class Concat {
     sum.channels += shape.channels;
   }
   template <class View>
-  static void check_inputs(std::span<const View> in, const Shape& out, const Execution& execution) {
+  static void check_inputs(std::span<const View> in, const Shape& out, const Workspace& workspace) {
     check(!in.empty(), where, "no inputs");
     Shape sum = in[0].shape;
     sum.channels = 0;
     for (const View& map : in) add(sum, map.shape);
     check_equal(out, sum, where, "output shape");
-    check_execution(execution, {}, where);
+    check_workspace(workspace, 0, where);
   }
 };
 
@@ -86,27 +84,24 @@ class Slice {
     check(end_ <= input.channels, where, "end (got ", end_, ", expected at most ", input.channels, ")");
     return {input.height, input.width, end_ - begin_};
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t) const { return 0; }
 
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    check_execution(execution, {}, where);
-    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+    check_workspace(workspace, 0, where);
+    for (std::size_t y = 0; y < out.shape.height; ++y)
       for (std::size_t x = 0; x < out.shape.width; ++x) std::copy_n(in.pixel(y, x) + begin_, end_ - begin_, out.pixel(y, x));
-    });
   }
   template <class Word>
-  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const {
+  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    check_execution(execution, {}, where);
+    check_workspace(workspace, 0, where);
     debug_check_tail(in, where);
-    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+    for (std::size_t y = 0; y < out.shape.height; ++y)
       for (std::size_t x = 0; x < out.shape.width; ++x) {
         Word* to = out.pixel(y, x);
         to[out.words() - 1] = 0;  // tail bits
         copy_bits(in.pixel(y, x), begin_, end_ - begin_, to, 0);
       }
-    });
   }
 
  private:
@@ -121,7 +116,7 @@ class Slice {
   std::vector<Shape> shapes;
   for (const auto& map : in) shapes.push_back(map.shape);
   Tensor<float> out(Concat().output_shape(shapes));
-  Concat().run(in, out.view(), OwnExecution(kernels, 0));
+  Concat().run(in, out.view(), OwnWorkspace(kernels));
   return out;
 }
 template <class Word>
@@ -130,7 +125,7 @@ template <class Word>
   std::vector<Shape> shapes;
   for (const auto& map : in) shapes.push_back(map.shape);
   BitTensor<Word> out(Concat().output_shape(shapes));
-  Concat().run(in, out.view(), OwnExecution(kernels, 0));
+  Concat().run(in, out.view(), OwnWorkspace(kernels));
   return out;
 }
 template <class Word>
@@ -138,7 +133,7 @@ template <class Word>
                                     const kernels::KernelTable& kernels = kernels::active()) {
   const Slice op(begin, end);
   BitTensor<Word> out(op.output_shape(in.shape()));
-  op.run(in.view(), out.view(), OwnExecution(kernels, 0));
+  op.run(in.view(), out.view(), OwnWorkspace(kernels));
   return out;
 }
 

@@ -6,8 +6,8 @@
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/epilogue.hpp>
-#include <bimtdp/ops/execution.hpp>
-#include <bimtdp/ops/window_runs.hpp>
+#include <bimtdp/ops/window_stretches.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 namespace bimtdp::ops {
 
@@ -42,26 +42,24 @@ class Conv2d {
     }
   }
 
-  [[nodiscard]] Shape output_shape(const Shape& input) const { return runs(input).output(out_); }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
-    return need(runs(input)).total(threads);
-  }
+  [[nodiscard]] Shape output_shape(const Shape& input) const { return stretches(input).output(out_); }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const { return need(stretches(input)); }
 
-  /// execution.kernels must be the table of the constructor. `residual` is added before the activation; it has the shape of
+  /// workspace.kernels must be the table of the constructor. `residual` is added before the activation; it has the shape of
   /// `out`, or null data where there is none.
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution,
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace,
            const TensorView<const float>& residual = {}) const {
-    const WindowRuns window_runs = runs(in.shape);
-    check_equal(out.shape, window_runs.output(out_), where_, "output shape");
-    run_part(in, window_runs, 0, out, execution, residual);
+    const WindowStretches window_stretches = stretches(in.shape);
+    check_equal(out.shape, window_stretches.output(out_), where_, "output shape");
+    run_part(in, window_stretches, 0, out, workspace, residual);
   }
 
   /// Output rows first_row, first_row + 1, ...: `out` and `residual` hold these rows alone, `in` is the whole map.
-  void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out, const Execution& execution,
+  void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out, const Workspace& workspace,
                 const TensorView<const float>& residual = {}) const {
-    const WindowRuns window_runs = runs(in.shape);
-    check_rows(out.shape, first_row, window_runs.output(out_), where_);
-    run_part(in, window_runs, first_row, out, execution, residual);
+    const WindowStretches window_stretches = stretches(in.shape);
+    check_rows(out.shape, first_row, window_stretches.output(out_), where_);
+    run_part(in, window_stretches, first_row, out, workspace, residual);
   }
 
  private:
@@ -82,40 +80,41 @@ class Conv2d {
     for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i] = weights[i % out_ * taps + i / out_];
   }
 
-  [[nodiscard]] WindowRuns runs(const Shape& input) const {
+  [[nodiscard]] WindowStretches stretches(const Shape& input) const {
     check_equal(input.channels, in_, where_, "input channels");
     check(input.elements() > 0, where_, "empty input ", input);
-    return WindowRuns(input, window_, where_);
+    return WindowStretches(input, window_, where_);
   }
-  [[nodiscard]] static ScratchNeed need(const WindowRuns& runs) { return {0, scratch_size<kernels::Tap<float>>(runs.max_taps())}; }
+  [[nodiscard]] static std::size_t need(const WindowStretches& stretches) {
+    return scratch_size<kernels::Tap<float>>(stretches.max_taps());
+  }
 
-  void run_part(const TensorView<const float>& in, const WindowRuns& runs, std::size_t first_row, const TensorView<float>& out,
-                const Execution& execution, const TensorView<const float>& residual) const {
+  void run_part(const TensorView<const float>& in, const WindowStretches& stretches, std::size_t first_row,
+                const TensorView<float>& out, const Workspace& workspace, const TensorView<const float>& residual) const {
     if (residual.data) check_equal(residual.shape, out.shape, where_, "residual shape");
-    check_execution(execution, need(runs), where_);
-    check(execution.kernels == table_, where_, "weights were packed for other kernels");
-    const std::size_t most_rows = std::max<std::size_t>(cached / (runs.rows().stride * in.shape.width * in_), 1);
-    for_each_part(execution, out.shape.height, need(runs), [&](std::size_t begin, std::size_t end, Scratch scratch) {
-      auto* taps = scratch.take<kernels::Tap<float>>(runs.max_taps());
-      runs.for_each_rectangle(first_row + begin, first_row + end, most_rows, [&](const Rectangle& r) {
-        const std::size_t at = ((r.y - first_row) * out.shape.width + r.x) * out_;
-        rectangle(conv(in, runs, r, taps), taps, residual.data ? residual.data + at : nullptr, out.data + at);
-      });
+    check_workspace(workspace, need(stretches), where_);
+    check(workspace.kernels == table_, where_, "weights were packed for other kernels");
+    const std::size_t most_rows = std::max<std::size_t>(cached / (stretches.rows().stride * in.shape.width * in_), 1);
+    auto* taps = Scratch(workspace.scratch).take<kernels::Tap<float>>(stretches.max_taps());
+    stretches.for_each_rectangle(first_row, first_row + out.shape.height, most_rows, [&](const Rectangle& r) {
+      const std::size_t at = ((r.y - first_row) * out.shape.width + r.x) * out_;
+      rectangle(conv(in, stretches, r, taps), taps, residual.data ? residual.data + at : nullptr, out.data + at);
     });
   }
 
   /// What the kernel needs for the output pixels of `r`.
-  [[nodiscard]] kernels::Conv conv(const TensorView<const float>& in, const WindowRuns& runs, const Rectangle& r,
+  [[nodiscard]] kernels::Conv conv(const TensorView<const float>& in, const WindowStretches& stretches, const Rectangle& r,
                                    kernels::Tap<float>* taps) const noexcept {
     kernels::Conv c;
     c.depth = depthwise_ ? in_ : in_ / groups_;
     c.taps = taps;
-    c.tap_count = runs.taps(r.y, r.x, in.data, in_, taps);
+    c.tap_count = stretches.taps(r.y, r.x, in.data, in_, taps);
     c.length = c.depth * join_neighbours(taps, c.tap_count, c.depth);
     c.kernel_taps = window_.taps();
     c.channels = depthwise_ ? out_ : out_ / groups_;
-    c.pixels = r.columns, c.pixel_step = runs.columns().stride * in_, c.out_step = out_;
-    c.rows = r.rows, c.row_step = runs.rows().stride * in.shape.width * in_, c.out_row_step = runs.columns().output * out_;
+    c.pixels = r.columns, c.pixel_step = stretches.columns().stride * in_, c.out_step = out_;
+    c.rows = r.rows, c.row_step = stretches.rows().stride * in.shape.width * in_,
+    c.out_row_step = stretches.columns().output * out_;
     if (c.pixels * c.pixel_step == c.row_step && c.pixels * out_ == c.out_row_step) c.pixels *= c.rows, c.rows = 1;
     if (c.pixels < few && c.pixels < c.rows) {  // the left and right borders: down the column
       std::swap(c.pixels, c.rows);
@@ -151,10 +150,10 @@ class Conv2d {
 
 /// One call: prepares the weights, allocates and runs.
 [[nodiscard]] inline Tensor<float> conv2d(const TensorView<const float>& in, const Conv2dParameters& parameters,
-                                          const kernels::KernelTable& kernels = kernels::active(), std::size_t threads = 1) {
+                                          const kernels::KernelTable& kernels = kernels::active()) {
   const Conv2d conv(kernels, parameters);
   Tensor<float> out(conv.output_shape(in.shape));
-  conv.run(in, out, OwnExecution(kernels, conv.scratch_bytes(in.shape, threads), threads));
+  conv.run(in, out, OwnWorkspace(kernels, conv.scratch_bytes(in.shape)));
   return out;
 }
 

@@ -4,7 +4,7 @@
 
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/ops/epilogue.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 namespace bimtdp::ops {
 
@@ -20,21 +20,20 @@ class Add {
     for (const Shape& shape : inputs) check_equal(shape, inputs[0], "add", "input shape");
     return inputs[0];
   }
-  [[nodiscard]] std::size_t scratch_bytes(std::span<const Shape>, std::size_t) const { return 0; }
 
   /// `out` may be the first input.
-  void run(std::span<const TensorView<const float>> in, const TensorView<float>& out, const Execution& execution) const {
+  void run(std::span<const TensorView<const float>> in, const TensorView<float>& out, const Workspace& workspace) const {
     check(in.size() >= 2, "add", "inputs (got ", in.size(), ", expected at least 2)");
     check_equal(in[0].shape.channels, channels_, "add", "channels");
     for (const auto& map : in) check_equal(map.shape, out.shape, "add", "input shape");
-    check_execution(execution, {}, "add");
-    for_each_row(execution, out.shape.height, {}, [&](std::size_t y, const Scratch&) {
+    check_workspace(workspace, 0, "add");
+    for (std::size_t y = 0; y < out.shape.height; ++y) {  // a row stays in the cache until its last step
       const std::size_t count = out.shape.width * channels_;
       float* row = out.pixel(y, 0);
-      execution.kernels->add(in[0].pixel(y, 0), in[1].pixel(y, 0), count, row);
-      for (std::size_t i = 2; i < in.size(); ++i) execution.kernels->add(row, in[i].pixel(y, 0), count, row);
-      if (epilogue_.has_activation()) epilogue_.run(*execution.kernels, row, out.shape.width, channels_, row);
-    });
+      workspace.kernels->add(in[0].pixel(y, 0), in[1].pixel(y, 0), count, row);
+      for (std::size_t i = 2; i < in.size(); ++i) workspace.kernels->add(row, in[i].pixel(y, 0), count, row);
+      if (epilogue_.has_activation()) epilogue_.run(*workspace.kernels, row, out.shape.width, channels_, row);
+    }
   }
 
  private:
@@ -50,24 +49,17 @@ class Multiply {
           ")");
     return a;
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape&, const Shape&, std::size_t) const { return 0; }
 
   /// `out` may be `a`.
   void run(const TensorView<const float>& a, const TensorView<const float>& b, const TensorView<float>& out,
-           const Execution& execution) const {
+           const Workspace& workspace) const {
     check_equal(out.shape, output_shape(a.shape, b.shape), "multiply", "output shape");
-    check_execution(execution, {}, "multiply");
+    check_workspace(workspace, 0, "multiply");
+    if (b.shape == a.shape) return workspace.kernels->multiply(a.data, b.data, a.shape.elements(), out.data);
     const std::size_t channels = a.shape.channels;
     kernels::Epilogue per_channel{};
     per_channel.alpha = b.data;
-    for_each_part(execution, a.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
-      const std::size_t pixels = (end - begin) * a.shape.width;
-      if (b.shape == a.shape) {
-        execution.kernels->multiply(a.pixel(begin, 0), b.pixel(begin, 0), pixels * channels, out.pixel(begin, 0));
-      } else {
-        execution.kernels->epilogue(a.pixel(begin, 0), channels, pixels, channels, per_channel, out.pixel(begin, 0));
-      }
-    });
+    workspace.kernels->epilogue(a.data, channels, a.shape.pixels(), channels, per_channel, out.data);
   }
 };
 

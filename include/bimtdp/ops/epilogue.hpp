@@ -61,7 +61,7 @@ class PreparedEpilogue {
           has_shifts ? "rprelu without both shifts" : "shifts without rprelu");
   }
 
-  /// For the kernels, from channel `first` on; `residual` is the first pixel of the run, or null.
+  /// For the kernels, from channel `first` on; `residual` is the first pixel of the stretch, or null.
   [[nodiscard]] kernels::Epilogue at(const float* residual = nullptr, std::size_t first = 0) const noexcept {
     const auto pointer = [first](const AlignedVector<float>& v) { return v.empty() ? nullptr : v.data() + first; };
     return {pointer(alpha_), pointer(scale_), pointer(bias_),     residual,

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <bimtdp/core/tensor.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 #include <cmath>
 
@@ -12,15 +12,13 @@ namespace bimtdp::ops {
 class L2Normalize {
  public:
   [[nodiscard]] Shape output_shape(const Shape& input) const { return input; }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t) const { return 0; }
 
   /// `out` may be `in`.
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, in.shape, "l2_normalize", "output shape");
-    check_execution(execution, {}, "l2_normalize");
-    for_each_row(execution, in.shape.height, {}, [&](std::size_t y, const Scratch&) {
-      for (std::size_t x = 0; x < in.shape.width; ++x) normalize(in.pixel(y, x), out.pixel(y, x), in.shape.channels);
-    });
+    check_workspace(workspace, 0, "l2_normalize");
+    const std::size_t channels = in.shape.channels;
+    for (std::size_t p = 0; p < in.shape.pixels(); ++p) normalize(in.data + p * channels, out.data + p * channels, channels);
   }
 
  private:

@@ -23,13 +23,13 @@ class Linear {
     check(input.height == 1 && input.width == 1, where_, "input shape (got ", input, ", expected 1x1xC)");
     return conv_.output_shape(input);
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const {
     static_cast<void>(output_shape(input));
-    return conv_.scratch_bytes(input, threads);
+    return conv_.scratch_bytes(input);
   }
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where_, "output shape");
-    conv_.run(in, out, execution);
+    conv_.run(in, out, workspace);
   }
 
  private:
@@ -42,7 +42,7 @@ class Linear {
                                           const kernels::KernelTable& kernels = kernels::active()) {
   const Linear layer(kernels, parameters);
   Tensor<float> out(layer.output_shape(in.shape));
-  layer.run(in, out, OwnExecution(kernels, layer.scratch_bytes(in.shape, 1)));
+  layer.run(in, out, OwnWorkspace(kernels, layer.scratch_bytes(in.shape)));
   return out;
 }
 

@@ -5,8 +5,8 @@
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
-#include <bimtdp/ops/execution.hpp>
-#include <bimtdp/ops/window_runs.hpp>
+#include <bimtdp/ops/window_stretches.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 #include <type_traits>
 
@@ -14,75 +14,77 @@ namespace bimtdp::ops {
 
 namespace detail {
 
-/// The runs of a pooling window; throws Error unless every window sees a pixel.
-[[nodiscard]] inline WindowRuns pool_runs(const Shape& input, const Window& window, std::string_view where) {
+/// The stretches of a pooling window; throws Error unless every window sees a pixel.
+[[nodiscard]] inline WindowStretches pool_stretches(const Shape& input, const Window& window, std::string_view where) {
   check(input.elements() > 0, where, "empty input ", input);
-  const WindowRuns runs(input, window, where);
-  check(runs.rows().always_inside() && runs.columns().always_inside(), where, "a window lies in the padding alone");
-  return runs;
+  const WindowStretches stretches(input, window, where);
+  for (const WindowAxis& axis : {stretches.rows(), stretches.columns()})
+    check(axis.first_outside() == axis.output, where, "window ", axis.first_outside(), " lies in the padding altogether");
+  return stretches;
 }
 
 template <class T>
-[[nodiscard]] ScratchNeed pool_scratch(const WindowRuns& runs) {
-  return {0, scratch_size<kernels::Tap<T>>(runs.max_taps())};
+[[nodiscard]] std::size_t pool_scratch(const WindowStretches& stretches) {
+  return scratch_size<kernels::Tap<T>>(stretches.max_taps());
 }
 
-/// Rows first_row, first_row + 1, ...: finish(row of `out`, x, pixels, tap count, taps) for every run of pixels.
+/// Rows first_row, first_row + 1, ...: finish(row of `out`, x, pixels, tap count, taps) for every stretch of pixels.
 template <class T, class Finish>
-void pool_rows(const WindowRuns& runs, const T* in, std::size_t pixel_stride, std::size_t first_row, const Shape& out,
-               const Execution& execution, std::string_view where, Finish&& finish) {
-  check_rows(out, first_row, runs.output(out.channels), where);
-  const ScratchNeed need = pool_scratch<T>(runs);
-  check_execution(execution, need, where);
-  for_each_row(execution, out.height, need, [&](std::size_t y, Scratch scratch) {
-    auto* taps = scratch.take<kernels::Tap<T>>(runs.max_taps());
-    runs.for_each_run(out.width, [&](std::size_t x, std::size_t pixels) {
-      const std::size_t count = runs.taps(first_row + y, x, in, pixel_stride, taps);
+void pool_rows(const WindowStretches& stretches, const T* in, std::size_t pixel_stride, std::size_t first_row, const Shape& out,
+               const Workspace& workspace, std::string_view where, Finish&& finish) {
+  check_rows(out, first_row, stretches.output(out.channels), where);
+  check_workspace(workspace, pool_scratch<T>(stretches), where);
+  auto* taps = Scratch(workspace.scratch).take<kernels::Tap<T>>(stretches.max_taps());
+  for (std::size_t y = 0; y < out.height; ++y)
+    stretches.for_each_stretch(out.width, [&](std::size_t x, std::size_t pixels) {
+      const std::size_t count = stretches.taps(first_row + y, x, in, pixel_stride, taps);
       finish(y, x, pixels, count, taps);
     });
-  });
 }
 
 }  // namespace detail
+
+/// Shape of the map that a pooling window makes of `input`. Throws Error unless every window sees a pixel.
+[[nodiscard]] inline Shape pool_shape(const Shape& input, const Window& window, std::string_view where) {
+  return detail::pool_stretches(input, window, where).output(input.channels);
+}
 
 /// Maximum over a window; on bits the OR of its pixels. Every window must see at least one pixel.
 class MaxPool2d {
  public:
   explicit MaxPool2d(const Window& window) : window_(window) {}
 
-  [[nodiscard]] Shape output_shape(const Shape& input) const {
-    return detail::pool_runs(input, window_, where).output(input.channels);
-  }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
-    return detail::pool_scratch<std::uint64_t>(detail::pool_runs(input, window_, where)).total(threads);
+  [[nodiscard]] Shape output_shape(const Shape& input) const { return pool_shape(input, window_, where); }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const {
+    return detail::pool_scratch<std::uint64_t>(detail::pool_stretches(input, window_, where));
   }
 
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    run_rows(in, 0, out, execution);
+    run_rows(in, 0, out, workspace);
   }
   template <class Word>
-  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const {
+  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    run_rows(in, 0, out, execution);
+    run_rows(in, 0, out, workspace);
   }
 
   /// Output rows first_row, first_row + 1, ...: `out` holds these rows alone, `in` is the whole map.
   void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out,
-                const Execution& execution) const {
+                const Workspace& workspace) const {
     const std::size_t channels = in.shape.channels;
     detail::pool_rows(
-        detail::pool_runs(in.shape, window_, where), in.data, channels, first_row, out.shape, execution, where,
+        detail::pool_stretches(in.shape, window_, where), in.data, channels, first_row, out.shape, workspace, where,
         [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
-          execution.kernels->max_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, out.pixel(y, x));
+          workspace.kernels->max_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr}, out.pixel(y, x));
         });
   }
   template <class Word>
   void run_rows(const std::type_identity_t<BitView<const Word>>& in, std::size_t first_row, const BitView<Word>& out,
-                const Execution& execution) const {
+                const Workspace& workspace) const {
     debug_check_tail(in, where);
     const std::size_t words = in.words(), step = window_.stride[1] * words;
-    detail::pool_rows(detail::pool_runs(in.shape, window_, where), in.data, words, first_row, out.shape, execution, where,
+    detail::pool_rows(detail::pool_stretches(in.shape, window_, where), in.data, words, first_row, out.shape, workspace, where,
                       [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
                         for (std::size_t p = 0; p < pixels; ++p)
                           for (std::size_t w = 0; w < words; ++w) {
@@ -105,26 +107,24 @@ class AveragePool2d {
     check(window.dilation == std::array<std::size_t, 2>{1, 1}, where, "dilation must be 1");
   }
 
-  [[nodiscard]] Shape output_shape(const Shape& input) const {
-    return detail::pool_runs(input, window_, where).output(input.channels);
-  }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
-    return detail::pool_scratch<float>(detail::pool_runs(input, window_, where)).total(threads);
+  [[nodiscard]] Shape output_shape(const Shape& input) const { return pool_shape(input, window_, where); }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const {
+    return detail::pool_scratch<float>(detail::pool_stretches(input, window_, where));
   }
 
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    run_rows(in, 0, out, execution);
+    run_rows(in, 0, out, workspace);
   }
 
   /// Output rows first_row, first_row + 1, ...: `out` holds these rows alone, `in` is the whole map.
   void run_rows(const TensorView<const float>& in, std::size_t first_row, const TensorView<float>& out,
-                const Execution& execution) const {
+                const Workspace& workspace) const {
     const std::size_t channels = in.shape.channels;
-    detail::pool_rows(detail::pool_runs(in.shape, window_, where), in.data, channels, first_row, out.shape, execution, where,
+    detail::pool_rows(detail::pool_stretches(in.shape, window_, where), in.data, channels, first_row, out.shape, workspace, where,
                       [&](std::size_t y, std::size_t x, std::size_t pixels, std::size_t count, const auto* taps) {
                         const float divisor = static_cast<float>(count_include_pad_ ? window_.taps() : count);
-                        execution.kernels->average_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr},
+                        workspace.kernels->average_pool({taps, count, channels, window_.stride[1] * channels, pixels, nullptr},
                                                         divisor, out.pixel(y, x));
                       });
   }
@@ -147,20 +147,18 @@ class AdaptiveAveragePool2d {
     check(input.elements() > 0, where, "empty input ", input);
     return {height_, width_, input.channels};
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const { return need(input).total(threads); }
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const { return scratch_size<double>(input.channels); }
 
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    check_execution(execution, need(in.shape), where);
-    for_each_row(execution, height_, need(in.shape), [&](std::size_t y, Scratch scratch) {
-      double* sums = scratch.take<double>(in.shape.channels);
+    check_workspace(workspace, scratch_bytes(in.shape), where);
+    double* sums = Scratch(workspace.scratch).take<double>(in.shape.channels);
+    for (std::size_t y = 0; y < height_; ++y)
       for (std::size_t x = 0; x < width_; ++x) average(in, y, x, sums, out.pixel(y, x));
-    });
   }
 
  private:
   static constexpr std::string_view where = "adaptive_avg_pool2d";
-  [[nodiscard]] static ScratchNeed need(const Shape& input) { return {0, scratch_size<double>(input.channels)}; }
   [[nodiscard]] static std::size_t bin_begin(std::size_t i, std::size_t in, std::size_t out) noexcept { return i * in / out; }
   [[nodiscard]] static std::size_t bin_end(std::size_t i, std::size_t in, std::size_t out) noexcept {
     return ((i + 1) * in + out - 1) / out;
@@ -186,7 +184,7 @@ class AdaptiveAveragePool2d {
                                               const kernels::KernelTable& kernels = kernels::active()) {
   const MaxPool2d pool(window);
   Tensor<float> out(pool.output_shape(in.shape));
-  pool.run(in, out.view(), OwnExecution(kernels, pool.scratch_bytes(in.shape, 1)));
+  pool.run(in, out.view(), OwnWorkspace(kernels, pool.scratch_bytes(in.shape)));
   return out;
 }
 template <class Word>
@@ -194,7 +192,7 @@ template <class Word>
                                          const kernels::KernelTable& kernels = kernels::active()) {
   const MaxPool2d pool(window);
   BitTensor<Word> out(pool.output_shape(in.shape()));
-  pool.run(in.view(), out.view(), OwnExecution(kernels, pool.scratch_bytes(in.shape(), 1)));
+  pool.run(in.view(), out.view(), OwnWorkspace(kernels, pool.scratch_bytes(in.shape())));
   return out;
 }
 [[nodiscard]] inline Tensor<float> average_pool2d(const TensorView<const float>& in, const Window& window,
@@ -202,14 +200,14 @@ template <class Word>
                                                   const kernels::KernelTable& kernels = kernels::active()) {
   const AveragePool2d pool(window, count_include_pad);
   Tensor<float> out(pool.output_shape(in.shape));
-  pool.run(in, out, OwnExecution(kernels, pool.scratch_bytes(in.shape, 1)));
+  pool.run(in, out, OwnWorkspace(kernels, pool.scratch_bytes(in.shape)));
   return out;
 }
 [[nodiscard]] inline Tensor<float> adaptive_average_pool2d(const TensorView<const float>& in, std::size_t height, std::size_t width,
                                                            const kernels::KernelTable& kernels = kernels::active()) {
   const AdaptiveAveragePool2d pool(height, width);
   Tensor<float> out(pool.output_shape(in.shape));
-  pool.run(in, out, OwnExecution(kernels, pool.scratch_bytes(in.shape, 1)));
+  pool.run(in, out, OwnWorkspace(kernels, pool.scratch_bytes(in.shape)));
   return out;
 }
 

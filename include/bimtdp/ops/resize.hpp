@@ -6,7 +6,7 @@
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 #include <cmath>
 #include <type_traits>
@@ -49,41 +49,37 @@ class ResizeBilinear {
   [[nodiscard]] Shape output_shape(const Shape& input, std::size_t height, std::size_t width) const {
     return detail::resize_shape(input, height, width, where);
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t height, std::size_t width, std::size_t threads) const {
-    return need(output_shape(input, height, width)).total(threads);
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t height, std::size_t width) const {
+    return need(output_shape(input, height, width));
   }
 
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
-    run_rows(in, out.shape.height, 0, out, execution);
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
+    run_rows(in, out.shape.height, 0, out, workspace);
   }
 
   /// Rows first_row, first_row + 1, ... of an output of `height` rows: `out` holds these rows alone, `in` is the whole map.
-  /// `stride`: floats between neighbouring pixels of `out`, where it is part of a map of more channels; 0: it is not.
-  void run_rows(const TensorView<const float>& in, std::size_t height, std::size_t first_row, const TensorView<float>& out,
-                const Execution& execution, std::size_t stride = 0) const {
+  void run_rows(const TensorView<const float>& in, std::size_t height, std::size_t first_row, const StridedView<float>& out,
+                const Workspace& workspace) const {
     check_rows(out.shape, first_row, output_shape(in.shape, height, out.shape.width), where);
-    check(stride == 0 || stride >= out.shape.channels, where, "stride (got ", stride, ", expected at least ", out.shape.channels,
-          ")");
-    const bool dense = stride == 0 || stride == out.shape.channels;
-    const ScratchNeed need = this->need(out.shape);
-    check_execution(execution, need, where);
-    const Columns columns = make_columns(in.shape, out.shape, dense, *execution.kernels, Scratch(execution.scratch));
-    for_each_part(execution, out.shape.height, need, [&](std::size_t begin, std::size_t end, const Scratch& scratch) {
-      const auto neighbours = [&](std::size_t y) { return detail::bilinear_neighbours(first_row + y, in.shape.height, height); };
-      const std::size_t sources = neighbours(end - 1).second - neighbours(begin).first + 1;
-      if (dense && sources <= end - begin) return two_passes(in, columns, neighbours, begin, end, out, scratch);
-      for (std::size_t y = begin; y < end; ++y) {
-        const detail::Neighbours n = neighbours(y);
-        columns.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, columns.left, columns.right,
-                                    columns.fraction, columns.pixels, columns.channels, dense ? columns.channels : stride,
-                                    dense ? out.pixel(y, 0) : out.data + y * out.shape.width * stride);
-      }
-    });
+    check(out.stride >= out.shape.channels, where, "stride (got ", out.stride, ", expected at least ", out.shape.channels, ")");
+    check_workspace(workspace, need(out.shape), where);
+    const std::size_t rows = out.shape.height;
+    if (rows == 0) return;
+    Scratch scratch(workspace.scratch);
+    const Columns columns = make_columns(in.shape, out, *workspace.kernels, scratch);
+    const auto neighbours = [&](std::size_t y) { return detail::bilinear_neighbours(first_row + y, in.shape.height, height); };
+    const std::size_t sources = neighbours(rows - 1).second - neighbours(0).first + 1;
+    if (out.dense() && sources <= rows) return two_passes(in, columns, neighbours, out, scratch);
+    for (std::size_t y = 0; y < rows; ++y) {
+      const detail::Neighbours n = neighbours(y);
+      columns.kernels->resize_row(in.pixel(n.first, 0), in.pixel(n.second, 0), n.fraction, columns.left, columns.right,
+                                  columns.fraction, columns.pixels, columns.channels, out.dense() ? columns.channels : out.stride,
+                                  out.pixel(y, 0));
+    }
   }
 
  private:
   static constexpr std::string_view where = "resize_bilinear";
-  static constexpr std::size_t most_lanes = 16;               // of float vectors
   static constexpr std::size_t large = std::size_t{1} << 20;  // values: no cache of one core keeps so many until they are read
 
   /// The horizontal neighbours of every pixel of a row. Where a dense pixel does not fill a vector, every value counts as a pixel
@@ -94,9 +90,10 @@ class ResizeBilinear {
     float* fraction;
     std::size_t pixels, channels;
   };
-  [[nodiscard]] static Columns make_columns(const Shape& in, const Shape& out, bool dense, const kernels::KernelTable& kernels,
-                                            Scratch scratch) noexcept {
-    const std::size_t repeat = dense && out.channels < kernels.float_lanes ? out.channels : 1, pixels = out.width * repeat;
+  [[nodiscard]] static Columns make_columns(const Shape& in, const StridedView<float>& view, const kernels::KernelTable& kernels,
+                                            Scratch& scratch) noexcept {
+    const Shape& out = view.shape;
+    const std::size_t repeat = view.dense() && out.channels < kernels.float_lanes ? out.channels : 1, pixels = out.width * repeat;
     const Columns columns{&kernels,
                           scratch.take<std::uint32_t>(pixels),
                           scratch.take<std::uint32_t>(pixels),
@@ -114,10 +111,10 @@ class ResizeBilinear {
     return columns;
   }
 
-  /// Rows begin to end-1 where neighbouring rows share their source rows: each of those is resized horizontally once.
+  /// Where neighbouring rows share their source rows, each of those is resized horizontally once.
   template <class NeighboursOf>
-  void two_passes(const TensorView<const float>& in, const Columns& columns, NeighboursOf&& neighbours, std::size_t begin,
-                  std::size_t end, const TensorView<float>& out, Scratch scratch) const noexcept {
+  void two_passes(const TensorView<const float>& in, const Columns& columns, NeighboursOf&& neighbours,
+                  const StridedView<float>& out, Scratch scratch) const noexcept {
     const std::size_t count = out.shape.width * out.shape.channels, none = in.shape.height;
     struct Source {
       std::size_t row;
@@ -130,7 +127,7 @@ class ResizeBilinear {
       source.row = row;
     };
     const bool stream = out.shape.elements() >= large;
-    for (std::size_t y = begin; y < end; ++y) {
+    for (std::size_t y = 0; y < out.shape.height; ++y) {
       const detail::Neighbours n = neighbours(y);
       if (bottom.row == n.first) std::swap(top, bottom);
       fill(top, n.first);
@@ -140,10 +137,10 @@ class ResizeBilinear {
     }
   }
 
-  [[nodiscard]] static ScratchNeed need(const Shape& out) {
-    const std::size_t pixels = out.width * (out.channels < most_lanes ? out.channels : 1);
-    return {2 * scratch_size<std::uint32_t>(pixels) + scratch_size<float>(pixels),
-            2 * scratch_size<float>(out.width * out.channels)};
+  [[nodiscard]] static std::size_t need(const Shape& out) {
+    const std::size_t pixels = out.width * (out.channels < kernels::most_lanes ? out.channels : 1);
+    return 2 * scratch_size<std::uint32_t>(pixels) + scratch_size<float>(pixels) +
+           2 * scratch_size<float>(out.width * out.channels);
   }
 };
 
@@ -152,26 +149,25 @@ class ResizeNearest {
   [[nodiscard]] Shape output_shape(const Shape& input, std::size_t height, std::size_t width) const {
     return detail::resize_shape(input, height, width, where);
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t, std::size_t, std::size_t) const { return 0; }
 
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
-    run_rows(in, out.shape.height, 0, out, execution);
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
+    run_rows(in, out.shape.height, 0, out, workspace);
   }
   template <class Word>
-  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Execution& execution) const {
-    run_rows(in, out.shape.height, 0, out, execution);
+  void run(const std::type_identity_t<BitView<const Word>>& in, const BitView<Word>& out, const Workspace& workspace) const {
+    run_rows(in, out.shape.height, 0, out, workspace);
   }
 
   /// Rows first_row, first_row + 1, ... of an output of `height` rows: `out` holds these rows alone, `in` is the whole map.
   void run_rows(const TensorView<const float>& in, std::size_t height, std::size_t first_row, const TensorView<float>& out,
-                const Execution& execution) const {
-    copy_pixels(in.data, in.shape.channels, in.shape, height, first_row, out.data, out.shape, execution);
+                const Workspace& workspace) const {
+    copy_pixels(in.data, in.shape.channels, in.shape, height, first_row, out.data, out.shape, workspace);
   }
   template <class Word>
   void run_rows(const std::type_identity_t<BitView<const Word>>& in, std::size_t height, std::size_t first_row,
-                const BitView<Word>& out, const Execution& execution) const {
+                const BitView<Word>& out, const Workspace& workspace) const {
     debug_check_tail(in, where);
-    copy_pixels(in.data, in.words(), in.shape, height, first_row, out.data, out.shape, execution);
+    copy_pixels(in.data, in.words(), in.shape, height, first_row, out.data, out.shape, workspace);
   }
 
  private:
@@ -179,15 +175,15 @@ class ResizeNearest {
 
   template <class T>
   void copy_pixels(const T* in, std::size_t values, const Shape& input, std::size_t height, std::size_t first_row, T* out,
-                   const Shape& output, const Execution& execution) const {
+                   const Shape& output, const Workspace& workspace) const {
     check_rows(output, first_row, output_shape(input, height, output.width), where);
-    check_execution(execution, {}, where);
-    for_each_row(execution, output.height, {}, [&](std::size_t y, const Scratch&) {
+    check_workspace(workspace, 0, where);
+    for (std::size_t y = 0; y < output.height; ++y) {
       const T* row = in + detail::nearest_neighbour(first_row + y, input.height, height) * input.width * values;
       for (std::size_t x = 0; x < output.width; ++x)
         std::copy_n(row + detail::nearest_neighbour(x, input.width, output.width) * values, values,
                     out + (y * output.width + x) * values);
-    });
+    }
   }
 };
 
@@ -196,14 +192,14 @@ class ResizeNearest {
                                                    const kernels::KernelTable& kernels = kernels::active()) {
   const ResizeBilinear resize;
   Tensor<float> out(resize.output_shape(in.shape, height, width));
-  resize.run(in, out, OwnExecution(kernels, resize.scratch_bytes(in.shape, height, width, 1)));
+  resize.run(in, out, OwnWorkspace(kernels, resize.scratch_bytes(in.shape, height, width)));
   return out;
 }
 [[nodiscard]] inline Tensor<float> resize_nearest(const TensorView<const float>& in, std::size_t height, std::size_t width,
                                                   const kernels::KernelTable& kernels = kernels::active()) {
   const ResizeNearest resize;
   Tensor<float> out(resize.output_shape(in.shape, height, width));
-  resize.run(in, out.view(), OwnExecution(kernels, 0));
+  resize.run(in, out.view(), OwnWorkspace(kernels));
   return out;
 }
 template <class Word>
@@ -211,7 +207,7 @@ template <class Word>
                                              const kernels::KernelTable& kernels = kernels::active()) {
   const ResizeNearest resize;
   BitTensor<Word> out(resize.output_shape(in.shape(), height, width));
-  resize.run(in.view(), out.view(), OwnExecution(kernels, 0));
+  resize.run(in.view(), out.view(), OwnWorkspace(kernels));
   return out;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RowPacking: bits of an input row as the binary kernel reads them. A filter row (kernel width x channels of a group) is a list
 // of 64-bit words; for each of them the packed row has a *plane*: the word that meets it, for every output pixel in turn. Pixels
-// outside the image have bits 0, so what they add is known: see BinarySums.
+// outside the image have bits 0, so what they add is known: see BinaryCounts.
 //
 // joined: the taps' bits follow each other without gaps, as narrow layers need it (18 channels: one word instead of three).
 // apart: every tap starts a word; taps read the same planes, at an offset, and may be left out one by one.
@@ -9,7 +9,7 @@
 
 #include <bimtdp/core/bit_tensor.hpp>
 #include <bimtdp/kernels/table.hpp>
-#include <bimtdp/ops/window_runs.hpp>
+#include <bimtdp/ops/window_stretches.hpp>
 
 #include <numeric>
 #include <span>
@@ -59,8 +59,7 @@ class RowPacking {
   [[nodiscard]] bool apart() const noexcept { return !joined_; }
   /// Halves of a plane; a few pixels behind the last may be read, their values do not matter.
   [[nodiscard]] std::size_t plane(const WindowAxis& columns) const noexcept {
-    constexpr std::size_t behind = 24;
-    return 2 * (columns.output + (joined_ ? 0 : (taps_ - 1) * dilation_ / stride_) + behind);
+    return 2 * (columns.output + (joined_ ? 0 : (taps_ - 1) * dilation_ / stride_) + kernels::pixel_slack);
   }
   /// Halves of a packed row: the planes of all groups.
   [[nodiscard]] std::size_t row_size(const WindowAxis& columns) const noexcept { return groups_ * planes() * plane(columns); }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax over each run of `group` consecutive channels. MTI-Net's feature propagation takes group = number of tasks.
+// Softmax over each group of `group` consecutive channels. MTI-Net's feature propagation takes group = number of tasks.
 #pragma once
 
 #include <bimtdp/core/tensor.hpp>
-#include <bimtdp/ops/execution.hpp>
+#include <bimtdp/ops/workspace.hpp>
 
 namespace bimtdp::ops {
 
@@ -15,16 +15,12 @@ class Softmax {
     check(input.channels % group_ == 0, "softmax", "channels (got ", input.channels, ", expected a multiple of ", group_, ")");
     return input;
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape&, std::size_t) const { return 0; }
 
   /// `out` may be `in`.
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), "softmax", "output shape");
-    check_execution(execution, {}, "softmax");
-    for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
-      execution.kernels->softmax(in.pixel(begin, 0), (end - begin) * in.shape.width * (in.shape.channels / group_), group_,
-                                 out.pixel(begin, 0));
-    });
+    check_workspace(workspace, 0, "softmax");
+    workspace.kernels->softmax(in.data, in.shape.elements() / group_, group_, out.data);
   }
 
  private:

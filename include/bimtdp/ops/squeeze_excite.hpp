@@ -30,54 +30,42 @@ class SqueezeExcite {
     check(input.elements() > 0, where, "empty input ", input);
     return input;
   }
-  [[nodiscard]] std::size_t scratch_bytes(const Shape& input, std::size_t threads) const {
+  [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const {
     static_cast<void>(output_shape(input));
-    return need().total(threads);
+    return scratch_size<double>(channels_) + 2 * scratch_size<float>(channels_) + scratch_size<float>(hidden_) + layers_scratch();
   }
 
-  /// `out` may be `in`. execution.kernels must be the table of the constructor.
-  void run(const TensorView<const float>& in, const TensorView<float>& out, const Execution& execution) const {
+  /// `out` may be `in`. workspace.kernels must be the table of the constructor.
+  void run(const TensorView<const float>& in, const TensorView<float>& out, const Workspace& workspace) const {
     check_equal(out.shape, output_shape(in.shape), where, "output shape");
-    check_execution(execution, need(), where);
-    Scratch scratch(execution.scratch);
+    check_workspace(workspace, scratch_bytes(in.shape), where);
+    Scratch scratch(workspace.scratch);
     double* sums = scratch.take<double>(channels_);
     const TensorView<float> squeezed{scratch.take<float>(channels_), {1, 1, channels_}};
     const TensorView<float> hidden{scratch.take<float>(hidden_), {1, 1, hidden_}};
     const TensorView<float> excited{scratch.take<float>(channels_), {1, 1, channels_}};
-    const Execution one{execution.kernels, 1, scratch.take_bytes(layers_scratch())};
+    const Workspace layers{workspace.kernels, scratch.rest()};
 
-    mean(in, sums, squeezed.data, execution);
-    reduce_.run(squeezed, hidden, one);
-    expand_.run(hidden, excited, one);
+    mean(in, sums, squeezed.data, workspace);
+    reduce_.run(squeezed, hidden, layers);
+    expand_.run(hidden, excited, layers);
     kernels::Epilogue factors{};
     factors.alpha = excited.data;
-    for_each_part(execution, in.shape.height, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
-      execution.kernels->epilogue(in.pixel(begin, 0), channels_, (end - begin) * in.shape.width, channels_, factors,
-                                  out.pixel(begin, 0));
-    });
+    workspace.kernels->epilogue(in.data, channels_, in.shape.pixels(), channels_, factors, out.data);
   }
 
  private:
   static constexpr std::string_view where = "squeeze_excite";
 
   [[nodiscard]] std::size_t layers_scratch() const {
-    return std::max(reduce_.scratch_bytes({1, 1, channels_}, 1), expand_.scratch_bytes({1, 1, hidden_}, 1));
-  }
-  [[nodiscard]] ScratchNeed need() const {
-    return {scratch_size<double>(channels_) + 2 * scratch_size<float>(channels_) + scratch_size<float>(hidden_) + layers_scratch(),
-            0};
+    return std::max(reduce_.scratch_bytes({1, 1, channels_}), expand_.scratch_bytes({1, 1, hidden_}));
   }
 
-  /// Threads take channels, not rows, so that every sum has one order.
-  static void mean(const TensorView<const float>& in, double* sums, float* result, const Execution& execution) noexcept {
-    constexpr std::size_t block = alignment / sizeof(float);
+  static void mean(const TensorView<const float>& in, double* sums, float* result, const Workspace& workspace) noexcept {
     const std::size_t channels = in.shape.channels, pixels = in.shape.pixels();
-    for_each_part(execution, (channels + block - 1) / block, {}, [&](std::size_t begin, std::size_t end, const Scratch&) {
-      const std::size_t first = begin * block, last = std::min(end * block, channels);
-      std::fill(sums + first, sums + last, 0.0);
-      execution.kernels->sum_channels(in.data + first, channels, pixels, last - first, sums + first);
-      for (std::size_t c = first; c < last; ++c) result[c] = static_cast<float>(sums[c] / static_cast<double>(pixels));
-    });
+    std::fill_n(sums, channels, 0.0);
+    workspace.kernels->sum_channels(in.data, channels, pixels, channels, sums);
+    for (std::size_t c = 0; c < channels; ++c) result[c] = static_cast<float>(sums[c] / static_cast<double>(pixels));
   }
 
   std::size_t channels_, hidden_;
@@ -89,7 +77,7 @@ class SqueezeExcite {
                                                   const kernels::KernelTable& kernels = kernels::active()) {
   const SqueezeExcite gate(kernels, parameters);
   Tensor<float> out(gate.output_shape(in.shape));
-  gate.run(in, out, OwnExecution(kernels, gate.scratch_bytes(in.shape, 1)));
+  gate.run(in, out, OwnWorkspace(kernels, gate.scratch_bytes(in.shape)));
   return out;
 }
 

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lane vocabulary (lanes_baseline.hpp) on AVX2 with FMA: eight lanes, popcount by table look-up.
+// The lane vocabulary (lane_set.hpp) on AVX2 with FMA: eight lanes in sixteen registers of 256 bits.
+//
+// What makes it what it is:
+//   vfmadd    two a cycle on Intel's cores since Haswell and AMD's since Zen 2, 4 or 5 cycles each (uops.info), so that 8 to 10
+//             sums have to be in flight. A float tile keeps 8 to 12; its weights and a broadcast pixel take the other registers.
+//   vpshufb   looks up the popcounts of 32 nibbles. A word takes seven operations, two of them look-ups, so carry-save adders
+//             come first and only every fourth plane is counted (binary_gemm.inl). A tile of three such pixels holds nine
+//             registers of fours, twos and ones; the table, the mask and what is in work take the rest.
+//   vmaskmov  loads and stores the first lanes. There is no scatter, and vgatherdps is not used (see gather).
+// Tile sizes are what the registers hold.
 #pragma once
 
+#include <bimtdp/simd/lane_set.hpp>
 #include <bimtdp/simd/target.hpp>
 
 #if defined(__x86_64__)
@@ -10,7 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 
-BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX2)
+BIMTDP_TARGET_BEGIN(avx2)
 namespace bimtdp::simd::inline BIMTDP_ABI::avx2 {
 
 struct Whole {};
@@ -198,13 +208,17 @@ struct Longs {
   return {_mm256_srl_epi64(a.r, _mm_cvtsi32_si128(static_cast<int>(n)))};
 }
 
-/// Sixteen vector registers.
 struct TileShape {
   static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 3;
   static constexpr std::size_t pair_words = 16;
   static constexpr bool splits = true, cheap_fma = true;
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 8 : vectors == 2 ? 6 : vectors == 3 ? 4 : 3; }
 };
+
+// Mask is what mask_of gives.
+static_assert(FloatLanes<Floats, Ints, decltype(mask_of(1u)), IntMask, Whole, Part, TileShape>);
+static_assert(WordLanes<Words, BitCount, Ints, Split, TileShape>);
+static_assert(LongLanes<Longs>);
 
 }  // namespace bimtdp::simd::inline BIMTDP_ABI::avx2
 BIMTDP_TARGET_END

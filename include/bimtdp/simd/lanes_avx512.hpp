@@ -1,7 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lane vocabulary (lanes_baseline.hpp) on AVX-512 with VPOPCNTDQ: sixteen lanes, popcount in one instruction.
+// The lane vocabulary (lane_set.hpp) on AVX-512 with VPOPCNTDQ: sixteen lanes in 32 registers of 512 bits, eight mask registers.
+//
+// What makes it what it is:
+//   vpopcntd    sixteen popcounts in one instruction: a word is xor, popcount and add, and no count ever overflows.
+//   vpternlogd  any function of three inputs: a full adder of words is two of them, which is why pairs (binary_gemm.inl) pay here
+//               for long filters. A pair holds two registers a pixel, a single word one.
+//   vfmadd      4 cycles each; two a cycle on most of Intel's server cores (ports 0 and 5), one on Zen 4, which takes two
+//               cycles a vector. 8 sums have to be in flight; a float tile keeps 12 to 24, beside one to four vectors of weights.
+//   {1to16}     an operand is broadcast by its load: a pixel needs no register.
+//   masks       load, store and compare a part of the lanes; gather and scatter are instructions.
+// Tile sizes are what the registers hold; pairs and single words were compared with bench_kernels on a Sapphire Rapids and a
+// Zen 4 (binary_gemm.inl).
 #pragma once
 
+#include <bimtdp/simd/lane_set.hpp>
 #include <bimtdp/simd/target.hpp>
 
 #if defined(__x86_64__)
@@ -11,7 +23,7 @@
 #include <cstdint>
 #include <limits>
 
-BIMTDP_TARGET_BEGIN(BIMTDP_FEATURES_AVX512)
+BIMTDP_TARGET_BEGIN(avx512)
 namespace bimtdp::simd::inline BIMTDP_ABI::avx512 {
 
 struct Whole {};
@@ -184,13 +196,17 @@ struct Longs {
   return {_mm512_srl_epi64(a.r, _mm_cvtsi32_si128(static_cast<int>(n)))};
 }
 
-/// Thirty-two vector registers.
 struct TileShape {
   static constexpr int single_pixels = 12, pair_pixels = 8, quad_pixels = 0;
   static constexpr std::size_t pair_words = 8;
   static constexpr bool splits = true, cheap_fma = true;
   static constexpr int float_pixels(int vectors) noexcept { return vectors <= 2 ? 12 : vectors == 3 ? 8 : 6; }
 };
+
+// Mask is what mask_of gives.
+static_assert(FloatLanes<Floats, Ints, decltype(mask_of(1u)), IntMask, Whole, Part, TileShape>);
+static_assert(WordLanes<Words, BitCount, Ints, Split, TileShape>);
+static_assert(LongLanes<Longs>);
 
 }  // namespace bimtdp::simd::inline BIMTDP_ABI::avx512
 BIMTDP_TARGET_END

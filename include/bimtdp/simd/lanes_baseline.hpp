@@ -1,34 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lane vocabulary, on xsimd: vectors of the widest kind that the compiler's flags allow (SSE2 on plain x86-64).
+// The lane vocabulary (lane_set.hpp) on xsimd: vectors of the widest kind that the compiler's flags allow, on plain x86-64 SSE2
+// (four lanes, sixteen registers), on 64-bit Arm NEON (four lanes, 32 registers).
 //
-// Every lane set is a namespace with these names; the kernel bodies are written in them alone.
-//   Whole, Part     which lanes a load or store touches: all, or the first ones. Part::first(n), 0 < n < width.
-//   Floats, Ints    `width` lanes of float or int32: load(p[, part]), set(value), store(p[, part]); Floats::gather(p, stride)
-//                   and scatter(p, stride), stride below 2^20. A partial load gives 0 in the other lanes.
-//                   Floats::load_quads(p, stride): lanes 4n to 4n + 3 from p + n*stride.
-//                   stream(p): store past the caches where the tier can; p is a multiple of the vector's size, and
-//                   end_stream() comes before anybody else looks.
-//   transpose4(x[4])   swaps lane 4n + j of x[i] with lane 4n + i of x[j].
-//   + - * /, fma    one rounding each; fma is fused on every machine.
-//   greater, at_least, is_nan -> Mask;  at_least(Ints, Ints), within(x, least, most) -> IntMask;  |, & of masks;  select(mask, yes,
-//   no).
-//                   Comparisons with NaN are false.
-//   to_bits(mask[, part])   lane i in bit i, lanes outside the part 0.    mask_of(bits)   the reverse.
-//   to_float(Ints), as_ints(Floats), as_floats(Ints), shift_left<n>(Ints), shift_right<n>(Ints) (arithmetic).
-//   Words           `width` lanes of 32 bits: load, store, set, ^ & |, and_not(a, b).  One lane is one output channel.
-//                   add_pair(ones, x0, x, w0, w) adds x0 ^ w0 and x1 ^ w1 bitwise to `ones` and returns the carry; the second
-//                   words are given as x = x0 ^ x1 and w = w0 ^ w1.  add_pair(ones, p, w0, w): x0 and x are p[0] and p[1].
-//                   set_two(p, Split::at(n)): p[0] in the first n lanes, p[2] in the others; reads p[0] to p[3].
-//   Longs           `width` lanes of 64 bits, each two halves in memory, the lower first: set, ^ &, << and >> by less than 64,
-//                   load(p), load(p, stride) and load_halves(p, stride) (upper halves 0), `stride` halves apart; store.
-//   BitCount        popcounts summed per lane: zero(), add(word), and take(), which gives the sums since the last take as
-//                   Ints. It takes at most `capacity` words in between.
-//   TileShape       tile sizes that fit the registers. Bits: pixels of a tile that counts word by word, in carry-save pairs or in
-//                   fours (0 where that does not pay); pair_words: filters of so many 64-bit words and more are stored as
-//                   pairs; splits: there is set_two; cheap_fma: fma is an instruction.
-//                   Floats: pixels of a tile of one, two, three and four vectors.
+// What makes it what it is on SSE2: there is neither a fused multiply-add nor a popcount nor a shuffle by a table.
+//   fma       is emulated in double (emulated_fma.hpp, some forty operations), which needs most of the registers: tiles of
+//             float convolutions are small. Where the flags or the architecture have it, it is one instruction.
+//   popcount  by sums of bits, pairs and nibbles, eleven operations a word; carry-save adders let one serve four (binary_gemm.inl).
+//   partial loads and stores, gather and transpose go through memory.
+// Tile sizes are what the registers hold.
 #pragma once
 
+#include <bimtdp/simd/lane_set.hpp>
 #include <bimtdp/simd/one_long.hpp>
 #include <bimtdp/simd/registers.hpp>
 #include <bimtdp/simd/target.hpp>
@@ -271,7 +253,6 @@ struct BitCount {
 
 using Longs = OneLong;
 
-/// Sixteen vector registers, most of them needed by the popcount and the emulated fma; thirty-two and no emulation on Arm.
 struct TileShape {
   static constexpr int single_pixels = 4, pair_pixels = 0, quad_pixels = 2;
   static constexpr std::size_t pair_words = 16;
@@ -287,6 +268,11 @@ struct TileShape {
   static constexpr int float_pixels(int vectors) noexcept { return vectors == 1 ? 6 : vectors == 2 ? 4 : 2; }
 #endif
 };
+
+// Mask is what mask_of gives.
+static_assert(FloatLanes<Floats, Ints, decltype(mask_of(1u)), IntMask, Whole, Part, TileShape>);
+static_assert(WordLanes<Words, BitCount, Ints, Split, TileShape>);
+static_assert(LongLanes<Longs>);
 
 }  // namespace bimtdp::simd::inline BIMTDP_ABI::baseline
 BIMTDP_EXACT_END

@@ -1,39 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compiler regions: which instructions a stretch of code may use and how it rounds. The only file with compiler pragmas.
 //
-// A region stands between BIMTDP_TARGET_BEGIN(features) and BIMTDP_TARGET_END; everything defined in it is compiled for
-// those features, whatever flags the user gave. Inside a region: no friend functions (GCC 12 compiles them for the
+// A region stands between BIMTDP_TARGET_BEGIN(tier) and BIMTDP_TARGET_END; everything defined in it is compiled for the
+// tier's features (tier_list.hpp), whatever flags the user gave. Inside a region: no friend functions (GCC 12 compiles them for the
 // baseline) and no default member initialisers of vectors (both compilers do), no #include but bodies, no feature macros
 // (they keep the user's value), no vector constants at namespace scope.
 // Regions round exactly: a product and a sum are fused only where the code says fma. BIMTDP_EXACT_* gives that alone.
 // (Clang's -ffp-contract=fast overrules its own pragma, and no macro tells; -ffast-math is noted below.)
 #pragma once
 
+#include <bimtdp/simd/tier_list.hpp>
+
 #define BIMTDP_PRAGMA(text) _Pragma(#text)
+#define BIMTDP_FEATURE(name) name
+#define BIMTDP_TARGET_BEGIN(tier) BIMTDP_FEATURES_BEGIN(BIMTDP_FEATURES_##tier(BIMTDP_FEATURE, ","))
 
 #if defined(__clang__)
 #define BIMTDP_EXACT_BEGIN BIMTDP_PRAGMA(float_control(push)) BIMTDP_PRAGMA(clang fp contract(off))
 #define BIMTDP_EXACT_END BIMTDP_PRAGMA(float_control(pop))
-#define BIMTDP_TARGET_BEGIN(features) \
+#define BIMTDP_FEATURES_BEGIN(features) \
   BIMTDP_EXACT_BEGIN BIMTDP_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define BIMTDP_TARGET_END BIMTDP_PRAGMA(clang attribute pop) BIMTDP_EXACT_END
 #define BIMTDP_UNROLL BIMTDP_PRAGMA(clang loop unroll(full))
 #else
 // The two diagnostics are false alarms of the AVX-512 headers of GCC 12.
+// clang-format off
 #define BIMTDP_EXACT_BEGIN                                                                   \
   BIMTDP_PRAGMA(GCC push_options) BIMTDP_PRAGMA(GCC optimize("fp-contract=off"))             \
   BIMTDP_PRAGMA(GCC diagnostic push) BIMTDP_PRAGMA(GCC diagnostic ignored "-Wuninitialized") \
   BIMTDP_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized")
+// clang-format on
 #define BIMTDP_EXACT_END BIMTDP_PRAGMA(GCC diagnostic pop) BIMTDP_PRAGMA(GCC pop_options)
-#define BIMTDP_TARGET_BEGIN(features) BIMTDP_EXACT_BEGIN BIMTDP_PRAGMA(GCC target(features))
+#define BIMTDP_FEATURES_BEGIN(features) BIMTDP_EXACT_BEGIN BIMTDP_PRAGMA(GCC target(features))
 #define BIMTDP_TARGET_END BIMTDP_EXACT_END
 #define BIMTDP_UNROLL BIMTDP_PRAGMA(GCC unroll 32)
 #endif
-
-// Feature lists, not arch=...: helpers from outside a region can then be inlined into it under any -march.
-#define BIMTDP_FEATURES_SSE42 "sse4.2,popcnt"
-#define BIMTDP_FEATURES_AVX2 "avx2,bmi,bmi2,fma,popcnt"
-#define BIMTDP_FEATURES_AVX512 "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,bmi,bmi2,fma,popcnt"
 
 // Inline namespace of everything that depends on the user's flags, so that two translation units compiled with
 // different flags never share a symbol that means different code. Public types stay outside it.

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data import normalise
+from ..data.samples import to_input
 
 GROUPS = ("backbone", "features", "propagation", "distilled", "hidden", "maps")
 
@@ -91,6 +91,7 @@ def run_network(network: nn.Module, x: Tensor, keep: Callable[[str, Tensor], Non
     """
     handles, seen = [], []
     for layer, module in recorded_modules(network).items():
+
         def hook(_module, _inputs, value, layer=layer):
             for name, tensor in _unpack(layer, value, x.shape[-2]):
                 seen.append(weakref.ref(tensor))
@@ -114,21 +115,20 @@ def network_order(names: Sequence[str]) -> List[str]:
     return sorted(names, key=lambda name: GROUPS.index(name.split("/")[0]))
 
 
-def to_input(photos: np.ndarray) -> Tensor:
-    """(N, H, W, 3) uint8 photos -> normalised (N, 3, H, W) input, channels last."""
-    x = torch.from_numpy(np.ascontiguousarray(photos)).permute(0, 3, 1, 2).float() / 255
-    return normalise(x).contiguous(memory_format=torch.channels_last)
-
-
 def pooled(tensor: Tensor, grid: int) -> Tensor:
     """Average-pooled to at most ``grid`` x ``grid`` places; smaller maps stay as they are."""
     size = tuple(min(grid, side) for side in tensor.shape[-2:])
     return F.adaptive_avg_pool2d(tensor.float(), size)
 
 
-def pooled_activations(network: nn.Module, photos: np.ndarray, grid: int = 8, batch: int = 4,
-                       groups: Sequence[str] = GROUPS, progress: Callable[[int], Any] = lambda count: None,
-                       ) -> Dict[str, np.ndarray]:
+def pooled_activations(
+    network: nn.Module,
+    photos: np.ndarray,
+    grid: int = 8,
+    batch: int = 4,
+    groups: Sequence[str] = GROUPS,
+    progress: Callable[[int], Any] = lambda count: None,
+) -> Dict[str, np.ndarray]:
     """Layer -> (N, C, <= grid, <= grid) float32 features of (N, H, W, 3) uint8 photos, ``batch`` photos at a time.
 
     ``progress`` is told how many photos are done since it was called last.
@@ -141,6 +141,6 @@ def pooled_activations(network: nn.Module, photos: np.ndarray, grid: int = 8, ba
 
     with torch.no_grad():
         for start in range(0, len(photos), batch):
-            run_network(network, to_input(photos[start:start + batch]), keep)
-            progress(len(photos[start:start + batch]))
+            run_network(network, to_input(photos[start : start + batch]), keep)
+            progress(len(photos[start : start + batch]))
     return {name: torch.cat(pieces[name]).numpy() for name in network_order(list(pieces))}

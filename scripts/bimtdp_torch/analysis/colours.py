@@ -9,6 +9,8 @@ from typing import Optional, Tuple
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from ..metrics import sigmoid
+
 # Okabe and Ito's colours, told apart with every common colour blindness (yellow last: weak on white).
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
 MARKERS = "os^DvPX*<>"
@@ -16,9 +18,13 @@ MARKERS = "os^DvPX*<>"
 HUMAN_PARTS = 7  # classes of human_parts, the background among them
 
 # From near (light yellow) to far (dark blue), evenly darker, so that it is also read in grey.
-DEPTH = LinearSegmentedColormap.from_list("bimtdp_depth", [
-    tuple(v / 255 for v in stop) for stop in ((8, 10, 50), (58, 16, 110), (122, 30, 120), (184, 52, 92), (232, 98, 52),
-                                              (250, 168, 54), (252, 244, 170))][::-1])
+DEPTH = LinearSegmentedColormap.from_list(
+    "bimtdp_depth",
+    [
+        tuple(v / 255 for v in stop)
+        for stop in ((8, 10, 50), (58, 16, 110), (122, 30, 120), (184, 52, 92), (232, 98, 52), (250, 168, 54), (252, 244, 170))
+    ][::-1],
+)
 
 
 def palette(count: int) -> np.ndarray:
@@ -50,18 +56,13 @@ def colour_normals(normals: np.ndarray) -> np.ndarray:
     return ((normals / np.maximum(length, 1e-12) + 1) * 127.5 + 0.5).astype(np.uint8)
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * np.asarray(x, np.float64)))
-
-
 def colour_probability(probability: np.ndarray) -> np.ndarray:
     """(H, W) in 0..1 -> grey, white is 1."""
     grey = (np.clip(probability, 0, 1) * 255 + 0.5).astype(np.uint8)
     return np.repeat(grey[..., None], 3, -1)
 
 
-def picture(task: str, value: np.ndarray, depth_limits: Tuple[float, float],
-            classes: Optional[int] = None) -> np.ndarray:
+def picture(task: str, value: np.ndarray, depth_limits: Tuple[float, float], classes: Optional[int] = None) -> np.ndarray:
     """A network's raw map (H, W, C) as an RGB picture of the task."""
     if task in ("semseg", "human_parts"):
         return colour_labels(value.argmax(-1), classes or value.shape[-1])

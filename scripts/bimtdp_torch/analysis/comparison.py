@@ -10,13 +10,13 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 from tqdm import tqdm
 
-from ..config import DATASETS
-from ..cpp_predictor import cpp_predictor, model_tasks, preferred_size
-from ..datasets import class_names, data_family, dataset_of_tasks
-from ..evaluation import Predictor, to_label_size, torch_predictor
-from ..metrics import DepthMeter, EdgeMeter, NormalsMeter, SegmentationMeter
-from ..predictor import check_size
-from .colours import DEPTH, palette, picture, sigmoid, truth_picture
+from ..data.datasets import class_names, data_family, dataset_of_tasks
+from ..metrics import DepthMeter, EdgeMeter, NormalsMeter, SegmentationMeter, sigmoid
+from ..metrics.cpp_predictor import cpp_predictor, model_tasks, preferred_size
+from ..metrics.evaluation import Predictor, to_label_size, torch_predictor
+from ..networks.options import DATASETS
+from ..networks.predictor import check_size
+from .colours import DEPTH, palette, picture, truth_picture
 from .inputs import InputError, Photos, distinct_names, load_network, split_name
 from .output import save_csv, save_figure, save_json
 from .sheet import Row, Sheet, Tile, check_rows, draw, tile_names, wrapped
@@ -56,8 +56,9 @@ def load_entrant(argument: str, size: Optional[Tuple[int, int]] = None, batch: i
 def check_one_family(entrants: Sequence[Entrant]) -> None:
     """Classes of different data sets cannot share colours and a ground truth."""
     if len({data_family(e.dataset) for e in entrants}) > 1:
-        raise InputError("networks of different data sets have no sheet in common: "
-                         + ", ".join(f"{e.name} ({e.dataset})" for e in entrants))
+        raise InputError(
+            "networks of different data sets have no sheet in common: " + ", ".join(f"{e.name} ({e.dataset})" for e in entrants)
+        )
 
 
 def load_entrants(arguments: Sequence[str], size: Optional[Tuple[int, int]] = None, batch: int = 4) -> List[Entrant]:
@@ -71,8 +72,11 @@ def load_entrants(arguments: Sequence[str], size: Optional[Tuple[int, int]] = No
 
 # task -> (name of the figure, caption) of one photo against its ground truth
 _CAPTIONS: Dict[str, Tuple[str, str]] = {
-    "semseg": ("pixel_accuracy", "{:.0f} % of pixels right"), "depth": ("rmse", "RMSE {:.2f} m"),
-    "normals": ("normals_degrees", "{:.0f} degrees off"), "edge": ("edge_f", "F {:.2f}")}
+    "semseg": ("pixel_accuracy", "{:.0f} % of pixels right"),
+    "depth": ("rmse", "RMSE {:.2f} m"),
+    "normals": ("normals_degrees", "{:.0f} degrees off"),
+    "edge": ("edge_f", "F {:.2f}"),
+}
 
 
 def photo_figure(task: str, prediction: np.ndarray, truth: np.ndarray, classes: int) -> Optional[float]:
@@ -104,10 +108,17 @@ def predict(entrants: Sequence[Entrant], photos: Photos, quiet: bool = False) ->
     """Every entrant on every photo, at the entrant's size; maps are resized to the photo's."""
     maps: List[List[Dict[str, np.ndarray]]] = []
     for entrant in entrants:
-        found = tqdm(entrant.predictor(photos.at(entrant.size)), total=len(photos), desc=entrant.name, unit="photo",
-                     disable=quiet, dynamic_ncols=True)
-        maps.append([{task: to_label_size(m, image.shape[:2]) for task, m in each.items()}
-                     for each, image in zip(found, photos.images)])
+        found = tqdm(
+            entrant.predictor(photos.at(entrant.size)),
+            total=len(photos),
+            desc=entrant.name,
+            unit="photo",
+            disable=quiet,
+            dynamic_ncols=True,
+        )
+        maps.append(
+            [{task: to_label_size(m, image.shape[:2]) for task, m in each.items()} for each, image in zip(found, photos.images)]
+        )
     seen = {task for network in maps for photo in network for task in photo}
     return Predictions(maps, [t for t in TASK_ORDER if t in seen] + sorted(seen - set(TASK_ORDER)))
 
@@ -142,10 +153,14 @@ def build(entrants: Sequence[Entrant], photos: Photos, quiet: bool = False) -> T
     check_rows(len(photos) * (len(entrants) + bool(photos.truth)))
     predictions = predict(entrants, photos, quiet)
     tasks, classes = predictions.tasks, _class_count(predictions, entrants)
-    limits = _depth_limits([m["depth"][..., 0] for maps in predictions.maps for m in maps if "depth" in m]
-                           + [t["depth"] for t in photos.truth if "depth" in t])
-    sheet = Sheet(f"{len(entrants)} network{'s' * (len(entrants) > 1)} on {len(photos)} photo{'s' * (len(photos) > 1)}",
-                  ["photo"] + tile_names(tasks))
+    limits = _depth_limits(
+        [m["depth"][..., 0] for maps in predictions.maps for m in maps if "depth" in m]
+        + [t["depth"] for t in photos.truth if "depth" in t]
+    )
+    sheet = Sheet(
+        f"{len(entrants)} network{'s' * (len(entrants) > 1)} on {len(photos)} photo{'s' * (len(photos) > 1)}",
+        ["photo"] + tile_names(tasks),
+    )
     figures: List[List[Any]] = []
     for index, name in enumerate(photos.names):
         truth = photos.truth[index] if photos.truth else {}
@@ -153,13 +168,16 @@ def build(entrants: Sequence[Entrant], photos: Photos, quiet: bool = False) -> T
         photo = Tile(photos.images[index], name)
         block: List[Row] = []
         if truth:
-            block.append(Row(GROUND_TRUTH, [photo] + [
-                Tile(truth_picture(t, truth[t], limits, classes)) if t in truth else None for t in tasks]))
+            block.append(
+                Row(
+                    GROUND_TRUTH,
+                    [photo] + [Tile(truth_picture(t, truth[t], limits, classes)) if t in truth else None for t in tasks],
+                )
+            )
         for entrant, maps in zip(entrants, predictions.maps):
             tiles: List[Optional[Tile]] = [None if block else photo]
             for task in tasks:
-                tiles.append(_prediction_tile(task, maps[index], truth, limits, classes, (name, entrant.name),
-                                              figures, window))
+                tiles.append(_prediction_tile(task, maps[index], truth, limits, classes, (name, entrant.name), figures, window))
             block.append(Row(wrapped(entrant.name), tiles))
         block[0].first = True
         sheet.rows += block
@@ -172,9 +190,16 @@ def build(entrants: Sequence[Entrant], photos: Photos, quiet: bool = False) -> T
     return sheet, figures
 
 
-def _prediction_tile(task: str, maps: Dict[str, np.ndarray], truth: Dict[str, np.ndarray], limits: Tuple[float, float],
-                     classes: int, key: Tuple[str, str], figures: List[List[Any]],
-                     window: Tuple[slice, slice]) -> Optional[Tile]:
+def _prediction_tile(
+    task: str,
+    maps: Dict[str, np.ndarray],
+    truth: Dict[str, np.ndarray],
+    limits: Tuple[float, float],
+    classes: int,
+    key: Tuple[str, str],
+    figures: List[List[Any]],
+    window: Tuple[slice, slice],
+) -> Optional[Tile]:
     if task not in maps:
         return None
     caption = ""

@@ -21,7 +21,7 @@ from sklearn.metrics import silhouette_score
 from torch import Tensor
 from tqdm import tqdm
 
-from .activations import to_input
+from ..data.samples import to_input
 from .inputs import InputError, Network, Photos
 
 PCA_DIMENSIONS = 50
@@ -43,8 +43,9 @@ def resize_nearest(labels: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
     return labels[rows[:, None], columns[None, :]]
 
 
-def choose_pixels(labels: Sequence[np.ndarray], classes: int, per_class: int, seed: int = 0, most: int = 8,
-                  chosen: Optional[Sequence[int]] = None) -> Pixels:
+def choose_pixels(
+    labels: Sequence[np.ndarray], classes: int, per_class: int, seed: int = 0, most: int = 8, chosen: Optional[Sequence[int]] = None
+) -> Pixels:
     """``per_class`` pixels (fewer where there are not as many) of the ``most`` classes seen in most photos, or of the
     ``chosen`` ones. ``labels``: one (h, w) map a photo; values outside 0..classes-1 are ignored."""
     maps = np.stack(labels)
@@ -87,8 +88,18 @@ def map_size(network: Network, size: Tuple[int, int], task: str, scale: int) -> 
     return tuple(feature_map(outputs, task, scale, False).shape[-2:]), words
 
 
-def pixel_vectors(network: Network, photos: Photos, size: Tuple[int, int], grid: Tuple[int, int], pixels: Pixels,
-                  task: str, scale: int, binary: bool = False, batch: int = 4, quiet: bool = False) -> np.ndarray:
+def pixel_vectors(
+    network: Network,
+    photos: Photos,
+    size: Tuple[int, int],
+    grid: Tuple[int, int],
+    pixels: Pixels,
+    task: str,
+    scale: int,
+    binary: bool = False,
+    batch: int = 4,
+    quiet: bool = False,
+) -> np.ndarray:
     """(N, C) features of the pixels; places are those of a map of size ``grid``, scaled where a network's differs."""
     vectors: Optional[np.ndarray] = None
     for start in tqdm(range(0, len(photos), batch), desc=network.name, unit="batch", disable=quiet, dynamic_ncols=True):
@@ -99,8 +110,10 @@ def pixel_vectors(network: Network, photos: Photos, size: Tuple[int, int], grid:
         with torch.no_grad():
             outputs = network.module.training_outputs(to_input(photos.at(size, indices)))
         maps = feature_map(outputs, task, scale, binary)
-        rows, columns = (((place[here] + 0.5) * new / old).astype(int) for place, new, old in
-                         zip((pixels.row, pixels.column), maps.shape[-2:], grid))
+        rows, columns = (
+            ((place[here] + 0.5) * new / old).astype(int)
+            for place, new, old in zip((pixels.row, pixels.column), maps.shape[-2:], grid)
+        )
         found = maps[torch.from_numpy(pixels.photo[here] - start), :, torch.from_numpy(rows), torch.from_numpy(columns)]
         if vectors is None:
             vectors = np.zeros((len(pixels.label), maps.shape[1]), np.float32)
@@ -133,7 +146,7 @@ def neighbour_accuracy(x: np.ndarray, labels: np.ndarray, photo: np.ndarray, nei
     """Share of pixels whose nearest neighbours in *other* photos are mostly of their class (ties: the nearest class
     index): neighbours in its own photo would be the same object."""
     x = x.astype(np.float64)
-    squares = (x ** 2).sum(1)
+    squares = (x**2).sum(1)
     classes = np.unique(labels)
     hits = 0
     for start in range(0, len(x), 512):  # bounds the distances held at once
@@ -161,8 +174,12 @@ def embed(vectors: np.ndarray, pixels: Pixels, perplexity: float = 30.0, seed: i
         x = PCA(PCA_DIMENSIONS, svd_solver="full").fit_transform(x)
     tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=seed, learning_rate="auto", method="barnes_hut")
     points = tsne.fit_transform(x.astype(np.float32))
-    return Embedding(points, {
-        "neighbour_accuracy": neighbour_accuracy(vectors, pixels.label, pixels.photo),
-        "silhouette_features": float(silhouette_score(vectors, pixels.label)),
-        "silhouette_plane": float(silhouette_score(points, pixels.label)),
-        "kl_divergence": float(tsne.kl_divergence_)})
+    return Embedding(
+        points,
+        {
+            "neighbour_accuracy": neighbour_accuracy(vectors, pixels.label, pixels.photo),
+            "silhouette_features": float(silhouette_score(vectors, pixels.label)),
+            "silhouette_plane": float(silhouette_score(points, pixels.label)),
+            "kl_divergence": float(tsne.kl_divergence_),
+        },
+    )

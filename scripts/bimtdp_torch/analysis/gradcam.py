@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .activations import to_input
+from ..data.samples import to_input
 from .inputs import InputError, Network
 
 CLASS_TASKS = ("semseg", "human_parts")
@@ -73,8 +73,9 @@ def _target(outputs: Dict, task: str, scale: int, network: str) -> Tensor:
     return maps[scale][task]
 
 
-def grad_cam(network: Network, photo: np.ndarray, scale: int, tasks: Optional[Sequence[str]] = None,
-             wanted: Optional[int] = None) -> Dict[str, Cam]:
+def grad_cam(
+    network: Network, photo: np.ndarray, scale: int, tasks: Optional[Sequence[str]] = None, wanted: Optional[int] = None
+) -> Dict[str, Cam]:
     """Task -> Grad-CAM of one (H, W, 3) uint8 photo at the network's size."""
     x = to_input(photo[None])
     size = tuple(x.shape[-2:])
@@ -102,5 +103,11 @@ def _cam(features: Tensor, gradient: Tensor, size, target: str, score: float, ou
     large = F.interpolate(cam[None, None], size, mode="bilinear", align_corners=False)[0, 0]
     low, high = float(large.min()), float(large.max())
     scaled = (large - low) / (high - low) if high > low else torch.zeros_like(large)
-    return Cam(scaled.numpy(), target, score, float(cam.max()), float((gradient != 0).float().mean()),
-               output.detach().permute(1, 2, 0).numpy())
+    return Cam(
+        scaled.numpy(),
+        target,
+        score,
+        float(cam.max()),
+        float((gradient != 0).float().mean()),
+        output.detach().permute(1, 2, 0).numpy(),
+    )

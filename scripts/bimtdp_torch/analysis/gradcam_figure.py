@@ -26,15 +26,24 @@ def _tile(photo: np.ndarray, task: str, cam: Cam, names: Sequence[str]) -> Tile:
     return Tile(blend(photo, cam.map, colormaps[_COLOURS]), caption, outline)
 
 
-def build(networks: Sequence[Network], photos: Photos, sizes: Sequence[Tuple[int, int]], scale: int,
-          tasks: Sequence[str], target: Optional[str] = None, quiet: bool = False) -> Tuple[Sheet, List[List[Any]]]:
+def build(
+    networks: Sequence[Network],
+    photos: Photos,
+    sizes: Sequence[Tuple[int, int]],
+    scale: int,
+    tasks: Sequence[str],
+    target: Optional[str] = None,
+    quiet: bool = False,
+) -> Tuple[Sheet, List[List[Any]]]:
     """(sheet of photos x networks, all tasks; rows of numbers). ``target``: the segmentation's class."""
     check_rows(len(photos) * len(networks))
     baselines = [n.name for n in networks if not n.distils]
     words = f" (of {', '.join(baselines)}: the backbone's)" if baselines else ""
-    sheet = Sheet(f"Grad-CAM on the features behind the distillation, scale {scale}{words}",
-                  ["photo"] + tile_names(tasks),
-                  bar=(colormaps[_COLOURS], 0, 1, "weight of the place, of the map's largest"))
+    sheet = Sheet(
+        f"Grad-CAM on the features behind the distillation, scale {scale}{words}",
+        ["photo"] + tile_names(tasks),
+        bar=(colormaps[_COLOURS], 0, 1, "weight of the place, of the map's largest"),
+    )
     rows: List[List[Any]] = []
     for index, name in enumerate(tqdm(photos.names, desc="Grad-CAM", unit="photo", disable=quiet, dynamic_ncols=True)):
         for n, (network, size) in enumerate(zip(networks, sizes)):

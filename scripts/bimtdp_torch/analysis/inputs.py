@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import nn
 
-from .. import data
-from ..checkpoints import load_checkpoint
-from ..datasets import class_names, dataset_of, load_frames, read_list, scored
+from ..data.datasets import class_names, dataset_of, load_frames, nyud_truth, read_list, scored
+from ..data.nyud import Frames
 from ..machine import add_thread_option
-from ..predictor import training_size
+from ..networks.predictor import training_size
+from ..sources import load_checkpoint
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp")
 
@@ -89,8 +89,7 @@ def load_network(argument: str) -> Network:
 
 def distinct_names(names: Sequence[str]) -> List[str]:
     """The names, numbered where two are the same."""
-    return [name if list(names).count(name) == 1 else f"{name} ({list(names[:i]).count(name) + 1})"
-            for i, name in enumerate(names)]
+    return [name if list(names).count(name) == 1 else f"{name} ({list(names[:i]).count(name) + 1})" for i, name in enumerate(names)]
 
 
 def load_networks(arguments: Sequence[str]) -> List[Network]:
@@ -123,13 +122,6 @@ class Photos:
         return np.stack([np.asarray(Image.fromarray(p).resize((size[1], size[0]), Image.BILINEAR)) for p in chosen])
 
 
-def _nyud_truth(frames: data.Frames, index: int) -> Dict[str, np.ndarray]:
-    """Of the whole photo: the scored window is smaller."""
-    return {"semseg": frames.label[index, 0].numpy(), "depth": frames.depth[index, 0].numpy(),
-            "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy(),
-            "edge": frames.edge[index, 0].numpy().astype(bool)}
-
-
 def spread(items: Sequence[str], count: Optional[int]) -> List[str]:
     """``count`` items at even distances: neighbours of a list show one room."""
     if count is None or count >= len(items):
@@ -137,22 +129,25 @@ def spread(items: Sequence[str], count: Optional[int]) -> List[str]:
     return [items[int((i + 0.5) * len(items) / count)] for i in range(count)]
 
 
-def data_photos(dataset: str, root: Path, name: str = "test", count: Optional[int] = None,
-                ids: Optional[Sequence[str]] = None) -> Photos:
-    """Frames of a data folder (see the README): ``count`` of list ``name``, or the ones named."""
+def data_photos(
+    dataset: str, root: Path, name: str = "test", count: Optional[int] = None, ids: Optional[Sequence[str]] = None
+) -> Photos:
+    """Frames of a data folder (see scripts/README.md): ``count`` of list ``name``, or the ones named."""
     try:
         frames = load_frames(dataset, root, list(ids) if ids else spread(read_list(dataset, root, name), count))
         items = [scored(frames, index) for index in range(len(frames.ids))]
     except FileNotFoundError as error:
-        raise InputError(f"{root}: no {dataset} data in the layout of the README ({error})") from error
-    whole = isinstance(frames, data.Frames)
-    return Photos(list(frames.ids), [item.photo.permute(1, 2, 0).numpy() for item in items],
-                  [_nyud_truth(frames, i) if whole else item.truth for i, item in enumerate(items)],
-                  [item.window for item in items])
+        raise InputError(f"{root}: no {dataset} data in the layout of scripts/README.md ({error})") from error
+    whole = isinstance(frames, Frames)
+    return Photos(
+        list(frames.ids),
+        [item.photo.permute(1, 2, 0).numpy() for item in items],
+        [nyud_truth(frames, i) if whole else item.truth for i, item in enumerate(items)],
+        [item.window for item in items],
+    )
 
 
-def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[int] = None,
-                  height: int = 384) -> Photos:
+def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[int] = None, height: int = 384) -> Photos:
     """Photos of folders or single files, cut in the middle to the ratio of ``size``, at most ``height`` pixels high."""
     files: List[Path] = []
     for path in map(Path, paths):
@@ -179,15 +174,21 @@ def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[
 def add_photo_options(parser: argparse.ArgumentParser, count: int) -> None:
     """Options that all analyses share: photos, the networks' size, threads."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, help="data folder in the layout of the README (photos with ground truth)")
+    source.add_argument("--data", type=Path, help="data folder in the layout of scripts/README.md (photos with ground truth)")
     source.add_argument("--photos", type=Path, nargs="+", metavar="PATH", help="folders of photos, or photos")
     parser.add_argument("--list", default="test", choices=("test", "train"), help="list of --data (default: test)")
     parser.add_argument("--frames", nargs="+", metavar="ID", help="these frames of --data, not --count of the list")
     parser.add_argument("--count", type=int, default=count, help=f"photos, spread over the list (default: {count})")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"),
-                        help="input size of every network (default: its own: last training phase, or the model file's)")
-    parser.add_argument("--at-once", type=int, default=4,
-                        help="photos in a network at a time (4); W48 at 480x640 needs about 0.5 GB a photo")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="input size of every network (default: its own: last training phase, or the model file's)",
+    )
+    parser.add_argument(
+        "--at-once", type=int, default=4, help="photos in a network at a time (4); W48 at 480x640 needs about 0.5 GB a photo"
+    )
     add_thread_option(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 

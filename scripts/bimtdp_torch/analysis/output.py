@@ -13,8 +13,16 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-STYLE = {"svg.hashsalt": "bimtdp", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False,
-         "axes.spines.right": False, "axes.titlesize": 10, "figure.titlesize": 12, "legend.frameon": False}
+STYLE = {
+    "svg.hashsalt": "bimtdp",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "figure.titlesize": 12,
+    "legend.frameon": False,
+}
 
 
 def new_figure(*arguments: Any, **options: Any):

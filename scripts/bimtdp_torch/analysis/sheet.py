@@ -69,21 +69,36 @@ def _draw_row(figure, sheet: Sheet, row: Row, top: float, place: Tuple[float, fl
         axes.spines[:].set_visible(False)
         if row is sheet.rows[0]:
             axes.set_title(sheet.columns[column], fontsize=9, pad=4)
-    figure.text((left - 0.08) / width, 1 - (top + tile_height / 2) / height, row.label, rotation=90, ha="right",
-                va="center", fontsize=7.5, linespacing=1.1)
+    figure.text(
+        (left - 0.08) / width,
+        1 - (top + tile_height / 2) / height,
+        row.label,
+        rotation=90,
+        ha="right",
+        va="center",
+        fontsize=7.5,
+        linespacing=1.1,
+    )
 
 
 def _draw_below(figure, sheet: Sheet, y: float, width: float, height: float, columns: int) -> None:
     if sheet.legend:
         handles = [Patch(facecolor=colour, label=name) for name, colour in sheet.legend]
-        figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1 - y / height), ncols=columns,
-                      fontsize=7, handlelength=1.2, handleheight=1.0, columnspacing=1.2)
+        figure.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.5, 1 - y / height),
+            ncols=columns,
+            fontsize=7,
+            handlelength=1.2,
+            handleheight=1.0,
+            columnspacing=1.2,
+        )
         y += _LEGEND_ROW * -(-len(sheet.legend) // columns) + 0.15
     if sheet.bar:
         colours, least, largest, label = sheet.bar
         axes = figure.add_axes((0.3, 1 - (y + 0.22) / height, 0.4, 0.11 / height))
-        figure.colorbar(ScalarMappable(Normalize(least, largest), colours), cax=axes, orientation="horizontal",
-                        label=label)
+        figure.colorbar(ScalarMappable(Normalize(least, largest), colours), cax=axes, orientation="horizontal", label=label)
         axes.tick_params(labelsize=7)
         axes.xaxis.label.set_size(7.5)
 
@@ -142,6 +157,11 @@ def blend(photo: np.ndarray, heat: np.ndarray, colours: Colormap, strength: floa
 
 def tile_names(names: Sequence[str]) -> List[str]:
     """Headings of task columns."""
-    words = {"semseg": "segmentation", "normals": "surface normals", "edge": "edges", "sal": "saliency",
-             "human_parts": "human parts"}
+    words = {
+        "semseg": "segmentation",
+        "normals": "surface normals",
+        "edge": "edges",
+        "sal": "saliency",
+        "human_parts": "human parts",
+    }
     return [words.get(name, name) for name in names]

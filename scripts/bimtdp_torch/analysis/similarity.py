@@ -18,9 +18,17 @@ from .output import new_figure, save_csv, save_figure, save_json
 _NAMES_UP_TO = 36  # layers that still have room for their names on an axis
 
 
-def layer_table(networks: Sequence[Network], photos: Photos, sizes: Sequence[Tuple[int, int]], batch: int = 32,
-                grid: int = 8, estimator: str = "unbiased", groups: Sequence[str] = GROUPS, forward: int = 4,
-                quiet: bool = False) -> Tuple[List[List[str]], np.ndarray]:
+def layer_table(
+    networks: Sequence[Network],
+    photos: Photos,
+    sizes: Sequence[Tuple[int, int]],
+    batch: int = 32,
+    grid: int = 8,
+    estimator: str = "unbiased",
+    groups: Sequence[str] = GROUPS,
+    forward: int = 4,
+    quiet: bool = False,
+) -> Tuple[List[List[str]], np.ndarray]:
     """(layer names of each network, CKA of all layers of all networks in that order).
 
     Memory: the pooled features of one minibatch (layers x batch x C x grid^2 floats) and ``forward`` photos' maps.
@@ -29,8 +37,10 @@ def layer_table(networks: Sequence[Network], photos: Photos, sizes: Sequence[Tup
     table = None
     with tqdm(total=len(photos) * len(networks), desc="CKA", unit="photo", disable=quiet, dynamic_ncols=True) as bar:
         for part in minibatches(len(photos), batch):
-            features = [pooled_activations(network.module, photos.at(size, part), grid, forward, groups, bar.update)
-                        for network, size in zip(networks, sizes)]
+            features = [
+                pooled_activations(network.module, photos.at(size, part), grid, forward, groups, bar.update)
+                for network, size in zip(networks, sizes)
+            ]
             if table is None:
                 names = [list(f) for f in features]
                 for network, layers in zip(networks, names):
@@ -58,8 +68,7 @@ def _label_axis(axis, names: Sequence[str], rotation: float) -> None:
     if len(names) <= _NAMES_UP_TO:
         axis.set_ticks(range(len(names)), [n.replace("/", " ") for n in names], fontsize=6, rotation=rotation)
     else:
-        axis.set_ticks([(first + end - 1) / 2 for _, first, end in spans], [group for group, _, _ in spans],
-                       rotation=rotation)
+        axis.set_ticks([(first + end - 1) / 2 for _, first, end in spans], [group for group, _, _ in spans], rotation=rotation)
         axis.set_tick_params(length=0)
     for label in axis.get_ticklabels():
         if rotation:
@@ -83,7 +92,7 @@ def _panel(axes, table: np.ndarray, rows: Tuple[str, Sequence[str]], columns: Tu
 def heat_maps(networks: Sequence[str], names: Sequence[Sequence[str]], table: np.ndarray, subtitle: str):
     """Figure: one network with itself; of a pair both and the one against the other."""
     counts = [len(layers) for layers in names]
-    parts = [slice(sum(counts[:i]), sum(counts[:i + 1])) for i in range(len(counts))]
+    parts = [slice(sum(counts[:i]), sum(counts[: i + 1])) for i in range(len(counts))]
     pairs = [(0, 0)] if len(networks) == 1 else [(0, 0), (1, 1), (0, 1)]
     figure, axes = new_figure(1, len(pairs), figsize=(5.2 * len(pairs) + 0.9, 5.9), squeeze=False, layout="constrained")
     for axis, (i, j) in zip(axes[0], pairs):
@@ -108,17 +117,33 @@ def group_means(networks: Sequence[str], names: Sequence[Sequence[str]], table: 
     return means
 
 
-def write(stem: Path, networks: Sequence[str], names: Sequence[Sequence[str]], table: np.ndarray,
-          settings: Dict[str, Any]) -> List[Path]:
+def write(
+    stem: Path, networks: Sequence[str], names: Sequence[Sequence[str]], table: np.ndarray, settings: Dict[str, Any]
+) -> List[Path]:
     """``stem``.png, .svg, .csv (the whole table) and .json (settings, means over groups of layers)."""
     layers = [f"{network}/{name}" for network, layers in zip(networks, names) for name in layers]
     dead = [layer for layer, value in zip(layers, np.diag(table)) if not np.isfinite(value)]
-    subtitle = (f"{settings['photos']} photos, minibatches of {settings['batch']}, {settings['estimator']} HSIC, "
-                f"maps pooled to {settings['grid']}x{settings['grid']}" + "; grey: no variance" * bool(dead))
+    subtitle = (
+        f"{settings['photos']} photos, minibatches of {settings['batch']}, {settings['estimator']} HSIC, "
+        f"maps pooled to {settings['grid']}x{settings['grid']}" + "; grey: no variance" * bool(dead)
+    )
     paths = save_figure(heat_maps(networks, names, table, subtitle), stem)
-    paths.append(save_csv(stem.parent / f"{stem.name}.csv", ["layer"] + layers,
-                          [[layer] + [float(v) for v in row] for layer, row in zip(layers, table)]))
-    paths.append(save_json(stem.parent / f"{stem.name}.json",
-                           {**settings, "networks": list(networks), "layers_without_variance": dead,
-                            "group_means": group_means(networks, names, table)}))
+    paths.append(
+        save_csv(
+            stem.parent / f"{stem.name}.csv",
+            ["layer"] + layers,
+            [[layer] + [float(v) for v in row] for layer, row in zip(layers, table)],
+        )
+    )
+    paths.append(
+        save_json(
+            stem.parent / f"{stem.name}.json",
+            {
+                **settings,
+                "networks": list(networks),
+                "layers_without_variance": dead,
+                "group_means": group_means(networks, names, table),
+            },
+        )
+    )
     return paths

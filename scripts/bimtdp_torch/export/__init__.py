@@ -3,8 +3,6 @@
 command line."""
 
 from .errors import ConversionError, VerificationError
-from .pipeline import Options, Result, convert
-from .sources import Source, load_source, load_user_module
+from .pipeline import Options, Result, Source, convert
 
-__all__ = ["ConversionError", "Options", "Result", "Source", "VerificationError", "convert", "load_source",
-           "load_user_module"]
+__all__ = ["ConversionError", "Options", "Result", "Source", "VerificationError", "convert"]

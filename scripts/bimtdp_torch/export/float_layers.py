@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 from torch import Tensor, nn
 
-from ..layers import DepthwiseConv2d, GroupedSoftmax, Pad, Resize, SqueezeExcite
+from ..networks.layers import DepthwiseConv2d, GroupedSoftmax, Pad, Resize, SqueezeExcite
 from .ir import Map, Padded
-from .lowering import Lowering, finite_array, module
+from .lowering import Handlers, Lowering, finite_array, set_tensor
 from .numerics import fold_batch_norm, to_numpy
+
+HANDLERS = Handlers()
 
 
 def pair(value: Any) -> Tuple[int, int]:
@@ -38,8 +40,9 @@ def window_fields(lowering: Lowering, x: Any, kernel: Any, stride: Any, padding:
     return lowering.map(x), {"kernel": list(kernel), "stride": list(stride), "dilation": list(dilation), "padding": sides}
 
 
-def lower_conv2d(lowering: Lowering, x: Any, weight: Tensor, bias: Optional[Tensor], stride: Any, padding: Any,
-                 dilation: Any, groups: int) -> Map:
+def lower_conv2d(
+    lowering: Lowering, x: Any, weight: Tensor, bias: Optional[Tensor], stride: Any, padding: Any, dilation: Any, groups: int
+) -> Map:
     x, fields = window_fields(lowering, x, weight.shape[2:], stride, padding, dilation)
     fields["groups"] = groups
     fields["weight"] = np.ascontiguousarray(finite_array(lowering, weight, "weight").transpose(0, 2, 3, 1))
@@ -50,14 +53,20 @@ def lower_conv2d(lowering: Lowering, x: Any, weight: Tensor, bias: Optional[Tens
     return Map(lowering.emit("conv2d", [source], fields, pixel=pixel))
 
 
-@module(nn.Conv2d, DepthwiseConv2d)
+@HANDLERS.module(nn.Conv2d, DepthwiseConv2d)
 def conv2d(lowering: Lowering, layer: nn.Conv2d, x: Any) -> Map:
     if layer.padding_mode != "zeros":
         raise lowering.refuse(f"padding_mode '{layer.padding_mode}' (only zeros can be reproduced)")
     return lower_conv2d(lowering, x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
-@module(nn.Linear)
+@HANDLERS.inverse(nn.Conv2d, DepthwiseConv2d)
+def set_conv2d(layer: nn.Conv2d, field: str, array: np.ndarray) -> List[str]:
+    set_tensor(getattr(layer, field), array.transpose(0, 3, 1, 2) if field == "weight" else array)
+    return [field]
+
+
+@HANDLERS.module(nn.Linear)
 def linear(lowering: Lowering, layer: nn.Linear, x: Any) -> Map:
     x = lowering.map(x)
     if x.rank != 2 or not x.node.pixel:
@@ -68,7 +77,7 @@ def linear(lowering: Lowering, layer: nn.Linear, x: Any) -> Map:
     return Map(lowering.emit("linear", [lowering.floats(x)], fields, pixel=True), 2)
 
 
-@module(nn.BatchNorm2d, nn.BatchNorm1d)
+@HANDLERS.module(nn.BatchNorm2d, nn.BatchNorm1d)
 def batch_norm(lowering: Lowering, layer: nn.BatchNorm2d, x: Any) -> Map:
     x = lowering.map(x)
     scale, bias = fold_batch_norm(layer, lowering.where)
@@ -76,22 +85,45 @@ def batch_norm(lowering: Lowering, layer: nn.BatchNorm2d, x: Any) -> Map:
     return Map(node, x.rank)
 
 
-def lower_max_pool(lowering: Lowering, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
-                   return_indices: bool) -> Map:
+@HANDLERS.inverse(nn.BatchNorm2d)
+def set_batch_norm(layer: nn.BatchNorm2d, field: str, array: np.ndarray) -> List[str]:
+    """The factor and the addend as weight and bias; mean 0 and a variance that makes 1 with epsilon change nothing."""
+    variance = np.float32(1) - np.float32(layer.eps)
+    while variance + np.float32(layer.eps) < 1:
+        variance = np.nextafter(variance, np.float32(2))
+    layer.running_mean.zero_()
+    layer.running_var.fill_(float(variance))
+    name = "weight" if field == "scale" else "bias"
+    set_tensor(getattr(layer, name), array)
+    return [name, "running_mean", "running_var"]
+
+
+def lower_max_pool(
+    lowering: Lowering, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, return_indices: bool
+) -> Map:
     if ceil_mode or return_indices:
         raise lowering.refuse("ceil_mode and return_indices cannot be reproduced")
     x, fields = window_fields(lowering, lowering.map(x), kernel, kernel if stride is None else stride, padding, dilation)
     return Map(lowering.emit("max_pool2d", [x.node], fields, bits=x.node.bits))
 
 
-@module(nn.MaxPool2d)
+@HANDLERS.module(nn.MaxPool2d)
 def max_pool(lowering: Lowering, layer: nn.MaxPool2d, x: Any) -> Map:
-    return lower_max_pool(lowering, x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode,
-                          layer.return_indices)
+    return lower_max_pool(
+        lowering, x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode, layer.return_indices
+    )
 
 
-def lower_avg_pool(lowering: Lowering, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool,
-                   count_include_pad: bool, divisor: Optional[int]) -> Map:
+def lower_avg_pool(
+    lowering: Lowering,
+    x: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor: Optional[int],
+) -> Map:
     if ceil_mode or divisor is not None:
         raise lowering.refuse("ceil_mode and divisor_override cannot be reproduced")
     x, fields = window_fields(lowering, lowering.map(x), kernel, stride or kernel, padding, 1)
@@ -100,10 +132,18 @@ def lower_avg_pool(lowering: Lowering, x: Any, kernel: Any, stride: Any, padding
     return Map(lowering.emit("avg_pool2d", [lowering.floats(x)], fields))
 
 
-@module(nn.AvgPool2d)
+@HANDLERS.module(nn.AvgPool2d)
 def avg_pool(lowering: Lowering, layer: nn.AvgPool2d, x: Any) -> Map:
-    return lower_avg_pool(lowering, x, layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode,
-                          layer.count_include_pad, layer.divisor_override)
+    return lower_avg_pool(
+        lowering,
+        x,
+        layer.kernel_size,
+        layer.stride,
+        layer.padding,
+        layer.ceil_mode,
+        layer.count_include_pad,
+        layer.divisor_override,
+    )
 
 
 def lower_adaptive_pool(lowering: Lowering, x: Any, size: Any) -> Map:
@@ -114,12 +154,12 @@ def lower_adaptive_pool(lowering: Lowering, x: Any, size: Any) -> Map:
     return Map(lowering.emit("adaptive_avg_pool2d", [lowering.floats(x)], fields, pixel=fields["size"] == [1, 1]))
 
 
-@module(nn.AdaptiveAvgPool2d)
+@HANDLERS.module(nn.AdaptiveAvgPool2d)
 def adaptive_pool(lowering: Lowering, layer: nn.AdaptiveAvgPool2d, x: Any) -> Map:
     return lower_adaptive_pool(lowering, x, layer.output_size)
 
 
-@module(nn.Identity, nn.Dropout, nn.Dropout2d)
+@HANDLERS.module(nn.Identity, nn.Dropout, nn.Dropout2d)
 def identity(lowering: Lowering, layer: nn.Module, x: Any) -> Any:
     return x
 
@@ -132,17 +172,12 @@ def lower_pad(lowering: Lowering, x: Any, sides: Tuple[int, ...]) -> Padded:
     return Padded(lowering.map(x), (top, bottom, left, right))
 
 
-@module(Pad)
-def pad(lowering: Lowering, layer: Pad, x: Any) -> Padded:
+@HANDLERS.module(Pad, nn.ZeroPad2d)
+def pad(lowering: Lowering, layer: nn.Module, x: Any) -> Padded:
     return lower_pad(lowering, x, layer.padding)
 
 
-@module(nn.ZeroPad2d)
-def zero_pad(lowering: Lowering, layer: nn.ZeroPad2d, x: Any) -> Padded:
-    return lower_pad(lowering, x, layer.padding)
-
-
-@module(GroupedSoftmax)
+@HANDLERS.module(GroupedSoftmax)
 def grouped_softmax(lowering: Lowering, layer: GroupedSoftmax, x: Any) -> Map:
     return Map(lowering.emit("softmax", [lowering.floats(x)], {"group": layer.group}))
 
@@ -154,28 +189,39 @@ def lower_softmax(lowering: Lowering, x: Any, dim: Optional[int]) -> Map:
     return Map(lowering.emit("softmax", [lowering.floats(x)], {"group": x.node.channels}, pixel=x.node.pixel), x.rank)
 
 
-@module(nn.Softmax)
+@HANDLERS.module(nn.Softmax)
 def softmax(lowering: Lowering, layer: nn.Softmax, x: Any) -> Map:
     return lower_softmax(lowering, x, layer.dim)
 
 
-@module(nn.Softmax2d)
+@HANDLERS.module(nn.Softmax2d)
 def softmax2d(lowering: Lowering, layer: nn.Softmax2d, x: Any) -> Map:
     return lower_softmax(lowering, x, 1)
 
 
-@module(SqueezeExcite)
+@HANDLERS.module(SqueezeExcite)
 def squeeze_excite(lowering: Lowering, layer: SqueezeExcite, x: Any) -> Map:
     reduce, expand = layer.squeeze[0], layer.squeeze[2]
-    fields = {"reduce_weight": to_numpy(reduce.weight), "reduce_bias": to_numpy(reduce.bias),
-              "expand_weight": to_numpy(expand.weight), "expand_bias": to_numpy(expand.bias)}
+    fields = {
+        "reduce_weight": to_numpy(reduce.weight),
+        "reduce_bias": to_numpy(reduce.bias),
+        "expand_weight": to_numpy(expand.weight),
+        "expand_bias": to_numpy(expand.bias),
+    }
     if not all(np.isfinite(array).all() for array in fields.values()):
         raise lowering.refuse("a weight holds NaN or infinity")
     return Map(lowering.emit("squeeze_excite", [lowering.floats(x)], fields))
 
 
-def lower_resize(lowering: Lowering, x: Any, mode: str, factor: Any = None, like: Optional[Map] = None,
-                 size: Any = None) -> Map:
+@HANDLERS.inverse(SqueezeExcite)
+def set_squeeze_excite(layer: SqueezeExcite, field: str, array: np.ndarray) -> List[str]:
+    which, kind = field.split("_")
+    name = f"squeeze.{0 if which == 'reduce' else 2}.{kind}"
+    set_tensor(layer.get_parameter(name), array)
+    return [name]
+
+
+def lower_resize(lowering: Lowering, x: Any, mode: str, factor: Any = None, like: Optional[Map] = None, size: Any = None) -> Map:
     """Exactly one of factor, like and size is given."""
     x = lowering.map(x)
     if mode not in ("bilinear", "nearest"):
@@ -194,14 +240,14 @@ def lower_resize(lowering: Lowering, x: Any, mode: str, factor: Any = None, like
     return Map(lowering.emit("resize", inputs, fields, bits=source.bits))
 
 
-@module(Resize)
+@HANDLERS.module(Resize)
 def resize(lowering: Lowering, layer: Resize, x: Any, like: Any = None) -> Map:
     if layer.scale_factor is not None:
         return lower_resize(lowering, x, layer.mode, factor=layer.scale_factor)
     return lower_resize(lowering, x, layer.mode, like=lowering.map(like, "the tensor that gives the size"))
 
 
-@module(nn.Upsample, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d)
+@HANDLERS.module(nn.Upsample, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d)
 def upsample(lowering: Lowering, layer: nn.Upsample, x: Any) -> Map:
     if layer.align_corners:
         raise lowering.refuse("align_corners=True cannot be reproduced (use False)")

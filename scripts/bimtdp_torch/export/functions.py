@@ -13,10 +13,13 @@ import torch.nn.functional as F
 from . import activations, float_layers
 from .binary_layers import lower_sign
 from .ir import AtLeastZero, Const, Map
-from .lowering import Lowering, channel_vector, constant_tensor, function
+from .lowering import Handlers, Lowering, channel_vector, constant_tensor
+
+HANDLERS = Handlers()
 
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
+
 
 def lower_affine(lowering: Lowering, x: Any, scale: Any = 1.0, bias: Any = 0.0) -> Map:
     """scale*x + bias with constants; exact where one of the two does nothing."""
@@ -30,7 +33,7 @@ def _negated(lowering: Lowering, constant: Any) -> Any:
     return Const(-constant.value) if isinstance(constant, Const) else -constant
 
 
-@function(torch.add, operator.add, operator.iadd, methods=("add",))
+@HANDLERS.function(torch.add, operator.add, operator.iadd, methods=("add",))
 def add(lowering: Lowering, x: Any, y: Any, alpha: float = 1) -> Map:
     if alpha != 1:
         raise lowering.refuse("alpha is not supported")
@@ -40,12 +43,13 @@ def add(lowering: Lowering, x: Any, y: Any, alpha: float = 1) -> Map:
         return lower_affine(lowering, x, bias=y)
     a, b = lowering.floats(x), lowering.floats(y)
     if a.value.shape != b.value.shape or a.pixel != b.pixel:
-        raise lowering.refuse(f"shapes {tuple(a.value.shape)} and {tuple(b.value.shape)} differ; only maps of one shape "
-                              "can be added")
+        raise lowering.refuse(
+            f"shapes {tuple(a.value.shape)} and {tuple(b.value.shape)} differ; only maps of one shape can be added"
+        )
     return Map(lowering.emit("add", [a, b], pixel=a.pixel), x.rank)
 
 
-@function(torch.sub, operator.sub, operator.isub, methods=("sub",))
+@HANDLERS.function(torch.sub, operator.sub, operator.isub, methods=("sub",))
 def subtract(lowering: Lowering, x: Any, y: Any) -> Map:
     if not isinstance(y, Map):
         return lower_affine(lowering, x, bias=_negated(lowering, y))
@@ -60,12 +64,12 @@ def subtract(lowering: Lowering, x: Any, y: Any) -> Map:
     return Map(lowering.emit("add", [a, negative], pixel=a.pixel), x.rank)
 
 
-@function(torch.neg, operator.neg, methods=("neg",))
+@HANDLERS.function(torch.neg, operator.neg, methods=("neg",))
 def negate(lowering: Lowering, x: Any) -> Map:
     return lower_affine(lowering, x, scale=-1.0)
 
 
-@function(torch.mul, operator.mul, operator.imul, methods=("mul",))
+@HANDLERS.function(torch.mul, operator.mul, operator.imul, methods=("mul",))
 def multiply(lowering: Lowering, x: Any, y: Any) -> Map:
     if not isinstance(x, Map):
         x, y = y, x
@@ -76,12 +80,14 @@ def multiply(lowering: Lowering, x: Any, y: Any) -> Map:
         a, b, x = b, a, y
     same = a.value.shape == b.value.shape and a.pixel == b.pixel
     if not same and not (b.pixel and a.channels == b.channels and x.rank == 4):
-        raise lowering.refuse(f"shapes {tuple(a.value.shape)} and {tuple(b.value.shape)}: only maps of one shape, or a "
-                              "map and one factor a channel, can be multiplied")
+        raise lowering.refuse(
+            f"shapes {tuple(a.value.shape)} and {tuple(b.value.shape)}: only maps of one shape, or a "
+            "map and one factor a channel, can be multiplied"
+        )
     return Map(lowering.emit("multiply", [a, b], pixel=a.pixel), x.rank)
 
 
-@function(torch.div, torch.true_divide, operator.truediv, methods=("div",))
+@HANDLERS.function(torch.div, torch.true_divide, operator.truediv, methods=("div",))
 def divide(lowering: Lowering, x: Any, y: Any) -> Map:
     if isinstance(y, Map) or not isinstance(x, Map):
         raise lowering.refuse("only division by a constant is supported")
@@ -91,47 +97,33 @@ def divide(lowering: Lowering, x: Any, y: Any) -> Map:
 
 # -- activations -----------------------------------------------------------------------------------------------------
 
-@function(F.relu, F.relu_, torch.relu, methods=("relu",))
-def relu(lowering: Lowering, x: Any, inplace: bool = False) -> Map:
-    return activations.lower_activation(lowering, x, "relu")
 
-
-@function(F.relu6)
-def relu6(lowering: Lowering, x: Any, inplace: bool = False) -> Map:
-    return activations.lower_activation(lowering, x, "relu6")
-
-
-@function(F.sigmoid, torch.sigmoid, methods=("sigmoid",))
-def sigmoid(lowering: Lowering, x: Any) -> Map:
-    return activations.lower_activation(lowering, x, "sigmoid")
-
-
-@function(F.hardtanh)
+@HANDLERS.function(F.hardtanh)
 def hardtanh(lowering: Lowering, x: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Map:
     return activations.lower_clamp(lowering, x, min_val, max_val)
 
 
-@function(torch.clamp, torch.clip, methods=("clamp", "clip"))
+@HANDLERS.function(torch.clamp, torch.clip, methods=("clamp", "clip"))
 def clamp(lowering: Lowering, x: Any, min: Any = None, max: Any = None) -> Map:
     return activations.lower_clamp(lowering, x, min, max)
 
 
-@function(F.prelu, torch.prelu)
+@HANDLERS.function(F.prelu, torch.prelu)
 def prelu(lowering: Lowering, x: Any, weight: Any) -> Map:
     return activations.lower_prelu(lowering, x, constant_tensor(lowering, weight, "weight"))
 
 
-@function(F.leaky_relu)
+@HANDLERS.function(F.leaky_relu)
 def leaky_relu(lowering: Lowering, x: Any, negative_slope: float = 0.01, inplace: bool = False) -> Map:
     return activations.lower_prelu(lowering, x, torch.tensor(negative_slope))
 
 
-@function(F.softmax, torch.softmax, methods=("softmax",))
+@HANDLERS.function(F.softmax, torch.softmax, methods=("softmax",))
 def softmax(lowering: Lowering, x: Any, dim: Optional[int] = None) -> Map:
     return float_layers.lower_softmax(lowering, x, dim)
 
 
-@function(F.normalize)
+@HANDLERS.function(F.normalize)
 def normalize(lowering: Lowering, x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Map:
     x = lowering.map(x)
     if p != 2 or dim not in (1, 1 - x.rank) or eps != 1e-12:
@@ -139,7 +131,7 @@ def normalize(lowering: Lowering, x: Any, p: float = 2.0, dim: int = 1, eps: flo
     return Map(lowering.emit("l2_normalize", [lowering.floats(x)], pixel=x.node.pixel), x.rank)
 
 
-@function(F.dropout, F.dropout2d)
+@HANDLERS.function(F.dropout, F.dropout2d)
 def dropout(lowering: Lowering, x: Any, p: float = 0.5, training: Any = True, inplace: bool = False) -> Any:
     if training:
         raise lowering.refuse("drops values at inference, too (pass training=self.training)")
@@ -148,26 +140,30 @@ def dropout(lowering: Lowering, x: Any, p: float = 0.5, training: Any = True, in
 
 # -- signs -----------------------------------------------------------------------------------------------------------
 
-@function(torch.sign, torch.sgn, methods=("sign", "sgn"))
+
+@HANDLERS.function(torch.sign, torch.sgn, methods=("sign", "sgn"))
 def sign(lowering: Lowering, x: Any) -> Map:
-    raise lowering.refuse("torch.sign gives 0 for 0, and a bit has two states only (use bimtdp_torch.estimators.Sign, or "
-                          "torch.where(x >= 0, 1.0, -1.0))")
+    raise lowering.refuse(
+        "torch.sign gives 0 for 0, and a bit has two states only (use "
+        "bimtdp_torch.networks.estimators.Sign, or torch.where(x >= 0, 1.0, -1.0))"
+    )
 
 
-@function(torch.ge, operator.ge, methods=("ge",))
+@HANDLERS.function(torch.ge, operator.ge, methods=("ge",))
 def at_least(lowering: Lowering, x: Any, y: Any) -> AtLeastZero:
     if isinstance(y, (Map, Const)) or y != 0:
         raise lowering.refuse("only the comparison x >= 0 is supported")
     return AtLeastZero(lowering.map(x))
 
 
-@function(torch.where)
+@HANDLERS.function(torch.where)
 def where(lowering: Lowering, condition: Any, x: Any, y: Any) -> Map:
     def number(value: Any) -> Optional[float]:
         value = value.value if isinstance(value, Const) else value
         if isinstance(value, torch.Tensor):
             return float(value) if value.numel() == 1 else None
         return value
+
     if not isinstance(condition, AtLeastZero) or number(x) != 1 or number(y) != -1:
         raise lowering.refuse("only torch.where(x >= 0, 1.0, -1.0) is supported")
     return lower_sign(lowering, condition.map)

@@ -11,6 +11,7 @@ A node is joined with its producer only if it is the producer's only reader.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, List
 
 from .ir import Node, Output
@@ -42,8 +43,13 @@ class _Fuser:
 
     def open_convolution(self, node: Node) -> bool:
         """A convolution with nothing behind its affine part yet, read once."""
-        return (node.op in _CONVOLUTIONS and self.only_reader(node) and len(node.inputs) == 1
-                and not node.has("activation") and not node.bits)
+        return (
+            node.op in _CONVOLUTIONS
+            and self.only_reader(node)
+            and len(node.inputs) == 1
+            and not node.has("activation")
+            and not node.bits
+        )
 
     # -- one method an op of the consumer ----------------------------------------------------------------------------
 
@@ -53,7 +59,7 @@ class _Fuser:
             return
         scale, bias = node.fields["scale"], node.fields["bias"]
         if conv.has("bias"):
-            bias = fma(scale, conv.fields["bias"], bias)
+            bias = replace(bias, array=fma(scale.array, conv.fields["bias"].array, bias.array))
         self.replace(node, conv, conv.inputs, {**conv.fields, "scale": scale, "bias": bias})
 
     def add(self, node: Node) -> None:
@@ -63,14 +69,17 @@ class _Fuser:
             if self.open_convolution(conv) and conv is not other:
                 return self.replace(node, conv, [conv.input, other], conv.fields)
         for inner, other in ((first, second), (second, first)):
-            if (inner.op == "add" and self.only_reader(inner) and not inner.has("activation")
-                    and len(inner.inputs) < _MAX_ADDENDS):
+            if inner.op == "add" and self.only_reader(inner) and not inner.has("activation") and len(inner.inputs) < _MAX_ADDENDS:
                 return self.replace(node, inner, [*inner.inputs, other], inner.fields)
 
     def activation(self, node: Node) -> None:
         source = node.input
-        if (source.op in (*_CONVOLUTIONS, "affine", "add", "linear") and self.only_reader(source)
-                and not source.has("activation") and not source.bits):
+        if (
+            source.op in (*_CONVOLUTIONS, "affine", "add", "linear")
+            and self.only_reader(source)
+            and not source.has("activation")
+            and not source.bits
+        ):
             self.replace(node, source, source.inputs, {**source.fields, **node.fields})
 
     def binarize(self, node: Node) -> None:

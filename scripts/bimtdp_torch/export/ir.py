@@ -10,9 +10,29 @@ import numpy as np
 from torch import Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """A tensor of the model file and where it came from, which it keeps when nodes are fused."""
+
+    array: np.ndarray
+    layer: str  # path of the module; "": of none
+    field: str  # in the node that the module became: "weight", "activation.slope"
+
+
+def as_parameters(value: Any, layer: str, field: str = "") -> Any:
+    """``value``, a field of a node of ``layer`` or part of one, with parameters in place of its arrays."""
+    if isinstance(value, np.ndarray):
+        return Parameter(value, layer, field)
+    if isinstance(value, (dict, list, tuple)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        made = {key: as_parameters(item, layer, f"{field}.{key}" if field else str(key)) for key, item in items}
+        return made if isinstance(value, dict) else list(made.values())
+    return value
+
+
 @dataclass(eq=False)
 class Node:
-    """One node of the model file. ``fields`` are its JSON fields with arrays in place of tensor names."""
+    """One node of the model file. ``fields`` are its JSON fields with parameters in place of tensor names."""
 
     op: str
     name: str
@@ -22,7 +42,6 @@ class Node:
     bits: bool = False
     presign: Optional[Tensor] = None  # floats whose sign the bits are
     pixel: bool = False  # one pixel whatever the input's size
-    layer: str = ""  # path of the module that it stands for; names are unique, so they may differ
 
     @property
     def channels(self) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Walks a traced network and turns every step into nodes of the engine, one small handler a layer or function.
 
-Handlers are registered by the type of the module (exactly: a subclass may compute something else), by the function,
-or by the name of the method. A handler gets the Lowering, the module if there is one, and the lowered arguments.
+A handler is found by the type of the module (exactly: a subclass may compute something else), by the function, or by the
+name of the method. It gets the Lowering, the module if there is one, and the lowered arguments. handlers.py lists them all.
 """
 
 from __future__ import annotations
@@ -14,37 +14,50 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from .errors import ConversionError
-from .ir import Const, Map, Node, Output, Padded
+from .errors import ConversionError, ModelFileError
+from .ir import Const, Map, Node, Output, Padded, as_parameters
 from .trace import flatten_outputs
 
-MODULES: Dict[type, Callable] = {}
-FUNCTIONS: Dict[Any, Callable] = {}
-METHODS: Dict[str, Callable] = {}
 
+class Handlers:
+    """Handlers of layers, functions and methods, and inverses of layers: these write an array of a model file back."""
 
-def module(*types: type):
-    """Registers a handler(lowering, module, *args) for layers."""
-    def register(handler):
-        MODULES.update(dict.fromkeys(types, handler))
-        return handler
-    return register
+    def __init__(self, *parts: Handlers):
+        self.modules: Dict[type, Callable] = {}
+        self.functions: Dict[Any, Callable] = {}
+        self.methods: Dict[str, Callable] = {}
+        self.inverses: Dict[type, Callable[[Any, str, np.ndarray], List[str]]] = {}
+        for part in parts:
+            for own, more in zip(vars(self).values(), vars(part).values()):
+                own.update(more)
 
+    def module(self, *types: type):
+        """Adds a handler(lowering, module, *args) of layers."""
+        return self._add((self.modules, types))
 
-def function(*targets: Any, methods: Tuple[str, ...] = ()):
-    """Registers a handler(lowering, *args, **kwargs) for functions and tensor methods."""
-    def register(handler):
-        FUNCTIONS.update(dict.fromkeys(targets, handler))
-        METHODS.update(dict.fromkeys(methods, handler))
-        return handler
-    return register
+    def function(self, *targets: Any, methods: Tuple[str, ...] = ()):
+        """Adds a handler(lowering, *args, **kwargs) of functions and tensor methods."""
+        return self._add((self.functions, targets), (self.methods, methods))
+
+    def inverse(self, *types: type):
+        """Adds an inverse(layer, field, array) of layers, which returns the keys of the state_dict that it has set."""
+        return self._add((self.inverses, types))
+
+    @staticmethod
+    def _add(*places: Tuple[dict, tuple]):
+        def add(handler: Callable) -> Callable:
+            for table, keys in places:
+                table.update(dict.fromkeys(keys, handler))
+            return handler
+
+        return add
 
 
 class Lowering:
     """State of one conversion: the nodes so far, and where in the network the walk is."""
 
-    def __init__(self, traced: fx.GraphModule, values: Dict[fx.Node, Any]):
-        self.traced, self.values = traced, values
+    def __init__(self, handlers: Handlers, traced: fx.GraphModule, values: Dict[fx.Node, Any]):
+        self.handlers, self.traced, self.values = handlers, traced, values
         self.nodes: List[Node] = []
         self.step: Optional[fx.Node] = None
         self._names: Dict[str, int] = {}
@@ -82,16 +95,30 @@ class Lowering:
     def refuse(self, reason: str) -> ConversionError:
         return ConversionError(f"{self.where}: {reason}")
 
-    def emit(self, op: str, inputs: List[Node], fields: Optional[dict] = None, *, value: Optional[Tensor] = None,
-             presign: Optional[Tensor] = None, bits: bool = False, pixel: bool = False, suffix: str = "") -> Node:
+    def emit(
+        self,
+        op: str,
+        inputs: List[Node],
+        fields: Optional[dict] = None,
+        *,
+        value: Optional[Tensor] = None,
+        presign: Optional[Tensor] = None,
+        bits: bool = False,
+        pixel: bool = False,
+        suffix: str = "",
+    ) -> Node:
         """Appends a node. ``value`` defaults to the value of the present step."""
         value = self.value if value is None else value
         if value.dtype != torch.float32:
             raise self.refuse(f"computes in {value.dtype}; only float32 networks can be compared exactly")
-        base = self.scope if self.step.op == "call_module" else ".".join(
-            part for part in (self.scope, op if self.step.op != "placeholder" else "input") if part)
-        node = Node(op, self.unique(base + suffix), list(inputs), dict(fields or {}), value, bits, presign, pixel,
-                    base + suffix)
+        base = (
+            self.scope
+            if self.step.op == "call_module"
+            else ".".join(part for part in (self.scope, op if self.step.op != "placeholder" else "input") if part)
+        )
+        node = Node(
+            op, self.unique(base + suffix), list(inputs), as_parameters(fields or {}, base + suffix), value, bits, presign, pixel
+        )
         self.nodes.append(node)
         return node
 
@@ -143,17 +170,21 @@ class Lowering:
         self._check_in_place(step)
         args = fx.node.map_arg(step.args, lambda n: env[n])
         # None is every handler's default for what it does not support ("out", "dtype"); _stacklevel serves warnings.
-        kwargs = {key: value for key, value in fx.node.map_arg(step.kwargs, lambda n: env[n]).items()
-                  if value is not None and key != "_stacklevel"}
+        kwargs = {
+            key: value
+            for key, value in fx.node.map_arg(step.kwargs, lambda n: env[n]).items()
+            if value is not None and key != "_stacklevel"
+        }
         if step.op == "call_module":
             target = self.traced.get_submodule(step.target)
-            handler = MODULES.get(type(target))
+            handler = self.handlers.modules.get(type(target))
             if handler is None:
                 raise self.refuse("this kind of layer is not supported")
             return self._call(handler, target, *args, **kwargs)
-        handler = (METHODS if step.op == "call_method" else FUNCTIONS).get(step.target)
+        methods = self.handlers.methods
+        handler = (methods if step.op == "call_method" else self.handlers.functions).get(step.target)
         if handler is None and step.op == "call_method" and step.target.endswith("_"):
-            handler = METHODS.get(step.target.rstrip("_"))
+            handler = methods.get(step.target.rstrip("_"))
         if handler is None:
             raise self.refuse("not supported")
         return self._call(handler, *args, **kwargs)
@@ -166,9 +197,11 @@ class Lowering:
 
     def _check_in_place(self, step: fx.Node) -> None:
         """A step that overwrites its input is fine only where nothing else reads that input."""
-        in_place = (step.op == "call_method" and step.target.endswith("_") and not step.target.endswith("__")) \
-            or step.kwargs.get("inplace") is True \
+        in_place = (
+            (step.op == "call_method" and step.target.endswith("_") and not step.target.endswith("__"))
+            or step.kwargs.get("inplace") is True
             or (step.op == "call_module" and getattr(self.traced.get_submodule(step.target), "inplace", False))
+        )
         if in_place and isinstance(step.args[0], fx.Node) and len(step.args[0].users) > 1:
             raise self.refuse("works in place on a tensor that is also read elsewhere")
 
@@ -180,8 +213,9 @@ def channel_vector(lowering: Lowering, constant: Any, channels: int) -> np.ndarr
     if tensor.numel() != 1:
         shape = (1,) * (4 - tensor.dim()) + tuple(tensor.shape) if tensor.dim() != 2 else tuple(tensor.shape) + (1, 1)
         if shape != (1, channels, 1, 1):
-            raise lowering.refuse(f"constant of shape {tuple(tensor.shape)} (expected one value, or one a channel: "
-                                  f"(1, {channels}, 1, 1))")
+            raise lowering.refuse(
+                f"constant of shape {tuple(tensor.shape)} (expected one value, or one a channel: (1, {channels}, 1, 1))"
+            )
     vector = np.ascontiguousarray(np.broadcast_to(tensor.reshape(-1).numpy(), (channels,)))
     if not np.isfinite(vector).all():
         raise lowering.refuse("a constant holds NaN or infinity")
@@ -204,11 +238,17 @@ def finite_array(lowering: Lowering, tensor: Tensor, what: str) -> np.ndarray:
     return array
 
 
+def set_tensor(parameter: Tensor, array: np.ndarray) -> None:
+    """For inverses: writes an array of a model file into a parameter."""
+    if tuple(parameter.shape) != array.shape:
+        raise ModelFileError(f"a tensor has the shape {array.shape}, expected {tuple(parameter.shape)}")
+    parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+
 def lower_slice(lowering: Lowering, x: Map, begin: int, end: int, value: Tensor) -> Map:
     if (begin, end) == (0, x.node.channels):
         return x
-    node = lowering.emit("slice", [x.node], {"begin": begin, "end": end}, value=value, bits=x.node.bits,
-                         pixel=x.node.pixel)
+    node = lowering.emit("slice", [x.node], {"begin": begin, "end": end}, value=value, bits=x.node.bits, pixel=x.node.pixel)
     return Map(node, x.rank)
 
 

@@ -17,7 +17,7 @@ import xxhash
 from safetensors import SafetensorError, safe_open
 
 from .errors import ModelFileError
-from .ir import Node, Output
+from .ir import Node, Output, Parameter
 
 _DTYPES = {"<f4": "F32", "<f2": "F16", "|u1": "U8"}
 
@@ -57,6 +57,18 @@ def tensors_hash(tensors: Mapping[str, np.ndarray]) -> str:
     return xxhash.xxh3_128_hexdigest(_layout(tensors)[1])
 
 
+def is_model_file(path: Any) -> bool:
+    """Whether a path (or None) is that of a converted model. A safetensors file of tensors alone is a checkpoint; one that
+    cannot be read counts as a model, so that opening it tells why."""
+    if path is None or Path(path).suffix != ".safetensors":
+        return False
+    try:
+        with safe_open(path, "pt") as file:
+            return "bimtdp" in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return True
+
+
 def read_description(path: Path) -> Dict[str, Any]:
     """The JSON of a model file."""
     return _read(path, False)[0]
@@ -76,38 +88,48 @@ def _read(path: Path, tensors: bool) -> Tuple[Dict[str, Any], Dict[str, np.ndarr
         raise ModelFileError(f"{path}: no safetensors file: {error}") from error
     if text is None:
         raise ModelFileError(f"{path}: a safetensors file, but no bimtdp model")
-    return json.loads(text), {name: array.astype(np.float32) if array.dtype == np.float16 else array
-                              for name, array in arrays.items()}
+    return json.loads(text), {
+        name: array.astype(np.float32) if array.dtype == np.float16 else array for name, array in arrays.items()
+    }
 
 
-def _named_fields(value: Any, name: str, half: bool, tensors: Dict[str, np.ndarray]) -> Any:
-    """``value`` with every array replaced by the name under which it goes into ``tensors``."""
+def _named_fields(value: Any, name: str, parameters: Dict[str, Parameter]) -> Any:
+    """``value`` with every parameter replaced by the name under which it goes into ``parameters``."""
     if isinstance(value, dict):
-        return {key: _named_fields(item, f"{name}.{key}", half, tensors) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_named_fields(item, f"{name}.{index}", half, tensors) for index, item in enumerate(value)]
-    if not isinstance(value, np.ndarray):
+        return {key: _named_fields(item, f"{name}.{key}", parameters) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_named_fields(item, f"{name}.{index}", parameters) for index, item in enumerate(value)]
+    if not isinstance(value, Parameter):
         return value
-    if value.dtype == np.float32 and value.ndim > 1 and half:
-        narrow = value.astype(np.float16)
-        assert (narrow.astype(np.float32) == value).all(), f"{name} was not rounded to half precision"
-        value = narrow
-    tensors[name] = value
+    parameters[name] = value
     return name
 
 
-def describe_nodes(nodes: List[Node], half: bool) -> Tuple[List[dict], Dict[str, np.ndarray]]:
-    """JSON of all nodes, and the tensors that they name."""
+def describe_nodes(nodes: List[Node]) -> Tuple[List[dict], Dict[str, Parameter]]:
+    """JSON of all nodes, and the parameters that they name."""
     index = {node: i for i, node in enumerate(nodes)}
-    tensors: Dict[str, np.ndarray] = {}
+    parameters: Dict[str, Parameter] = {}
     entries = []
     for node in nodes:
-        fields = _named_fields(node.fields, node.name, half, tensors)
+        fields = _named_fields(node.fields, node.name, parameters)
         entries.append({"op": node.op, "name": node.name, "inputs": [index[i] for i in node.inputs], **fields})
-    return entries, tensors
+    return entries, parameters
+
+
+def stored_arrays(parameters: Mapping[str, Parameter], half: bool) -> Dict[str, np.ndarray]:
+    """The tensors of the file; ``half``: weights of float layers in half precision, to which they were rounded before."""
+    arrays = {}
+    for name, parameter in parameters.items():
+        array = arrays[name] = parameter.array
+        if half and array.dtype == np.float32 and array.ndim > 1:
+            arrays[name] = array.astype(np.float16)
+            assert (arrays[name].astype(np.float32) == array).all(), f"{name} was not rounded to half precision"
+    return arrays
 
 
 def describe_outputs(outputs: List[Output], nodes: List[Node]) -> List[dict]:
     index = {node: i for i, node in enumerate(nodes)}
-    return [{"task": o.task, "node": index[o.node], "kind": o.kind,
-             **({"class_names": o.class_names} if o.kind == "classes" else {})} for o in outputs]
+    return [
+        {"task": o.task, "node": index[o.node], "kind": o.kind, **({"class_names": o.class_names} if o.kind == "classes" else {})}
+        for o in outputs
+    ]

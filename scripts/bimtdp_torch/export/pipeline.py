@@ -10,26 +10,49 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from ..checkpoints import save_checkpoint
-from ..data import IMAGE_MEAN, IMAGE_STD
-from . import activations, binary_layers, float_layers, functions, shape_functions  # noqa: F401  (they register handlers)
+from ..data import nyud, pascal
+from ..data.samples import IMAGE_MEAN, IMAGE_STD
 from .errors import ConversionError, VerificationError
 from .fuse import fuse
-from .ir import Map, Node, Output
-from .lowering import MODULES, Lowering
-from .model_file import canonical_json, describe_nodes, describe_outputs, tensors_hash, write_safetensors
+from .handlers import lower
+from .ir import Node, Output
+from .model_file import canonical_json, describe_nodes, describe_outputs, stored_arrays, tensors_hash, write_safetensors
 from .self_test import normalise_photo, self_test_photo
-from .sources import Source, class_names
-from .trace import record, trace
 from .verify import build_verify_model, compare_with_pytorch, replay_self_test
 
 FORMAT_VERSION = 1
 _MAX_SEEDS = 5  # self-test photos to try when a tie of the first generation falls differently in a free run
+
+
+@dataclass
+class Source:
+    """A network ready for conversion and what is known about it."""
+
+    network: nn.Module
+    name: str
+    stride: int = 1
+    size: Tuple[int, int] = (0, 0)  # preferred input size; 0: none
+    kinds: Dict[str, str] = field(default_factory=dict)
+    class_names: Dict[str, List[str]] = field(default_factory=dict)
+    provenance: Dict[str, str] = field(default_factory=dict)
+    config: Optional[Mapping[str, Any]] = None  # of a checkpoint of train.py
+
+
+def class_names(task: str, count: int) -> List[str]:
+    """Names of a data set's classes; numbers where the count fits none that is known."""
+    known = {
+        ("semseg", 39): nyud.CLASS_NAMES,
+        ("semseg", 40): (*nyud.CLASS_NAMES, "otherprop"),
+        ("semseg", 21): pascal.CLASS_NAMES,
+        ("human_parts", 7): pascal.PART_NAMES,
+    }
+    return list(known.get((task, count), [f"class {i}" for i in range(count)]))
 
 
 @dataclass
@@ -87,22 +110,10 @@ def round_weights_to_half(network: nn.Module) -> None:
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             rounded = layer.weight.detach().to(torch.float16).float()
             if not torch.isfinite(rounded).all():
-                raise ConversionError(f"module '{name}' ({type(layer).__name__}): weights do not fit half precision; use "
-                                      "--floats f32")
+                raise ConversionError(
+                    f"module '{name}' ({type(layer).__name__}): weights do not fit half precision; use --floats f32"
+                )
             layer.weight = nn.Parameter(rounded, requires_grad=False)
-
-
-def lower(network: nn.Module, image: Tensor) -> Tuple[List[Node], Dict[str, Map]]:
-    """Nodes of a network in evaluation mode, one for every step, and its results by task; nodes have their values for
-    ``image``."""
-    traced = trace(network, tuple(MODULES))
-    lowering = Lowering(traced, record(network, traced, image))
-    with torch.no_grad():
-        maps = lowering.run()
-    for task, result in maps.items():
-        if not isinstance(result, Map):
-            raise ConversionError(f"output '{task}' is not a tensor that depends on the input")
-    return lowering.nodes, maps
 
 
 def build_graph(network: nn.Module, image: Tensor, source: Source) -> Tuple[List[Node], List[Output]]:
@@ -125,11 +136,21 @@ def build_graph(network: nn.Module, image: Tensor, source: Source) -> Tuple[List
 def _model_json(source: Source, options: Options, nodes: List[dict], outputs: List[dict], digest: str, test: dict) -> str:
     height, width = source.size
     provenance = {**source.provenance, "floats": options.floats, "torch": torch.__version__.split("+")[0], **options.provenance}
-    return canonical_json({
-        "format_version": FORMAT_VERSION, "name": source.name, "producer": "bimtdp scripts/convert.py",
-        "licence": options.licence, "provenance": {str(k): str(v) for k, v in provenance.items()},
-        "preprocessing": {"mean": list(options.mean), "std": list(options.std), "height": height, "width": width},
-        "stride": source.stride, "nodes": nodes, "outputs": outputs, "tensors_hash": digest, "self_test": test})
+    return canonical_json(
+        {
+            "format_version": FORMAT_VERSION,
+            "name": source.name,
+            "producer": "bimtdp scripts/convert.py",
+            "licence": options.licence,
+            "provenance": {str(k): str(v) for k, v in provenance.items()},
+            "preprocessing": {"mean": list(options.mean), "std": list(options.std), "height": height, "width": width},
+            "stride": source.stride,
+            "nodes": nodes,
+            "outputs": outputs,
+            "tensors_hash": digest,
+            "self_test": test,
+        }
+    )
 
 
 def _self_test_input(options: Options, size: Tuple[int, int], seed: int) -> Tensor:
@@ -146,6 +167,8 @@ class Conversion:
     """One network on its way to ``output``."""
 
     def __init__(self, source: Source, output: Path, options: Options):
+        if options.rounded_checkpoint is not None and source.config is None:
+            raise ConversionError("only a checkpoint of train.py can be written again with rounded weights")
         self.source, self.output, self.options = source, Path(output), options
         self.network = copy.deepcopy(source.network).float().eval()
         self.network.requires_grad_(False)
@@ -155,8 +178,6 @@ class Conversion:
 
     def save_checkpoint(self, path: Path) -> None:
         """The network that the file holds, weights rounded as in it, as a checkpoint that evaluate.py reads."""
-        if self.source.config is None:
-            raise ConversionError("only a checkpoint of train.py can be written again with rounded weights")
         save_checkpoint({"config": dict(self.source.config), "model": self.network.state_dict()}, path)
 
     def photo(self, seed: int) -> Tensor:
@@ -166,7 +187,8 @@ class Conversion:
     def build(self, image: Tensor) -> None:
         """Graph, JSON and tensors; the nodes keep PyTorch's values for ``image``."""
         self.nodes, self.outputs = build_graph(self.network, image, self.source)
-        self.entries, self.tensors = describe_nodes(self.nodes, self.options.floats == "f16")
+        self.entries, parameters = describe_nodes(self.nodes)
+        self.tensors = stored_arrays(parameters, self.options.floats == "f16")
         self.digest = tensors_hash(self.tensors)
 
     def write(self, path: Path, test: Dict[str, Any]) -> int:
@@ -176,8 +198,10 @@ class Conversion:
     def compare(self, program: Path, seed: int) -> dict:
         """Builds the graph for one photo and compares it with PyTorch."""
         self.build(self.photo(seed))
-        _say(self.options, f"{len(self.nodes)} nodes; comparing with PyTorch on the {self.size[0]}x{self.size[1]} photo of "
-                           f"seed {seed}")
+        _say(
+            self.options,
+            f"{len(self.nodes)} nodes; comparing with PyTorch on the {self.size[0]}x{self.size[1]} photo of seed {seed}",
+        )
         draft = Path(f"{self.output}.{os.getpid()}.draft")
         try:
             self.write(draft, {"unchecked": True})
@@ -191,16 +215,21 @@ class Conversion:
             report = self.compare(program, seed)
             if report["failures"]:
                 bad = [n for n in report["nodes"] if not n["agrees"]]
-                raise VerificationError(f"{len(bad)} of {len(report['nodes'])} nodes differ from PyTorch, the first is "
-                                        f"{bad[0]['name']} ({bad[0]['op']}): {report['messages']}")
+                raise VerificationError(
+                    f"{len(bad)} of {len(report['nodes'])} nodes differ from PyTorch, the first is "
+                    f"{bad[0]['name']} ({bad[0]['op']}): {report['messages']}"
+                )
             if report["outputs_too_far"]:
-                raise VerificationError(f"running freely, {report['outputs_too_far']} outputs are too far from PyTorch's: "
-                                        f"{report['messages']}")
+                raise VerificationError(
+                    f"running freely, {report['outputs_too_far']} outputs are too far from PyTorch's: {report['messages']}"
+                )
             if report["passed"]:
                 return report, seed
             _say(self.options, "every node agrees, but a tie travels on when the network runs freely: trying another photo")
-        raise VerificationError(f"running freely, {report['layers_with_too_many_flips']} layers have more than 1 flipped "
-                                f"sign in 10,000 on {_MAX_SEEDS} photos in a row")
+        raise VerificationError(
+            f"running freely, {report['layers_with_too_many_flips']} layers have more than 1 flipped "
+            f"sign in 10,000 on {_MAX_SEEDS} photos in a row"
+        )
 
 
 def convert(source: Source, output: Path, options: Options = Options()) -> Result:
@@ -209,23 +238,30 @@ def convert(source: Source, output: Path, options: Options = Options()) -> Resul
     started = time.time()
     conversion = Conversion(source, output, options)
     torch.set_float32_matmul_precision("highest")
-    if options.rounded_checkpoint is not None:
-        conversion.save_checkpoint(options.rounded_checkpoint)
-    if not options.verify:
-        conversion.build(conversion.photo(options.seed))
-        size = conversion.write(output, {"unchecked": True})
-        return Result(len(conversion.nodes), size, time.time() - started, message="not verified, marked as unchecked")
-    program = build_verify_model(options.quiet)
-    report, seed = conversion.verified(program)
-    test: Dict[str, Any] = {"unchecked": True}
-    if options.channels == 3:
-        test = {"height": conversion.size[0], "width": conversion.size[1], "seed": seed, "digests": report["digests"]}
+    program, report, seed, test = None, None, options.seed, {"unchecked": True}
+    if options.verify:
+        program = build_verify_model(options.quiet)
+        report, seed = conversion.verified(program)
+        if options.channels == 3:
+            test = {"height": conversion.size[0], "width": conversion.size[1], "seed": seed, "digests": report["digests"]}
+    else:
+        conversion.build(conversion.photo(seed))
     candidate = Path(f"{output}.{os.getpid()}.candidate")
     try:
         size = conversion.write(candidate, test)
-        message = replay_self_test(program, candidate) if options.channels == 3 else \
-            "verified, but without a self-test in the file (that needs a photo of 3 channels)"
+        message = _last_check(program, candidate, options)
+        if options.rounded_checkpoint is not None:
+            conversion.save_checkpoint(options.rounded_checkpoint)
         os.replace(candidate, output)
     finally:
         candidate.unlink(missing_ok=True)
     return Result(len(conversion.nodes), size, time.time() - started, report, seed, message)
+
+
+def _last_check(program: Optional[Path], candidate: Path, options: Options) -> str:
+    """Replays the self-test of the finished file; says what was checked."""
+    if not options.verify:
+        return "not verified, marked as unchecked"
+    if options.channels != 3:
+        return "verified, but without a self-test in the file (that needs a photo of 3 channels)"
+    return replay_self_test(program, candidate)

@@ -11,11 +11,14 @@ import torch.nn.functional as F
 
 from . import float_layers as layers
 from .ir import Map, Size
-from .lowering import Lowering, constant_tensor, function, lower_slice
+from .lowering import Handlers, Lowering, constant_tensor, lower_slice
+
+HANDLERS = Handlers()
 
 # -- shape -----------------------------------------------------------------------------------------------------------
 
-@function(torch.cat, torch.concat, torch.concatenate)
+
+@HANDLERS.function(torch.cat, torch.concat, torch.concatenate)
 def concat(lowering: Lowering, tensors: Any, dim: int = 0) -> Map:
     maps = [lowering.map(t) for t in tensors]
     if dim not in (1, 1 - maps[0].rank):
@@ -25,7 +28,7 @@ def concat(lowering: Lowering, tensors: Any, dim: int = 0) -> Map:
     return Map(lowering.emit("concat", nodes, bits=bits, pixel=all(n.pixel for n in nodes)), maps[0].rank)
 
 
-@function(torch.chunk, torch.split, methods=("chunk", "split"))
+@HANDLERS.function(torch.chunk, torch.split, methods=("chunk", "split"))
 def split(lowering: Lowering, x: Any, size: Any, dim: int = 0) -> Tuple[Map, ...]:
     x = lowering.map(x)
     if dim not in (1, 1 - x.rank):
@@ -37,7 +40,7 @@ def split(lowering: Lowering, x: Any, size: Any, dim: int = 0) -> Tuple[Map, ...
     return tuple(parts)
 
 
-@function(operator.getitem)
+@HANDLERS.function(operator.getitem)
 def get_item(lowering: Lowering, x: Any, index: Any) -> Any:
     if isinstance(x, (dict, tuple, list)):
         return x[index]
@@ -48,8 +51,12 @@ def get_item(lowering: Lowering, x: Any, index: Any) -> Any:
     index = index if isinstance(index, tuple) else (index,)
     everything = slice(None)
     rest = [i for n, i in enumerate(index) if n != 1]
-    if len(index) < 2 or not isinstance(index[1], slice) or any(i not in (everything, Ellipsis) for i in rest) \
-            or Ellipsis in index[:1]:
+    if (
+        len(index) < 2
+        or not isinstance(index[1], slice)
+        or any(i not in (everything, Ellipsis) for i in rest)
+        or Ellipsis in index[:1]
+    ):
         raise lowering.refuse("only slices of channels, x[:, a:b], are supported")
     begin, end, step = index[1].indices(x.node.channels)
     if step != 1 or begin >= end:
@@ -57,22 +64,23 @@ def get_item(lowering: Lowering, x: Any, index: Any) -> Any:
     return lower_slice(lowering, x, begin, end, lowering.value)
 
 
-@function(getattr)
+@HANDLERS.function(getattr)
 def get_attribute(lowering: Lowering, x: Any, name: str, *default: Any) -> Any:
     if name == "shape":
         return size(lowering, x)
     raise lowering.refuse(f"attribute '{name}' of a tensor is not supported")
 
 
-@function(methods=("size",))
+@HANDLERS.function(methods=("size",))
 def size(lowering: Lowering, x: Any, dim: Optional[int] = None) -> Size:
     x = lowering.map(x)
     dims = tuple(range(x.rank))
     return Size(x, dims) if dim is None else Size(x, (dims[dim],), True)
 
 
-@function(torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze,
-          methods=("flatten", "reshape", "view", "squeeze", "unsqueeze"))
+@HANDLERS.function(
+    torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze, methods=("flatten", "reshape", "view", "squeeze", "unsqueeze")
+)
 def reshape(lowering: Lowering, x: Any, *shape: Any, **options: Any) -> Map:
     x = lowering.map(x)
     result = tuple(lowering.value.shape)
@@ -81,7 +89,7 @@ def reshape(lowering: Lowering, x: Any, *shape: Any, **options: Any) -> Map:
     return Map(x.node, len(result))
 
 
-@function(torch.mean, methods=("mean",))
+@HANDLERS.function(torch.mean, methods=("mean",))
 def mean(lowering: Lowering, x: Any, dim: Any = None, keepdim: bool = False) -> Map:
     x = lowering.map(x)
     dims = [dim] if isinstance(dim, int) else list(dim or [])
@@ -91,48 +99,81 @@ def mean(lowering: Lowering, x: Any, dim: Any = None, keepdim: bool = False) -> 
     return Map(node, 4 if keepdim else 2)
 
 
-@function(methods=("contiguous", "clone", "detach", "float"))
+@HANDLERS.function(methods=("contiguous", "clone", "detach", "float"))
 def pass_on(lowering: Lowering, x: Any, **options: Any) -> Any:
     return x
 
 
 # -- windows ---------------------------------------------------------------------------------------------------------
 
-@function(F.conv2d, torch.conv2d)
-def conv2d(lowering: Lowering, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-           dilation: Any = 1, groups: int = 1) -> Map:
-    return layers.lower_conv2d(lowering, x, constant_tensor(lowering, weight, "weight"),
-                               constant_tensor(lowering, bias, "bias"), stride, padding, dilation, groups)
+
+@HANDLERS.function(F.conv2d, torch.conv2d)
+def conv2d(
+    lowering: Lowering, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Map:
+    return layers.lower_conv2d(
+        lowering,
+        x,
+        constant_tensor(lowering, weight, "weight"),
+        constant_tensor(lowering, bias, "bias"),
+        stride,
+        padding,
+        dilation,
+        groups,
+    )
 
 
-@function(F.pad)
+@HANDLERS.function(F.pad)
 def pad(lowering: Lowering, x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
     if mode != "constant" or value not in (None, 0):
         raise lowering.refuse(f"padding mode '{mode}' with value {value} (only zeros can be reproduced)")
     return layers.lower_pad(lowering, x, tuple(pad))
 
 
-@function(F.max_pool2d, torch.max_pool2d)
-def max_pool(lowering: Lowering, x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-             ceil_mode: bool = False, return_indices: bool = False) -> Map:
+@HANDLERS.function(F.max_pool2d, torch.max_pool2d)
+def max_pool(
+    lowering: Lowering,
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Map:
     return layers.lower_max_pool(lowering, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-@function(F.avg_pool2d)
-def avg_pool(lowering: Lowering, x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-             count_include_pad: bool = True, divisor_override: Optional[int] = None) -> Map:
+@HANDLERS.function(F.avg_pool2d)
+def avg_pool(
+    lowering: Lowering,
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: Optional[int] = None,
+) -> Map:
     return layers.lower_avg_pool(lowering, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-@function(F.adaptive_avg_pool2d)
+@HANDLERS.function(F.adaptive_avg_pool2d)
 def adaptive_pool(lowering: Lowering, x: Any, output_size: Any) -> Map:
     return layers.lower_adaptive_pool(lowering, x, output_size)
 
 
-@function(F.interpolate)
-def interpolate(lowering: Lowering, x: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-                align_corners: Optional[bool] = None, recompute_scale_factor: Optional[bool] = None,
-                antialias: bool = False) -> Map:
+@HANDLERS.function(F.interpolate)
+def interpolate(
+    lowering: Lowering,
+    x: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: Optional[bool] = None,
+    recompute_scale_factor: Optional[bool] = None,
+    antialias: bool = False,
+) -> Map:
     if align_corners or antialias:
         raise lowering.refuse("align_corners=True and antialias=True cannot be reproduced (use False)")
     if size is None:

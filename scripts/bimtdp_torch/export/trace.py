@@ -61,6 +61,8 @@ def record(network: nn.Module, traced: fx.GraphModule, image: Tensor) -> Dict[fx
         if not isinstance(tensor, Tensor):
             raise ConversionError(f"output '{task}' is no tensor (got {type(tensor).__name__})")
         if not torch.equal(got[task].nan_to_num(), tensor.nan_to_num()):
-            raise ConversionError(f"output '{task}': the network computes something else on every run, or depends on "
-                                  "its input in a way that torch.fx cannot see")
+            raise ConversionError(
+                f"output '{task}': the network computes something else on every run, or depends on "
+                "its input in a way that torch.fx cannot see"
+            )
     return recorder.values

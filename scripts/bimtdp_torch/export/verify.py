@@ -23,8 +23,9 @@ def build_verify_model(quiet: bool = False) -> Path:
     try:
         return build_program("verify_model", quiet)
     except ProgramError as error:
-        raise VerificationError(f"{error} (convert with --no-verify leaves the check out and marks the file as unchecked)"
-                                ) from error
+        raise VerificationError(
+            f"{error} (convert with --no-verify leaves the check out and marks the file as unchecked)"
+        ) from error
 
 
 def write_recording(path: Path, nodes: List[Node]) -> None:
@@ -44,8 +45,9 @@ def compare_with_pytorch(program: Path, model: Path, nodes: List[Node], quiet: b
         recording, report_path = Path(folder) / "recording.safetensors", Path(folder) / "report.json"
         write_recording(recording, nodes)
         command = [str(program), str(model), "--against", str(recording), "--report", str(report_path)]
-        done = subprocess.run(command + (["--quiet"] if quiet else []), stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE if quiet else None, text=True)
+        done = subprocess.run(
+            command + (["--quiet"] if quiet else []), stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None, text=True
+        )
         if done.returncode not in (0, 1) or not report_path.exists():
             raise VerificationError(f"verify_model failed (status {done.returncode}): {(done.stderr or '').strip()}")
         report = json.loads(report_path.read_text())

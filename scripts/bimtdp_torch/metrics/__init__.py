@@ -10,18 +10,33 @@ from typing import Any, Dict, Mapping
 
 import numpy as np
 
-from ..data import IGNORE_LABEL
+from ..data.samples import IGNORE_LABEL
 from .comparison import TASK_FIGURES, Figure, delta_mtl
 from .dense import DepthMeter, HumanPartsMeter, NormalsMeter, SegmentationMeter
 from .edges import EDGE_THRESHOLDS, MAX_DISTANCE, BoundaryMeter, EdgeMeter
 from .saliency import SaliencyMeter
 
-__all__ = ["TASK_FIGURES", "Figure", "delta_mtl", "DepthMeter", "HumanPartsMeter", "NormalsMeter", "SegmentationMeter",
-           "EDGE_THRESHOLDS", "MAX_DISTANCE", "BoundaryMeter", "EdgeMeter", "SaliencyMeter", "Metrics"]
+__all__ = [
+    "TASK_FIGURES",
+    "Figure",
+    "delta_mtl",
+    "DepthMeter",
+    "HumanPartsMeter",
+    "NormalsMeter",
+    "SegmentationMeter",
+    "EDGE_THRESHOLDS",
+    "MAX_DISTANCE",
+    "BoundaryMeter",
+    "EdgeMeter",
+    "SaliencyMeter",
+    "Metrics",
+    "sigmoid",
+]
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))  # does not overflow
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """In float64; does not overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))
 
 
 class Metrics:
@@ -37,9 +52,14 @@ class Metrics:
     def _meter(self, name: str) -> Any:
         if name not in self.meters:
             self.meters[name] = {
-                "semseg": lambda: SegmentationMeter(self.classes, self.ignore), "human_parts": HumanPartsMeter,
-                "sal": SaliencyMeter, "depth": DepthMeter, "normals": NormalsMeter, "edge": EdgeMeter,
-                "boundary": lambda: BoundaryMeter(self.max_distance)}[name]()
+                "semseg": lambda: SegmentationMeter(self.classes, self.ignore),
+                "human_parts": HumanPartsMeter,
+                "sal": SaliencyMeter,
+                "depth": DepthMeter,
+                "normals": NormalsMeter,
+                "edge": EdgeMeter,
+                "boundary": lambda: BoundaryMeter(self.max_distance),
+            }[name]()
         return self.meters[name]
 
     def update(self, maps: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> None:
@@ -50,7 +70,7 @@ class Metrics:
             if not np.isfinite(values).all():
                 raise ValueError(f"the network's map of {task} holds NaN or infinity")
             if task == "semseg":
-                self._meter(task).update(values[..., :self.classes].argmax(-1), truth[task])
+                self._meter(task).update(values[..., : self.classes].argmax(-1), truth[task])
             elif task == "human_parts":
                 self._meter(task).update(values.argmax(-1), truth[task])
             elif task == "depth":
@@ -58,7 +78,7 @@ class Metrics:
             elif task == "normals":
                 self._meter(task).update(values, truth[task])
             else:  # sal, edge
-                probability = _sigmoid(values[..., 0])
+                probability = sigmoid(values[..., 0])
                 self._meter(task).update(probability, truth[task])
                 if task == "edge":
                     self._meter("boundary").update(probability, truth[task])

@@ -7,7 +7,7 @@ from typing import Dict
 
 import numpy as np
 
-from ..data import IGNORE_LABEL
+from ..data.samples import IGNORE_LABEL
 
 
 class SegmentationMeter:
@@ -21,7 +21,7 @@ class SegmentationMeter:
         """(H, W) class indices each."""
         valid = truth != self.ignore
         index = truth[valid].astype(np.int64) * self.classes + prediction[valid].astype(np.int64)
-        self.confusion += np.bincount(index, minlength=self.classes ** 2).reshape(self.classes, self.classes)
+        self.confusion += np.bincount(index, minlength=self.classes**2).reshape(self.classes, self.classes)
 
     def result(self) -> Dict[str, float]:
         hits = np.diag(self.confusion).astype(np.float64)
@@ -97,5 +97,8 @@ class NormalsMeter:
     def result(self) -> Dict[str, float]:
         count = max(self.count, 1)
         median = np.searchsorted(self.histogram.cumsum(), 0.5 * self.count) + 0.5 if self.count else 0.0
-        return {"normals_degrees": self.degrees / count, "normals_median": float(median * self.BIN),
-                **{name: 100 * below / count for name, below in self.below.items()}}
+        return {
+            "normals_degrees": self.degrees / count,
+            "normals_median": float(median * self.BIN),
+            **{name: 100 * below / count for name, below in self.below.items()},
+        }

@@ -7,7 +7,8 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 
-from .matching import match_levels, suppress_non_maxima, thin
+from ..data.thinning import thin
+from .matching import match_levels, suppress_non_maxima
 
 EDGE_THRESHOLDS = np.arange(1, 100) / 100.0
 # Share of the map's diagonal within which pixels may match; the values that the literature uses.
@@ -46,7 +47,7 @@ class BoundaryMeter:
         level = np.searchsorted(EDGE_THRESHOLDS, probability + 1e-12, side="right")
         matched = np.zeros(len(EDGE_THRESHOLDS), np.int64)
         found = match_levels(level, truth, self.max_distance * float(np.hypot(*truth.shape)))
-        matched[:len(found)] = found
+        matched[: len(found)] = found
         self.photos.append((_counts_from_above(level), matched, int(truth.sum())))
 
     def result(self) -> Dict[str, float]:
@@ -60,8 +61,11 @@ class BoundaryMeter:
         rows = np.arange(len(each))
         hits = matched[rows, each].sum()
         ois = _f(hits / max(predicted[rows, each].sum(), 1), hits / max(truth.sum(), 1))
-        return {"odsf": 100 * float(_f(precision, recall).max()), "oisf": 100 * float(ois),
-                "edge_ap": 100 * self._average_precision(precision, recall)}
+        return {
+            "odsf": 100 * float(_f(precision, recall).max()),
+            "oisf": 100 * float(ois),
+            "edge_ap": 100 * self._average_precision(precision, recall),
+        }
 
     @staticmethod
     def _average_precision(precision: np.ndarray, recall: np.ndarray) -> float:
@@ -80,7 +84,7 @@ def _dilate(mask: np.ndarray, radius: int) -> np.ndarray:
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
             if dy * dy + dx * dx <= radius * radius:
-                result |= padded[radius + dy:radius + dy + height, radius + dx:radius + dx + width]
+                result |= padded[radius + dy : radius + dy + height, radius + dx : radius + dx + width]
     return result
 
 
@@ -108,7 +112,7 @@ class EdgeMeter:
         for dy in range(-radius, radius + 1):
             for dx in range(-radius, radius + 1):
                 if dy * dy + dx * dx <= radius * radius:
-                    np.maximum(best, padded[radius + dy:radius + dy + height, radius + dx:radius + dx + width], out=best)
+                    np.maximum(best, padded[radius + dy : radius + dy + height, radius + dx : radius + dx + width], out=best)
         for column, values in enumerate((level, level[near_truth], best[truth])):
             self.counts[:, column] += _counts_from_above(values)
 

@@ -1,47 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One-to-one matching of predicted and true edge pixels, and how both are made one pixel wide before."""
+"""One-to-one matching of predicted and true edge pixels, and how the predicted ones are made one pixel wide before."""
 
 from __future__ import annotations
 
 from typing import List, Tuple
 
 import numpy as np
-
-# Neighbours of a pixel as (dy, dx), from the east counter-clockwise: x1 .. x8 of Guo and Hall.
-_RING = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
-
-
-def _deletable() -> np.ndarray:
-    """(2, 256): whether a pixel with these neighbours goes in the first and second half of an iteration.
-
-    Guo and Hall, "Parallel thinning with two-subiteration algorithms", Communications of the ACM 32 (1989), A1.
-    """
-    x = (np.arange(256)[:, None] >> np.arange(8) & 1).astype(bool).T  # x[i] is x_{i+1}
-    crossings = sum((~x[i] & (x[i + 1] | x[(i + 2) % 8])).astype(int) for i in (0, 2, 4, 6))
-    n1 = sum((x[i] | x[i + 1]).astype(int) for i in (0, 2, 4, 6))
-    n2 = sum((x[i + 1] | x[(i + 2) % 8]).astype(int) for i in (0, 2, 4, 6))
-    few = np.minimum(n1, n2)
-    common = (crossings == 1) & (few >= 2) & (few <= 3)
-    return np.stack((common & ~((x[1] | x[2] | ~x[7]) & x[0]), common & ~((x[5] | x[6] | ~x[3]) & x[4])))
-
-
-_DELETABLE = _deletable()
-
-
-def thin(mask: np.ndarray) -> np.ndarray:
-    """(H, W) booleans thinned to lines of one pixel that are connected as before."""
-    height, width = mask.shape
-    padded = np.pad(mask, 1)
-    inner = padded[1:-1, 1:-1]
-    while True:
-        before = int(inner.sum())
-        for table in _DELETABLE:
-            code = np.zeros((height, width), np.uint8)
-            for bit, (dy, dx) in enumerate(_RING):
-                code |= padded[1 + dy:1 + dy + height, 1 + dx:1 + dx + width].view(np.uint8) << np.uint8(bit)
-            inner &= ~table[code]
-        if int(inner.sum()) == before:
-            return inner.copy()
 
 
 def _smooth(array: np.ndarray, radius: int) -> np.ndarray:
@@ -76,8 +40,9 @@ def suppress_non_maxima(probability: np.ndarray) -> np.ndarray:
         x = np.clip(columns + side * turn * across_x, 0, width - 1)
         y0, x0 = np.minimum(y.astype(int), height - 2), np.minimum(x.astype(int), width - 2)
         wy, wx = y - y0, x - x0
-        sample = ((1 - wy) * ((1 - wx) * fine[y0, x0] + wx * fine[y0, x0 + 1])
-                  + wy * ((1 - wx) * fine[y0 + 1, x0] + wx * fine[y0 + 1, x0 + 1]))
+        sample = (1 - wy) * ((1 - wx) * fine[y0, x0] + wx * fine[y0, x0 + 1]) + wy * (
+            (1 - wx) * fine[y0 + 1, x0] + wx * fine[y0 + 1, x0 + 1]
+        )
         keep &= fine > sample * (1 - side * 1e-9)  # of two equals one stays
     return np.where(keep, probability, 0.0)
 
@@ -85,7 +50,7 @@ def suppress_non_maxima(probability: np.ndarray) -> np.ndarray:
 def _candidates(level: np.ndarray, truth: np.ndarray, distance: float) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs within ``distance``: (flat index of the predicted pixel, index of the true pixel, squared distance)."""
     radius = int(distance)
-    dy, dx = (a.ravel() for a in np.mgrid[-radius:radius + 1, -radius:radius + 1])
+    dy, dx = (a.ravel() for a in np.mgrid[-radius : radius + 1, -radius : radius + 1])
     inside = dy * dy + dx * dx <= distance * distance
     dy, dx = dy[inside], dx[inside]
     rows, columns = np.nonzero(truth)

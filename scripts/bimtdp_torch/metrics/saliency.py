@@ -38,8 +38,9 @@ class SaliencyMeter:
         predicted, both = self._count(p, g, MTI_NET_THRESHOLDS)
         union = predicted + g.sum() - both
         # Nothing salient and nothing predicted is right.
-        self.sums += np.stack((np.where(union == 0, 1.0, both / np.maximum(union, 1)),
-                               both / np.maximum(predicted, 1), both / max(int(g.sum()), 1)))
+        self.sums += np.stack(
+            (np.where(union == 0, 1.0, both / np.maximum(union, 1)), both / np.maximum(predicted, 1), both / max(int(g.sum()), 1))
+        )
         self.photos += 1
         self.counts += np.stack(self._count(p, g, POOLED_THRESHOLDS))
         self.salient += int(g.sum())
@@ -54,5 +55,8 @@ class SaliencyMeter:
         iou, precision, recall = self.sums / max(self.photos, 1)
         predicted, both = self.counts
         pooled = _f(both / np.maximum(predicted, 1), both / max(self.salient, 1), POOLED_BETA_SQUARED)
-        return {"sal_miou": 100 * iou.max(), "sal_maxf_mti_net": 100 * _f(precision, recall, 1.0).max(),
-                "sal_maxf": 100 * pooled.max()}
+        return {
+            "sal_miou": 100 * iou.max(),
+            "sal_maxf_mti_net": 100 * _f(precision, recall, 1.0).max(),
+            "sal_maxf": 100 * pooled.max(),
+        }

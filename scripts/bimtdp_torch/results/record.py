@@ -25,17 +25,17 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 import torch
 
-from ..checkpoints import load_checkpoint, read_checkpoint
-from ..config import build_network
-from ..counting import count
-from ..cpp_predictor import cpp_predictor
-from ..datasets import dataset_of, load_frames, read_list
-from ..evaluation import score, torch_predictor
+from ..checkpoints import read_checkpoint
+from ..data.datasets import dataset_of, load_frames, read_list
 from ..export import Options, Source, convert
 from ..export.pipeline import round_weights_to_half
-from ..export.sources import load_source
-from ..predictor import SIDE_MULTIPLE, training_size
+from ..metrics.cpp_predictor import cpp_predictor
+from ..metrics.evaluation import score, torch_predictor
+from ..networks.build import build_network
+from ..networks.predictor import SIDE_MULTIPLE, training_size
 from ..programs import REPOSITORY, build_program
+from ..sources import load_checkpoint, load_source
+from .counting import count
 
 COUNT_SIZE = (480, 640)  # the size of the published figures
 _FLAT_LIST = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")  # json puts each item on a line of its own
@@ -78,8 +78,12 @@ def training_of(run: Path, photos: int) -> Dict[str, Any]:
     restart), with the minutes that all photos take at it."""
     losses, validation = (_numbers(run / f"{name}.csv") for name in ("losses", "validation"))
     rate = losses[-1].get("photos_per_second") if losses else None
-    return {"last_losses": losses[-1] if losses else None, "last_validation": validation[-1] if validation else None,
-            "photos_per_second": rate, "minutes": photos / rate / 60 if rate else None}
+    return {
+        "last_losses": losses[-1] if losses else None,
+        "last_validation": validation[-1] if validation else None,
+        "photos_per_second": rate,
+        "minutes": photos / rate / 60 if rate else None,
+    }
 
 
 def _write_model(source: Source, output: Path, floats: str = "f16") -> int:
@@ -100,8 +104,9 @@ def fresh_model_file(config: Mapping[str, Any], output: Path) -> None:
 
 def time_model(model: Path, size: Tuple[int, int] = COUNT_SIZE, runs: int = 20) -> Dict[str, Any]:
     """Milliseconds a photo in the C++ library on one thread: the shortest of ``runs``."""
-    done = subprocess.run([str(build_program("time_model")), str(model), str(size[0]), str(size[1]), "1", str(runs)],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [str(build_program("time_model")), str(model), str(size[0]), str(size[1]), "1", str(runs)], capture_output=True, text=True
+    )
     if done.returncode != 0:
         raise RuntimeError(f"time_model failed: {done.stderr.strip()}")
     return {**json.loads(done.stdout), "size": list(size), "cpu": cpu_name()}
@@ -120,18 +125,24 @@ def cpu_name() -> str:
 
 def versions() -> Dict[str, str]:
     """Of what made the figures; ``commit`` is this checkout's, marked where it has changes."""
+
     def git(*command: str) -> str:
         done = subprocess.run(["git", "-C", str(REPOSITORY), *command], capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else ""
 
     commit = git("rev-parse", "--short", "HEAD") or "unknown"
     changed = git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit + ("+changes" if changed else ""), "python": platform.python_version(),
-            "torch": torch.__version__, "numpy": np.__version__}
+    return {
+        "commit": commit + ("+changes" if changed else ""),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
 
 
-def evaluate(network: torch.nn.Module, config: Mapping[str, Any], data: Path, size: Tuple[int, int],
-             limit: Optional[int] = None) -> Tuple[int, Dict[str, float]]:
+def evaluate(
+    network: torch.nn.Module, config: Mapping[str, Any], data: Path, size: Tuple[int, int], limit: Optional[int] = None
+) -> Tuple[int, Dict[str, float]]:
     """(frames, metrics) on the test list, in PyTorch on the network's device."""
     dataset = dataset_of(config)
     ids = read_list(dataset, data, "test")[:limit]
@@ -139,19 +150,30 @@ def evaluate(network: torch.nn.Module, config: Mapping[str, Any], data: Path, si
     return len(ids), score(frames, torch_predictor(network.to(memory_format=torch.channels_last)), size, progress=True)
 
 
-def compare_engines(network: torch.nn.Module, model: Path, config: Mapping[str, Any], data: Path, size: Tuple[int, int],
-                    frames: int) -> Dict[str, Any]:
+def compare_engines(
+    network: torch.nn.Module, model: Path, config: Mapping[str, Any], data: Path, size: Tuple[int, int], frames: int
+) -> Dict[str, Any]:
     """Metrics of PyTorch and of the C++ library on the first test photos, both with the weights of the model file."""
     network = copy.deepcopy(network)
     round_weights_to_half(network)
     chosen = load_frames(dataset_of(config), data, read_list(dataset_of(config), data, "test")[:frames], list(network.tasks))
-    return {"frames": len(chosen.ids),
-            "pytorch": score(chosen, torch_predictor(network.to(memory_format=torch.channels_last)), size),
-            "bimtdp": score(chosen, cpp_predictor(model, size), size)}
+    return {
+        "frames": len(chosen.ids),
+        "pytorch": score(chosen, torch_predictor(network.to(memory_format=torch.channels_last)), size),
+        "bimtdp": score(chosen, cpp_predictor(model, size), size),
+    }
 
 
-def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False, compared: int = 0,
-                limit: Optional[int] = None, device: torch.device = torch.device("cpu")) -> Dict[str, Any]:
+def make_record(
+    run: Path,
+    checkpoint: Path,
+    data: Path,
+    *,
+    timed: bool = False,
+    compared: int = 0,
+    limit: Optional[int] = None,
+    device: torch.device = torch.device("cpu"),
+) -> Dict[str, Any]:
     """The record of a finished run in the folder ``run``; ``compared``: photos for ``compare_engines`` (on the CPU),
     ``device``: where the test photos are scored."""
     config, network, _ = load_checkpoint(checkpoint)
@@ -164,17 +186,34 @@ def make_record(run: Path, checkpoint: Path, data: Path, *, timed: bool = False,
         engines = compare_engines(network, model, config, data, size, compared) if compared else None
     frames, metrics = evaluate(network.to(device), config, data, size, limit)
     steps, photos = schedule_of(config)
-    return {"row": config["name"], "seed": int(config["train"].get("seed", 0)), "steps": steps, "photos": photos,
-            "tasks": list(network.tasks), "config": without_folders(dict(config)),
-            "training": {**training_of(run, photos), "precision": read_checkpoint(checkpoint).get("precision")},
-            "evaluation": {"checkpoint": checkpoint.name, "list": "test", "frames": frames, "size": list(size),
-                           "engine": "pytorch", "device": device.type},
-            "metrics": metrics, "counts": {**counts._asdict(), "size": list(COUNT_SIZE)},
-            "file": {"bytes": stored, "floats": "f16"}, "time": time, "engines": engines, "versions": versions()}
+    return {
+        "row": config["name"],
+        "seed": int(config["train"].get("seed", 0)),
+        "steps": steps,
+        "photos": photos,
+        "tasks": list(network.tasks),
+        "config": without_folders(dict(config)),
+        "training": {**training_of(run, photos), "precision": read_checkpoint(checkpoint).get("precision")},
+        "evaluation": {
+            "checkpoint": checkpoint.name,
+            "list": "test",
+            "frames": frames,
+            "size": list(size),
+            "engine": "pytorch",
+            "device": device.type,
+        },
+        "metrics": metrics,
+        "counts": {**counts._asdict(), "size": list(COUNT_SIZE)},
+        "file": {"bytes": stored, "floats": "f16"},
+        "time": time,
+        "engines": engines,
+        "versions": versions(),
+    }
 
 
 def write_record(record: Mapping[str, Any], path: Path) -> None:
     """Readable JSON; floats keep six digits, which is more than a table shows."""
+
     def rounded(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: rounded(item) for key, item in value.items()}

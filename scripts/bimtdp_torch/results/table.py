@@ -7,7 +7,7 @@ A layout (YAML) lists the rows in order:
     reference: single_float                 # id of the row whose figures Delta_MTL compares with
     rows:
       - {id: single_float, title: "single task, float", runs: [single_task_w18_semseg, single_task_w18_depth]}
-      - {title: Bi-MTDP, runs: [bi_mtdp_w18]}
+      - {title: Bi-MTDP, runs: [bi_mtdp_w18], summary: "Bi-MTDP, HRNet-W18"}    # its title in the short table, if it is there
 
 A row of several runs is a set of networks, one a task: their metrics are joined, their costs added. Records of the same
 row with other seeds (NAME_seed2.json) make a mean with a standard deviation. Rows without records are left out.
@@ -19,7 +19,7 @@ import csv
 import io
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import yaml
@@ -28,6 +28,7 @@ from ..metrics import TASK_FIGURES, delta_mtl
 
 _SEED = re.compile(r"_seed\d+$")
 COSTS = ("parameters, M", "file, MB", "GMAC", "GBOP", "time, ms")
+SUMMARY_COSTS = ("file, MB", "time, ms")
 
 
 class Row(NamedTuple):
@@ -52,8 +53,18 @@ class Row(NamedTuple):
 def costs_of(record: Mapping[str, Any]) -> Dict[str, Optional[float]]:
     """Parameters, file, operations and time of one record."""
     counts, time = record["counts"], record.get("time")
-    return dict(zip(COSTS, (counts["parameters"] / 1e6, record["file"]["bytes"] / 1e6, counts["macs"] / 1e9,
-                            counts["bops"] / 1e9, time["milliseconds"] if time else None)))
+    return dict(
+        zip(
+            COSTS,
+            (
+                counts["parameters"] / 1e6,
+                record["file"]["bytes"] / 1e6,
+                counts["macs"] / 1e9,
+                counts["bops"] / 1e9,
+                time["milliseconds"] if time else None,
+            ),
+        )
+    )
 
 
 def make_row(title: str, runs: Sequence[str], records: Mapping[str, Mapping[str, Any]]) -> Optional[Row]:
@@ -100,17 +111,42 @@ def _columns(rows: Sequence[Row]) -> List[str]:
     return [task for task in TASK_FIGURES if any(task in row.tasks for row in rows)]
 
 
-def markdown(rows: Sequence[Row], reference: Optional[Row]) -> str:
-    """One table; the first column is text, the others are numbers."""
+def _markdown(first: str, rows: Sequence[Row], further: Mapping[str, Callable[[Row], str]]) -> str:
+    """One table of metrics and of ``further`` columns (title -> cell); the first is text, the others are numbers."""
     tasks = _columns(rows)
-    head = ["network", *(TASK_FIGURES[task].title for task in tasks), "Delta_MTL, %", *COSTS]
+    head = [first, *(TASK_FIGURES[task].title for task in tasks), *further]
     lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
     for row in rows:
-        delta = gain(row, reference)
         title = row.title + (f" ({row.seeds} seeds)" if row.seeds > 1 else "")
-        lines.append([title, *(_metric_cell(row.metrics.get(TASK_FIGURES[t].key), TASK_FIGURES[t].form) for t in tasks),
-                      "-" if delta is None else f"{delta:+.1f}", *(_digits(row.costs[cost]) for cost in COSTS)])
+        lines.append(
+            [
+                title,
+                *(_metric_cell(row.metrics.get(TASK_FIGURES[t].key), TASK_FIGURES[t].form) for t in tasks),
+                *(cell(row) for cell in further.values()),
+            ]
+        )
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cost_columns(costs: Sequence[str]) -> Dict[str, Callable[[Row], str]]:
+    return {cost: lambda row, cost=cost: _digits(row.costs[cost]) for cost in costs}
+
+
+def markdown(rows: Sequence[Row], reference: Optional[Row]) -> str:
+    """A table with every column."""
+
+    def delta(row: Row) -> str:
+        value = gain(row, reference)
+        return "-" if value is None else f"{value:+.1f}"
+
+    return _markdown("network", rows, {"Delta_MTL, %": delta, **_cost_columns(COSTS)})
+
+
+def summary(layout: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
+    """The short table: the rows of all tables that have a ``summary``, with fewer columns."""
+    made = [make_row(entry["summary"], entry["runs"], records) for table in layout for entry in table["rows"] if "summary" in entry]
+    rows = [row for row in made if row]
+    return _markdown(f"network{timed_on(rows)}", rows, _cost_columns(SUMMARY_COSTS))
 
 
 def read_layout(path: Path) -> List[Dict[str, Any]]:
@@ -126,8 +162,9 @@ def read_layout(path: Path) -> List[Dict[str, Any]]:
     return tables
 
 
-def tables(layout: Sequence[Mapping[str, Any]],
-           records: Mapping[str, Mapping[str, Any]]) -> List[Tuple[str, List[Row], Optional[Row]]]:
+def tables(
+    layout: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]
+) -> List[Tuple[str, List[Row], Optional[Row]]]:
     """(title, rows, reference) of each table that has a row."""
     result = []
     for table in layout:
@@ -169,9 +206,15 @@ def to_csv(made: Sequence[Tuple[str, List[Row], Optional[Row]]]) -> str:
     for title, rows, reference in made:
         for row in rows:
             first = row.records[0]
-            line: Dict[str, Any] = {"table": title, "network": row.title, "tasks": " ".join(row.tasks), "seeds": row.seeds,
-                                    "steps": first["steps"], "photos": first["photos"],
-                                    "minutes": _minutes(row.records)}
+            line: Dict[str, Any] = {
+                "table": title,
+                "network": row.title,
+                "tasks": " ".join(row.tasks),
+                "seeds": row.seeds,
+                "steps": first["steps"],
+                "photos": first["photos"],
+                "minutes": _minutes(row.records),
+            }
             for key, values in row.metrics.items():
                 line[key] = f"{np.mean(values):.6g}"
                 if len(values) > 1:
@@ -188,11 +231,14 @@ def to_csv(made: Sequence[Tuple[str, List[Row], Optional[Row]]]) -> str:
     return text.getvalue()
 
 
-def insert(document: Path, name: str, content: str) -> None:
-    """Puts ``content`` between <!-- results:NAME --> and <!-- /results:NAME -->."""
-    text = document.read_text()
-    pattern = rf"(<!-- results:{re.escape(name)} -->\n).*?(<!-- /results:{re.escape(name)} -->)"
-    text, placed = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
+def insert(document: Path, contents: Mapping[str, str]) -> None:
+    """Puts each of the contents that has a place between <!-- results:NAME --> and <!-- /results:NAME -->."""
+    text, placed = document.read_text(), 0
+    for name, content in contents.items():
+        pattern = rf"(<!-- results:{re.escape(name)} -->\n).*?(<!-- /results:{re.escape(name)} -->)"
+        text, count = re.subn(pattern, lambda m, content=content: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
+        placed += count
     if not placed:
-        raise ValueError(f"{document}: has no markers <!-- results:{name} --> .. <!-- /results:{name} -->")
+        names = " or ".join(f"<!-- results:{name} --> .. <!-- /results:{name} -->" for name in contents)
+        raise ValueError(f"{document}: has no markers {names}")
     document.write_text(text)

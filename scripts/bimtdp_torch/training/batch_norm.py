@@ -72,8 +72,7 @@ def measure_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
     For a network whose statistics are those of nothing, as of a model file: in training it would compute something else.
     """
-    moments: Dict[nn.Module, _InputMoments] = {m: _InputMoments(m) for m in network.modules()
-                                              if isinstance(m, nn.BatchNorm2d)}
+    moments: Dict[nn.Module, _InputMoments] = {m: _InputMoments(m) for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
     network.eval()
     for image in batches:
         getattr(network, "maps", network)(image)

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..data import TeacherMaps, split_validation
-from ..datasets import AnyFrames, class_names, load_frames, make_batch, read_list
-from ..photos import load_photos, unlabelled_batch
+from ..data.datasets import AnyFrames, class_names, load_frames, make_batch, read_list
+from ..data.nyud import TeacherMaps, split_validation
+from ..data.photos import load_photos, unlabelled_batch
 from .distillation import online_size
 from .parallel import Parallel
 from .schedule import Schedule
@@ -24,8 +24,7 @@ _STATISTICS_BATCH = 16
 class Batches:
     """Gives each process its part of a step's batch, on its device; a GPU's next batches are made meanwhile."""
 
-    def __init__(self, config: Mapping[str, Any], tasks: Sequence[str], data: Path, schedule: Schedule,
-                 parallel: Parallel):
+    def __init__(self, config: Mapping[str, Any], tasks: Sequence[str], data: Path, schedule: Schedule, parallel: Parallel):
         train, dataset = config["train"], config["network"]["dataset"]
         classes = len(class_names(dataset))
         if "semseg" in tasks and config["network"].get("segmentation_classes", classes) < classes:
@@ -55,11 +54,29 @@ class Batches:
     def _make(self, step: int) -> Dict[str, Tensor]:
         phase, seed, colour = self.schedule.phase(step), int(self.train["seed"]), self.train["colour"]
         labelled, unlabelled = self._counts(phase.batch)
-        batch = make_batch(self.frames, seed, step, labelled, phase.size, self.train["max_zoom"], colour, self.teacher,
-                           self.parallel.part(labelled, self.train["accumulate"]), self.teacher_size)
+        batch = make_batch(
+            self.frames,
+            seed,
+            step,
+            labelled,
+            phase.size,
+            self.train["max_zoom"],
+            colour,
+            self.teacher,
+            self.parallel.part(labelled, self.train["accumulate"]),
+            self.teacher_size,
+        )
         if unlabelled:
-            more = unlabelled_batch(self.photos, seed, step, unlabelled, self.teacher_size or phase.size, colour,
-                                    self.parallel.part(unlabelled, self.train["accumulate"]), batch)
+            more = unlabelled_batch(
+                self.photos,
+                seed,
+                step,
+                unlabelled,
+                self.teacher_size or phase.size,
+                colour,
+                self.parallel.part(unlabelled, self.train["accumulate"]),
+                batch,
+            )
             batch = {key: self._mix(value, more[key]) for key, value in batch.items()}
         if self.teacher_size:
             batch["teacher_image"] = batch["image"]
@@ -94,8 +111,9 @@ class Batches:
         """Inputs for the final statistics of batch normalisation: mildly zoomed, without changes of colour."""
         size = self.schedule.phases[-1].size
         for n in range(int(self.train["recalibration_batches"])):
-            yield make_batch(self.frames, int(self.train["seed"]) + 1, n, _STATISTICS_BATCH, size,
-                             self.train["recalibration_zoom"], 0.0)["image"].to(self.parallel.device)
+            yield make_batch(
+                self.frames, int(self.train["seed"]) + 1, n, _STATISTICS_BATCH, size, self.train["recalibration_zoom"], 0.0
+            )["image"].to(self.parallel.device)
 
     def close(self) -> None:
         """Ends the threads."""

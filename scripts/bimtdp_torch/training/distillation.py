@@ -12,10 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..checkpoints import load_checkpoint, read_checkpoint, save_checkpoint
-from ..data import Frames, TeacherMaps, normalise
-from ..losses import resize_map
-from ..pointwise import speed_up_pointwise
+from ..checkpoints import read_checkpoint, save_checkpoint
+from ..data.nyud import Frames, TeacherMaps
+from ..data.samples import normalise
+from ..networks.pointwise import speed_up_pointwise
+from ..sources import load_checkpoint
+from .losses import resize_map
 from .precision import autocast
 
 Pairs = Dict[str, Tensor]  # name of the tensor -> (B, C, H, W)
@@ -30,9 +32,11 @@ def load_teacher(path: str, device: torch.device) -> nn.Module:
 
 # -- maps of whole frames, computed once ------------------------------------------------------------------------------
 
+
 @torch.no_grad()
-def compute_teacher_maps(teacher: nn.Module, frames: Frames, size: Tuple[int, int], bf16: bool,
-                         check: Callable[[], None] = lambda: None) -> TeacherMaps:
+def compute_teacher_maps(
+    teacher: nn.Module, frames: Frames, size: Tuple[int, int], bf16: bool, check: Callable[[], None] = lambda: None
+) -> TeacherMaps:
     """Outputs of the teacher, as small as its heads give them, for every frame and its mirror image.
 
     ``check`` is called between frames and may raise.
@@ -41,7 +45,7 @@ def compute_teacher_maps(teacher: nn.Module, frames: Frames, size: Tuple[int, in
     collected: Dict[str, List[Tensor]] = {}
     for index in tqdm(range(len(frames.ids)), desc="teacher", mininterval=5, dynamic_ncols=True):
         check()
-        photo = F.interpolate(frames.image[index:index + 1], size, mode="bilinear", antialias=True).float() / 255
+        photo = F.interpolate(frames.image[index : index + 1], size, mode="bilinear", antialias=True).float() / 255
         pair = normalise(torch.cat((photo, photo.flip(3)))).to(device, memory_format=torch.channels_last)
         with autocast(device, bf16):
             maps = teacher.maps(pair)
@@ -56,8 +60,15 @@ def _cache_key(options: Mapping[str, Any], size: Sequence[int], frames: Frames, 
     return digest.hexdigest()[:16]
 
 
-def cached_teacher_maps(options: Mapping[str, Any], frames: Frames, size: Tuple[int, int], bf16: bool, output: Path,
-                        device: torch.device, check: Callable[[], None]) -> TeacherMaps:
+def cached_teacher_maps(
+    options: Mapping[str, Any],
+    frames: Frames,
+    size: Tuple[int, int],
+    bf16: bool,
+    output: Path,
+    device: torch.device,
+    check: Callable[[], None],
+) -> TeacherMaps:
     """NYUD: maps from ``distillation.cache`` (default: the output folder), computed first where they are not there.
 
     The file's name holds a digest of teacher, size and frames, so runs may share a folder.
@@ -76,6 +87,7 @@ def cached_teacher_maps(options: Mapping[str, Any], frames: Frames, size: Tuple[
 # -- features of the augmented batch ----------------------------------------------------------------------------------
 # A binary network's tensors before a sign have both signs, a teacher's map behind a ReLU has not; so with ``pre_relu``
 # training_outputs gives what the ReLU was fed.
+
 
 def feature_tensors(outputs: Mapping[str, Any], group: str) -> Pairs:
     """The tensors of one group of ``training_outputs``, by name: backbone.2, features.0.depth, hidden.depth, ..."""
@@ -120,8 +132,10 @@ class OnlineTeacher:
 
 def _pair_loss(name: str, student: Tensor, teacher: Tensor) -> Tensor:
     if student.shape[1] != teacher.shape[1]:
-        raise ValueError(f"distillation.features: {name} has {student.shape[1]} channels in the student and "
-                         f"{teacher.shape[1]} in the teacher; choose a teacher of the same widths or other groups")
+        raise ValueError(
+            f"distillation.features: {name} has {student.shape[1]} channels in the student and "
+            f"{teacher.shape[1]} in the teacher; choose a teacher of the same widths or other groups"
+        )
     return F.mse_loss(student.float(), resize_map(teacher, tuple(student.shape[-2:])))
 
 
@@ -135,7 +149,9 @@ def feature_losses(outputs: Mapping[str, Any], teacher: Mapping[str, Pairs]) -> 
         own = feature_tensors(outputs, group)
         shared = [name for name in own if name in targets]
         if not shared:
-            raise ValueError(f"distillation.features: student and teacher share no tensor of the group {group!r} "
-                             f"(student: {len(own)}, teacher: {len(targets)}); leave it out of groups")
+            raise ValueError(
+                f"distillation.features: student and teacher share no tensor of the group {group!r} "
+                f"(student: {len(own)}, teacher: {len(targets)}); leave it out of groups"
+            )
         losses[group] = sum(_pair_loss(name, own[name], targets[name]) for name in shared) / len(shared)
     return losses

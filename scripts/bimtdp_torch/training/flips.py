@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..layers import BinaryConv2d
+from ..networks.layers import BinaryConv2d
 
 
 class FlipMonitor:
@@ -21,14 +21,17 @@ class FlipMonitor:
 
     @torch.no_grad()
     def _read(self) -> Dict[str, Tensor]:
-        return {name: torch.from_numpy(np.packbits((m.binary_weight() > 0).flatten().cpu().numpy()))
-                for name, m in self._layers.items()}
+        return {
+            name: torch.from_numpy(np.packbits((m.binary_weight() > 0).flatten().cpu().numpy())) for name, m in self._layers.items()
+        }
 
     def rates(self) -> Dict[str, float]:
         """Layer -> share of its weights whose sign differs from that at the last call."""
         now = self._read()
-        rates = {name: float(np.unpackbits(np.bitwise_xor(now[name].numpy(), self._signs[name].numpy())).sum())
-                 / layer.weight.numel() for name, layer in self._layers.items()}
+        rates = {
+            name: float(np.unpackbits(np.bitwise_xor(now[name].numpy(), self._signs[name].numpy())).sum()) / layer.weight.numel()
+            for name, layer in self._layers.items()
+        }
         self._signs = now
         return rates
 

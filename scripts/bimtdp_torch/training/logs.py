@@ -142,6 +142,7 @@ def plot_losses(output: Path) -> None:
     """``losses.png`` from the CSV files, if matplotlib is there."""
     try:
         import matplotlib
+
         matplotlib.use("Agg")
         from matplotlib import pyplot
     except ImportError:

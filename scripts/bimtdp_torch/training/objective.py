@@ -8,8 +8,8 @@ from typing import Any, Dict, Mapping, Optional
 import torch
 from torch import Tensor
 
-from ..losses import ValidCounts, distillation_loss, supervised_loss
 from .distillation import OnlineTeacher, feature_losses, load_teacher
+from .losses import ValidCounts, distillation_loss, supervised_loss
 
 
 class Objective:
@@ -37,21 +37,28 @@ class Objective:
             return None
         return self.teacher(image)
 
-    def _maps_term(self, outputs: Mapping[str, Any], batch: Mapping[str, Tensor],
-                   taught: Optional[Mapping[str, Any]]) -> Tensor:
+    def _maps_term(self, outputs: Mapping[str, Any], batch: Mapping[str, Tensor], taught: Optional[Mapping[str, Any]]) -> Tensor:
         if self.online_maps:
             targets = taught["maps"]
         else:
             targets = {task: batch[f"teacher_{task}"] for task in outputs["maps"] if f"teacher_{task}" in batch}
-        return self.options["weight"] * distillation_loss(outputs["maps"], targets, self.options["temperature"],
-                                                          self.options["task_weights"])
+        return self.options["weight"] * distillation_loss(
+            outputs["maps"], targets, self.options["temperature"], self.options["task_weights"]
+        )
 
-    def __call__(self, outputs: Mapping[str, Any], batch: Mapping[str, Tensor], step: int,
-                 taught: Optional[Mapping[str, Any]] = None, counts: Optional[ValidCounts] = None) -> Dict[str, Tensor]:
+    def __call__(
+        self,
+        outputs: Mapping[str, Any],
+        batch: Mapping[str, Tensor],
+        step: int,
+        taught: Optional[Mapping[str, Any]] = None,
+        counts: Optional[ValidCounts] = None,
+    ) -> Dict[str, Tensor]:
         """``total`` (with gradient) and, detached, its parts: the tasks' losses, deep_supervision, vib (unweighted
         KL), distillation (weighted), features and features_<group> (unweighted)."""
-        losses = supervised_loss(outputs["maps"], outputs.get("initial", []), batch, self.train["deep_supervision"],
-                                 self.train["task_weights"], counts)
+        losses = supervised_loss(
+            outputs["maps"], outputs.get("initial", []), batch, self.train["deep_supervision"], self.train["task_weights"], counts
+        )
         total = losses["total"] * self.options.get("label_weight", 1.0)
         if "vib" in outputs:
             total = total + self.train["vib_weight"] * outputs["vib"].float()

@@ -46,7 +46,7 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
 
 def synchronise(network: nn.Module, on: bool) -> None:
     """Turns every batch normalisation into its synchronised form, or back."""
-    source, target = ((nn.BatchNorm2d, SynchronisedBatchNorm2d) if on else (SynchronisedBatchNorm2d, nn.BatchNorm2d))
+    source, target = (nn.BatchNorm2d, SynchronisedBatchNorm2d) if on else (SynchronisedBatchNorm2d, nn.BatchNorm2d)
     for module in network.modules():
         if type(module) is source:
             module.__class__ = target
@@ -87,8 +87,7 @@ class Parallel:
             return outputs
         synchronise(network, sync_batch_norm)
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(outputs, device_ids=ids, broadcast_buffers=False,
-                                                   find_unused_parameters=True)
+        return nn.parallel.DistributedDataParallel(outputs, device_ids=ids, broadcast_buffers=False, find_unused_parameters=True)
 
     def collect_only(self, model: nn.Module, last: bool) -> ContextManager:
         """Context of one accumulated piece: gradients are averaged over the processes after the last one only."""
@@ -97,8 +96,9 @@ class Parallel:
     def part(self, batch: int, accumulate: int) -> slice:
         """This process's samples of a batch."""
         if batch % (self.world * accumulate):
-            raise ValueError(f"train: a batch of {batch} is not divisible by {self.world} processes x {accumulate} "
-                             "accumulated pieces")
+            raise ValueError(
+                f"train: a batch of {batch} is not divisible by {self.world} processes x {accumulate} accumulated pieces"
+            )
         share = batch // self.world
         return slice(self.rank * share, (self.rank + 1) * share)
 

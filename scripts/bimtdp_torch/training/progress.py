@@ -25,16 +25,24 @@ class Progress:
     def __init__(self, name: str, schedule: PhaseList, step: int, shown: bool, seconds: float = 0.0):
         self.schedule, self.step, self.first, self._before = schedule, step, step, seconds
         self._started, self._photos = time.monotonic(), 0
-        self._bar = tqdm(total=schedule.total, initial=step, desc=name, mininterval=2, dynamic_ncols=True,
-                         disable=not shown, bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}")
+        self._bar = tqdm(
+            total=schedule.total,
+            initial=step,
+            desc=name,
+            mininterval=2,
+            dynamic_ncols=True,
+            disable=not shown,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}",
+        )
         self._loss = ""
 
     def advance(self, step: int) -> None:
         """After step number ``step``."""
         self._photos += self.schedule.phase(step - 1).batch
         self.step = step
-        self._bar.set_postfix_str(f"{self._loss}{self.rate():.1f} photos/s, {format_seconds(self.seconds_left())} left",
-                                  refresh=False)
+        self._bar.set_postfix_str(
+            f"{self._loss}{self.rate():.1f} photos/s, {format_seconds(self.seconds_left())} left", refresh=False
+        )
         self._bar.update(1)
 
     def seconds(self) -> float:
@@ -56,9 +64,11 @@ class Progress:
         self._loss = f"loss {means['total']:.3f}, "
         if self.step % _SAY_EVERY == 0 or self.step == self.schedule.total:
             rates = f" flip_rate {sum(flips.values()) / len(flips):.5f}" if flips else ""
-            RunLog.say(f"step {self.step}/{self.schedule.total} "
-                       + " ".join(f"{key} {value:.4g}" for key, value in means.items() if key != "skipped")
-                       + f"{rates} {self.rate():.1f} photos/s, {format_seconds(self.seconds_left())} left")
+            RunLog.say(
+                f"step {self.step}/{self.schedule.total} "
+                + " ".join(f"{key} {value:.4g}" for key, value in means.items() if key != "skipped")
+                + f"{rates} {self.rate():.1f} photos/s, {format_seconds(self.seconds_left())} left"
+            )
 
     def close(self) -> None:
         """Leaves the bar as it stands."""

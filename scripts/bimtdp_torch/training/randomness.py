@@ -15,7 +15,7 @@ def seed_everything(seed: int, device: torch.device) -> None:
     (Some of PyTorch's GPU kernels add in any order all the same: bit-equal runs are promised on the CPU alone.)
     """
     random.seed(seed)
-    np.random.seed(seed % 2 ** 32)
+    np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False

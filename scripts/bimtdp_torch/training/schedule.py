@@ -9,8 +9,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 import torch
 from torch import nn
 
-from ..estimators import set_ede_progress
-from ..layers import BinaryConv2d, set_weight_binarization
+from ..networks.estimators import set_ede_progress
+from ..networks.layers import BinaryConv2d, set_weight_binarization
 
 
 class Phase(NamedTuple):
@@ -53,8 +53,10 @@ def parameter_groups(network: nn.Module, train: Mapping[str, Any]) -> List[Dict[
             groups.setdefault((backbone, kind), []).append(parameter)
     decays = {"vector": 0.0, "latent": train["binary_weight_decay"], "weight": train["weight_decay"]}
     backbone_lr = train["lr"] if train["backbone_lr"] is None else train["backbone_lr"]
-    return [{"params": parameters, "base_lr": backbone_lr if backbone else train["lr"], "weight_decay": decays[kind]}
-            for (backbone, kind), parameters in groups.items()]
+    return [
+        {"params": parameters, "base_lr": backbone_lr if backbone else train["lr"], "weight_decay": decays[kind]}
+        for (backbone, kind), parameters in groups.items()
+    ]
 
 
 def make_optimizer(groups: List[Dict[str, Any]], kind: str = "adamw") -> torch.optim.Optimizer:
@@ -87,8 +89,7 @@ class PhaseList:
 
     def work_left(self, step: int) -> int:
         """Pixels that remain to be trained on after ``step`` steps."""
-        return sum(max(0, p.first + p.steps - max(step, p.first)) * p.batch * p.size[0] * p.size[1]
-                   for p in self.phases)
+        return sum(max(0, p.first + p.steps - max(step, p.first)) * p.batch * p.size[0] * p.size[1] for p in self.phases)
 
 
 class Schedule(PhaseList):

@@ -50,47 +50,112 @@ from __future__ import annotations
 import copy
 from typing import Any, Dict, List, Mapping
 
-from ..configuration import check_keys
-from ..losses import TASK_WEIGHTS
-from ..predictor import check_size
+from ..configuration import check_keys, dump_config
+from ..networks.options import resolve_network
+from ..networks.predictor import check_size
+from .losses import TASK_WEIGHTS
 
 FEATURE_GROUPS = ("backbone", "features", "distilled", "hidden")
 REQUIRED = object()
 
-SECTIONS: Dict[str, Any] = {"name": "train", "network": REQUIRED, "init": None, "distillation": None, "train": REQUIRED,
-                            "steps_scale": 1.0}
+SECTIONS: Dict[str, Any] = {
+    "name": "train",
+    "network": REQUIRED,
+    "init": None,
+    "distillation": None,
+    "train": REQUIRED,
+    "steps_scale": 1.0,
+}
 TRAIN: Dict[str, Any] = {
-    "seed": 0, "lr": REQUIRED, "backbone_lr": None, "schedule": "cosine", "warmup": 200, "optimizer": "adamw",
-    "weight_decay": 0.0, "binary_weight_decay": 0.0, "clip_norm": 10.0, "task_weights": dict(TASK_WEIGHTS),
-    "deep_supervision": 1.0, "max_zoom": 1.7, "colour": 0.3, "freeze": [], "vib_weight": 1e-3, "two_step": 0.0,
-    "ede": {"t_min": 1e-3, "t_max": 10.0}, "ema": 0.0, "accumulate": 1, "amp": "auto", "sync_batch_norm": True,
-    "fused": True, "validation_every": 20, "validate_every": 500, "best": "auto", "save_every": 200, "log_every": 20,
-    "recalibration_batches": 40, "recalibration_zoom": 1.3, "phases": REQUIRED,
+    "seed": 0,
+    "lr": REQUIRED,
+    "backbone_lr": None,
+    "schedule": "cosine",
+    "warmup": 200,
+    "optimizer": "adamw",
+    "weight_decay": 0.0,
+    "binary_weight_decay": 0.0,
+    "clip_norm": 10.0,
+    "task_weights": dict(TASK_WEIGHTS),
+    "deep_supervision": 1.0,
+    "max_zoom": 1.7,
+    "colour": 0.3,
+    "freeze": [],
+    "vib_weight": 1e-3,
+    "two_step": 0.0,
+    "ede": {"t_min": 1e-3, "t_max": 10.0},
+    "ema": 0.0,
+    "accumulate": 1,
+    "amp": "auto",
+    "sync_batch_norm": True,
+    "fused": True,
+    "validation_every": 20,
+    "validate_every": 500,
+    "best": "auto",
+    "save_every": 200,
+    "log_every": 20,
+    "recalibration_batches": 40,
+    "recalibration_zoom": 1.3,
+    "phases": REQUIRED,
 }
 PHASE = {"size": REQUIRED, "batch": REQUIRED, "steps": REQUIRED}
 DISTILLATION: Dict[str, Any] = {
-    "teacher": REQUIRED, "weight": 1.0, "label_weight": 1.0, "temperature": 2.0, "maps": "cached", "size": None,
-    "cache": None, "task_weights": {}, "features": None, "photos": None, "photos_share": 0.0, "photo_size": 128,
+    "teacher": REQUIRED,
+    "weight": 1.0,
+    "label_weight": 1.0,
+    "temperature": 2.0,
+    "maps": "cached",
+    "size": None,
+    "cache": None,
+    "task_weights": {},
+    "features": None,
+    "photos": None,
+    "photos_share": 0.0,
+    "photo_size": 128,
 }
 FEATURES = {"weight": 1.0, "groups": list(FEATURE_GROUPS), "pre_relu": True, "every": 1}
 INIT = {"imagenet": False, "checkpoint": None}
 _HINTS = {"teacher": " (or give --teacher)"}
 # Ranges of numbers, written as intervals.
 RANGES = {
-    "train.lr": "[0, inf)", "train.backbone_lr": "[0, inf)", "train.warmup": "[0, inf)", "train.weight_decay": "[0, inf)",
-    "train.binary_weight_decay": "[0, inf)", "train.clip_norm": "(0, inf)", "train.deep_supervision": "[0, inf)",
-    "train.max_zoom": "[1, inf)", "train.colour": "[0, 1]", "train.vib_weight": "[0, inf)", "train.two_step": "[0, 1)",
-    "train.ede.t_min": "(0, inf)", "train.ede.t_max": "(0, inf)", "train.ema": "[0, 1)", "train.accumulate": "[1, inf)",
-    "train.validation_every": "[0, inf)", "train.validate_every": "[1, inf)", "train.save_every": "[1, inf)",
-    "train.log_every": "[1, inf)", "train.recalibration_batches": "[0, inf)", "train.recalibration_zoom": "[1, inf)",
-    "distillation.weight": "[0, inf)", "distillation.label_weight": "[0, inf)", "distillation.temperature": "(0, inf)",
-    "distillation.photos_share": "[0, 1)", "distillation.photo_size": "[32, inf)",
-    "distillation.features.weight": "[0, inf)", "distillation.features.every": "[1, inf)",
-    "train.steps": "[1, inf)", "train.batch": "[1, inf)", "train.size": "[32, inf)",  # of pretraining
+    "train.lr": "[0, inf)",
+    "train.backbone_lr": "[0, inf)",
+    "train.warmup": "[0, inf)",
+    "train.weight_decay": "[0, inf)",
+    "train.binary_weight_decay": "[0, inf)",
+    "train.clip_norm": "(0, inf)",
+    "train.deep_supervision": "[0, inf)",
+    "train.max_zoom": "[1, inf)",
+    "train.colour": "[0, 1]",
+    "train.vib_weight": "[0, inf)",
+    "train.two_step": "[0, 1)",
+    "train.ede.t_min": "(0, inf)",
+    "train.ede.t_max": "(0, inf)",
+    "train.ema": "[0, 1)",
+    "train.accumulate": "[1, inf)",
+    "train.validation_every": "[0, inf)",
+    "train.validate_every": "[1, inf)",
+    "train.save_every": "[1, inf)",
+    "train.log_every": "[1, inf)",
+    "train.recalibration_batches": "[0, inf)",
+    "train.recalibration_zoom": "[1, inf)",
+    "distillation.weight": "[0, inf)",
+    "distillation.label_weight": "[0, inf)",
+    "distillation.temperature": "(0, inf)",
+    "distillation.photos_share": "[0, 1)",
+    "distillation.photo_size": "[32, inf)",
+    "distillation.features.weight": "[0, inf)",
+    "distillation.features.every": "[1, inf)",
+    "train.steps": "[1, inf)",
+    "train.batch": "[1, inf)",
+    "train.size": "[32, inf)",  # of pretraining
 }
-CHOICES = {"train.amp": ("auto", "bf16", "off"), "train.schedule": ("cosine", "poly", "linear"),
-           "train.optimizer": ("adamw", "adam"),
-           "distillation.maps": ("cached", "online")}
+CHOICES = {
+    "train.amp": ("auto", "bf16", "off"),
+    "train.schedule": ("cosine", "poly", "linear"),
+    "train.optimizer": ("adamw", "adam"),
+    "distillation.maps": ("cached", "online"),
+}
 
 
 def _number(value: Any, default: Any, where: str) -> Any:
@@ -179,12 +244,10 @@ def _resolve_distillation(section: Mapping[str, Any], task_weights: Mapping[str,
         result["features"] = fill(result["features"], FEATURES, "distillation.features")
         groups = result["features"]["groups"]
         if not (isinstance(groups, list) and groups and all(group in FEATURE_GROUPS for group in groups)):
-            raise ValueError(f"distillation.features.groups must be a list of some of {', '.join(FEATURE_GROUPS)}, got "
-                             f"{groups!r}")
+            raise ValueError(f"distillation.features.groups must be a list of some of {', '.join(FEATURE_GROUPS)}, got {groups!r}")
     if result["photos_share"] > 0:
         if not (result["weight"] > 0 or result["features"]):
-            raise ValueError("distillation.photos_share: photos without labels teach nothing with weight: 0 and no "
-                             "features")
+            raise ValueError("distillation.photos_share: photos without labels teach nothing with weight: 0 and no features")
         if not result["photos"]:
             raise ValueError("distillation.photos is missing (or give --photos)")
         if result["weight"] > 0 and result["maps"] == "cached":
@@ -203,3 +266,8 @@ def resolve(config: Mapping[str, Any], steps_scale: float = 1.0) -> Dict[str, An
         _scale_steps(result["train"], steps_scale)
         result["steps_scale"] *= steps_scale
     return result
+
+
+def describe(config: Mapping[str, Any]) -> str:
+    """YAML of a resolved configuration with the network's defaults, too; train.py trains the same from it."""
+    return dump_config({**config, "network": resolve_network(config["network"])})

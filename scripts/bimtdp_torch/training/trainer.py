@@ -17,27 +17,27 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..checkpoints import is_model_file, load_strictly, read_checkpoint, save_checkpoint
-from ..config import build_network
+from ..checkpoints import load_strictly, read_checkpoint, save_checkpoint
 from ..configuration import changed_options
-from ..initialisation import initialise
-from ..losses import ValidCounts
-from ..pointwise import speed_up_pointwise
+from ..export.model_file import is_model_file
+from ..networks.build import build_network
+from ..networks.pointwise import speed_up_pointwise
 from .averages import WeightAverage
 from .batch_norm import freeze, measure_statistics, recalibrate, reset_spoilt_statistics
 from .batches import Batches
 from .distillation import cached_teacher_maps
 from .flips import FlipMonitor
+from .initialisation import initialise
 from .logs import RunLog, Window, plot_losses
-from .network_settings import describe
+from .losses import ValidCounts
 from .objective import Objective
 from .parallel import Parallel, synchronise
 from .precision import autocast, use_bf16
 from .progress import Progress
 from .randomness import seed_everything, seed_step
 from .schedule import Schedule, load_moments, make_optimizer, parameter_groups
-from .settings import resolve
-from .signals import Stopped, StopSignal
+from .settings import describe, resolve
+from .signals import StopSignal, Stopped
 from .validation import Validator
 
 _MAX_SKIPPED = 50  # steps in a row without a finite gradient
@@ -57,8 +57,7 @@ class Trainer:
         self.log = RunLog(self.output)
         seed_everything(self.seed, self.device)
         self.network = build_network(self.config["network"])
-        initialise(self.network, self.config["init"], self.output / "init.tsv" if self.parallel.main else None,
-                   self._say)
+        initialise(self.network, self.config["init"], self.output / "init.tsv" if self.parallel.main else None, self._say)
         self.network.to(device=self.device, memory_format=torch.channels_last)
         speed_up_pointwise(self.network)
         self.frozen = freeze(self.network, self.train["freeze"])
@@ -72,8 +71,9 @@ class Trainer:
             if not self.train["recalibration_batches"]:
                 raise ValueError("train.recalibration_batches: 0 leaves a network from a model file without statistics")
             measure_statistics(self.network, self.batches.statistics())
-        self.validator = Validator(self.network, self.batches.validation, self.schedule.phases[-1].size, self.bf16,
-                                   self.train["best"], self.log)
+        self.validator = Validator(
+            self.network, self.batches.validation, self.schedule.phases[-1].size, self.bf16, self.train["best"], self.log
+        )
         self.average = WeightAverage(self.network, self.train["ema"]) if self.train["ema"] > 0 else None
         self.flips, self.window = FlipMonitor(self.network), Window()
         self.step, self.skipped, self.seconds = 0, 0, 0.0
@@ -84,13 +84,18 @@ class Trainer:
 
     def save(self, path: Path, state: bool = True) -> None:
         """With ``state`` everything that resuming needs, without it the network as it stands."""
-        checkpoint = {"config": self.config, "model": self.network.state_dict(), "step": self.step,
-                      "precision": self.precision}
+        checkpoint = {"config": self.config, "model": self.network.state_dict(), "step": self.step, "precision": self.precision}
         if state:
             checkpoint.update(
-                optimizer=self.optimizer.state_dict(), best=self.validator.best, window=self.window.state(),
-                flips=self.flips.state(), processes=self.parallel.world, skipped=self.skipped, seconds=self.seconds,
-                average=self.average.average if self.average else None)
+                optimizer=self.optimizer.state_dict(),
+                best=self.validator.best,
+                window=self.window.state(),
+                flips=self.flips.state(),
+                processes=self.parallel.world,
+                skipped=self.skipped,
+                seconds=self.seconds,
+                average=self.average.average if self.average else None,
+            )
         save_checkpoint(checkpoint, path)
 
     def resume(self) -> bool:
@@ -161,8 +166,12 @@ class Trainer:
             reset_spoilt_statistics(self.network)
             if self.skipped >= _MAX_SKIPPED:
                 raise ValueError(f"step {self.step}: no finite gradient in {_MAX_SKIPPED} steps; lower train.lr")
-        return {**losses, "gradient_norm": norm, "learning_rate": torch.tensor(factor * self.train["lr"]),
-                "skipped": 1 - norm.isfinite().float()}
+        return {
+            **losses,
+            "gradient_norm": norm,
+            "learning_rate": torch.tensor(factor * self.train["lr"]),
+            "skipped": 1 - norm.isfinite().float(),
+        }
 
     def _log_row(self, progress: Progress) -> None:
         """Means over the processes and the steps since the last row."""
@@ -188,8 +197,7 @@ class Trainer:
         size = tuple(options["size"] or self.schedule.phases[-1].size)
 
         def maps():
-            return cached_teacher_maps(options, self.batches.frames, size, self.bf16, self.output, self.device,
-                                       stop.check)
+            return cached_teacher_maps(options, self.batches.frames, size, self.bf16, self.output, self.device, stop.check)
 
         for turn in (True, False):  # the others read what the main process computed
             if self.parallel.main == turn:
@@ -216,8 +224,13 @@ class Trainer:
             if self.average:
                 self.average.swap()
             if self.train["recalibration_batches"]:
-                batches = tqdm(self.batches.statistics(), desc="statistics", mininterval=5, dynamic_ncols=True,
-                               total=self.train["recalibration_batches"])
+                batches = tqdm(
+                    self.batches.statistics(),
+                    desc="statistics",
+                    mininterval=5,
+                    dynamic_ncols=True,
+                    total=self.train["recalibration_batches"],
+                )
                 recalibrate(self.network, batches, self.frozen)
             self._validate("final")
             self.save(self.output / "final.pt", state=False)

@@ -8,9 +8,9 @@ from typing import Mapping, Optional, Tuple
 
 from torch import nn
 
-from ..datasets import AnyFrames
-from ..evaluation import format_metrics, score, torch_predictor
+from ..data.datasets import AnyFrames
 from ..metrics import TASK_FIGURES
+from ..metrics.evaluation import format_metrics, score, torch_predictor
 from .logs import RunLog
 
 _FIGURES = {figure.key: figure.lower_is_better for figure in TASK_FIGURES.values()}
@@ -37,8 +37,7 @@ def validation_score(metrics: Mapping[str, float], best: str = "auto") -> float:
 class Validator:
     """Scores a run's network on the validation frames and knows the best score so far."""
 
-    def __init__(self, network: nn.Module, frames: Optional[AnyFrames], size: Tuple[int, int], bf16: bool, best: str,
-                 log: RunLog):
+    def __init__(self, network: nn.Module, frames: Optional[AnyFrames], size: Tuple[int, int], bf16: bool, best: str, log: RunLog):
         self.network, self.frames, self.size, self.bf16 = network, frames, size, bf16
         self.rule, self.log, self.best = best, log, -math.inf
 

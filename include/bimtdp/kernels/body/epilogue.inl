@@ -94,15 +94,3 @@ inline void epilogue(const float* x, std::size_t stride, std::size_t pixels, std
                      float* out) noexcept {
   finish([=](std::size_t p, std::size_t c, auto part) { return Floats::load(x + p * stride + c, part); }, pixels, channels, e, out);
 }
-
-inline void dot_float(const std::int32_t* counts, std::size_t stride, std::int32_t valid, std::size_t pixels, std::size_t channels,
-                      const Epilogue& e, float* out) noexcept {
-  const Ints all = Ints::set(valid);
-  const Floats all_float = Floats::set(static_cast<float>(valid)), minus_two = Floats::set(-2.0f);
-  const auto dot = [=](std::size_t p, std::size_t c, auto part) {
-    const Ints count = Ints::load(counts + p * stride + c, part);
-    if constexpr (TileShape::cheap_fma) return fma(to_float(count), minus_two, all_float);  // exact: integers up to 2^24
-    return to_float(all - shift_left<1>(count));
-  };
-  finish(dot, pixels, channels, e, out);
-}

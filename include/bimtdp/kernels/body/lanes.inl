@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks that every body uses: channels in vectors, and a run in tiles.
+// The walk that every body uses: channels in vectors.
 
 /// step(i, part) for i = 0, width, 2 width, ... < count; the last part is partial where count is no multiple.
 template <class Step>

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dataflow: what flows through a graph at one input size. Found once, checked, before anything is planned or run.
+#pragma once
+
+#include <bimtdp/core/checked.hpp>
+#include <bimtdp/core/shape.hpp>
+#include <bimtdp/graph/cost.hpp>
+#include <bimtdp/graph/graph.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace bimtdp {
+
+/// The largest map, in elements.
+inline constexpr std::uint64_t max_elements = std::uint64_t{1} << 31;
+
+/// A node that reads a value, and which of its rows.
+struct Reader {
+  NodeId node = 0;
+  RowUse use = RowUse::whole;
+};
+
+/// Everything by node.
+struct Dataflow {
+  std::vector<Shape> shapes{};              ///< of the value
+  std::vector<std::vector<RowUse>> uses{};  ///< of the rows of each input
+  std::vector<std::uint64_t> work{};        ///< multiply-accumulates, or comparable steps
+  std::vector<Cost> costs{};
+  std::vector<std::vector<Reader>> readers{};  ///< of the value, in order; who reads it twice stands there twice. Not RowUse::none
+  std::vector<bool> is_output{};               ///< whether the network gives the value away
+
+  [[nodiscard]] std::uint64_t total_work() const {
+    Checked sum = 0;
+    for (const std::uint64_t w : work) sum = sum + w;
+    return sum.value();
+  }
+};
+
+/// Shape of a node's value for inputs of the given shapes; of node 0, the input, for its own. Throws Error that names the node.
+[[nodiscard]] inline Shape infer_shape(const Graph& graph, NodeId id, std::span<const Shape> inputs) {
+  const Node& node = graph.nodes()[id];
+  const std::string where = label(id, node);
+  const NodeShapes shapes{inputs, graph.values()[id].channels, where};
+  const Shape shape = visit_node(node.op, [&](const auto& n, auto traits) { return traits.shape(n, shapes); });
+  check(shape.height >= 1 && shape.width >= 1 && shape.height <= max_extent && shape.width <= max_extent, where,
+        "output size (got ", shape, ", expected 1 to ", max_extent, " pixels a side)");
+  const Checked elements = Checked(shape.height) * shape.width * shape.channels;
+  check(elements.value() <= max_elements, where, "output too large (got ", shape, ", expected at most ", max_elements,
+        " elements)");
+  return shape;
+}
+
+namespace detail {
+
+/// Work of a node and what it costs. `in`: the values that it reads.
+inline void add_cost(Dataflow& flow, const Graph& graph, NodeId id, std::span<const Shape> in) {
+  const Node& node = graph.nodes()[id];
+  const Shape& out = flow.shapes[id];
+  const auto bytes = [&](NodeId value) { return static_cast<double>(value_bytes(graph.values()[value].type, flow.shapes[value])); };
+  Cost cost{.bytes = bytes(id)};
+  for (const NodeId input : node.inputs) cost.bytes += bytes(input);
+  visit_node(node.op, [&](const auto& n, auto traits) {
+    const Checked work = traits.work(n, in, out) * out.height * out.width * out.channels;
+    flow.work.push_back(work.value());
+    const auto steps = static_cast<double>(work.value());
+    if (traits.work_unit == WorkUnit::bit_pairs) cost.words = steps / 32.0;
+    if (traits.work_unit == WorkUnit::macs) cost.macs = steps;
+  });
+  flow.costs.push_back(cost);
+}
+
+}  // namespace detail
+
+/// The dataflow for a height x width input. Throws Error that names the first node that cannot take it.
+[[nodiscard]] inline Dataflow make_dataflow(const Graph& graph, std::size_t height, std::size_t width) {
+  check(height > 0 && width > 0 && height <= max_extent && width <= max_extent, "input", "size (got ", height, "x", width,
+        ", expected 1 to ", max_extent, " pixels a side)");
+  check(height % graph.stride() == 0 && width % graph.stride() == 0, "input",
+        "height and width must be multiples of the stride (got ", height, "x", width, ", expected multiples of ", graph.stride(),
+        ")");
+  const std::size_t count = graph.nodes().size();
+  Dataflow flow;
+  flow.uses.resize(count), flow.readers.resize(count), flow.is_output.resize(count);
+  std::vector<Shape> in{{height, width, graph.values()[0].channels}};
+  for (NodeId id = 0; id < count; ++id) {
+    const Node& node = graph.nodes()[id];
+    if (id > 0) in.clear();
+    for (const NodeId input : node.inputs) in.push_back(flow.shapes[input]);
+    flow.shapes.push_back(infer_shape(graph, id, in));
+    detail::add_cost(flow, graph, id, in);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const RowUse use = visit_node(node.op, [&](const auto& n, auto traits) { return traits.row_use(n, i, in); });
+      flow.uses[id].push_back(use);
+      if (use != RowUse::none) flow.readers[node.inputs[i]].push_back({id, use});
+    }
+  }
+  for (const Output& output : graph.outputs()) flow.is_output[output.node] = true;
+  return flow;
+}
+
+}  // namespace bimtdp

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NYUDv2 in the folder layout that prepare_nyud.py writes, held in memory as bytes, and its augmentation.
+
+Layout: image/NNNN.jpg, depth/NNNN.png (8 bits), label/NNNN.png (39 = ignore), normal/NNNN.jpg, edge/NNNN.png,
+train.txt, test.txt; 320x240.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from .samples import batch_indices, generator, jitter_colour, normalise, unit_vectors
+
+FRAME_SIZE = (320, 240)  # width and height
+# The photos have a white frame of about 4 pixels; the inner part has the ratio 3:4 and holds the scored crop.
+INNER_ROWS, INNER_COLUMNS = (7, 235), (8, 312)
+SCORED_ROWS, SCORED_COLUMNS = (23, 235), (21, 300)
+DEPTH_SCALE = 9.99547 / 255  # metres = (v + 0.5) * DEPTH_SCALE
+CLASS_NAMES = tuple(
+    "wall,floor,cabinet,bed,chair,sofa,table,door,window,bookshelf,picture,counter,blinds,desk,shelves,"
+    "curtain,dresser,pillow,mirror,floor mat,clothes,ceiling,books,refrigerator,television,paper,towel,"
+    "shower curtain,box,whiteboard,person,night stand,toilet,sink,lamp,bathtub,bag,otherstructure,"
+    "otherfurniture".split(",")
+)
+
+
+class Frames(NamedTuple):
+    """Photos and labels of some frames, the inner part only, N x channels x height x width."""
+
+    ids: List[str]
+    image: Tensor  # uint8, 3
+    depth: Tensor  # float32 metres, 1
+    label: Tensor  # uint8, 1
+    normal: Tensor  # uint8, 3: n = v / 127.5 - 1
+    edge: Tensor  # uint8 0/1, 1
+
+
+def read_list(root: Path, name: str) -> List[str]:
+    """Frame ids of ``train.txt`` or ``test.txt``."""
+    return (Path(root) / f"{name}.txt").read_text().split()
+
+
+def split_validation(ids: Sequence[str], every: int) -> Tuple[List[str], List[str]]:
+    """(training, validation): neighbours are frames of one room, so validation takes whole runs of 8 ids."""
+    if every <= 0:
+        return list(ids), []
+    validation = [i for n, i in enumerate(ids) if (n // 8) % every == every - 1]
+    chosen = set(validation)
+    return [i for i in ids if i not in chosen], validation
+
+
+def _read(path: Path, rows: Tuple[int, int], columns: Tuple[int, int], mode: Optional[str] = None) -> np.ndarray:
+    with Image.open(path) as image:
+        if image.size != FRAME_SIZE:
+            raise ValueError(f"{path}: {image.width}x{image.height} pixels, expected {FRAME_SIZE[0]}x{FRAME_SIZE[1]}")
+        if mode is None and image.mode not in ("1", "L", "P"):
+            raise ValueError(f"{path}: a picture of the kind {image.mode}, expected one channel of 1 or 8 bits")
+        pixels = np.asarray(image.convert(mode) if mode else image)
+    pixels = pixels[rows[0] : rows[1], columns[0] : columns[1]]
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def load_frames(
+    root: Path, ids: Sequence[str], rows: Tuple[int, int] = INNER_ROWS, columns: Tuple[int, int] = INNER_COLUMNS
+) -> Frames:
+    """Reads the frames into memory (about 0.5 MB a frame). ValueError, OSError: a file is not of the layout above."""
+    root = Path(root)
+
+    def stack(folder: str, suffix: str, mode: Optional[str] = None) -> Tensor:
+        return torch.from_numpy(np.stack([_read(root / folder / f"{i}{suffix}", rows, columns, mode) for i in ids]))
+
+    return Frames(
+        list(ids),
+        stack("image", ".jpg", "RGB"),
+        (stack("depth", ".png").float() + 0.5) * DEPTH_SCALE,
+        stack("label", ".png"),
+        stack("normal", ".jpg", "RGB"),
+        (stack("edge", ".png") > 0).to(torch.uint8),
+    )
+
+
+class Crop(NamedTuple):
+    """A window of a frame, whether it is mirrored, and how much its content is enlarged."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    flip: bool
+    zoom: float
+
+
+def random_crop(rng: torch.Generator, height: int, width: int, max_zoom: float) -> Crop:
+    """Log-uniform zoom in 1..max_zoom at a uniform place, mirrored half of the time."""
+    u = torch.rand(4, generator=rng).tolist()
+    zoom = math.exp(u[0] * math.log(max_zoom))
+    h, w = round(height / zoom), round(width / zoom)
+    return Crop(int(u[1] * (height - h + 1)), int(u[2] * (width - w + 1)), h, w, u[3] < 0.5, height / h)
+
+
+def _cut(x: Tensor, crop: Crop) -> Tensor:
+    x = x[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+    return (x.flip(2) if crop.flip else x).unsqueeze(0)
+
+
+def make_sample(
+    frames: Frames,
+    index: int,
+    crop: Crop,
+    size: Tuple[int, int],
+    rng: Optional[torch.Generator] = None,
+    colour: float = 0.0,
+    image_size: Optional[Tuple[int, int]] = None,
+) -> Dict[str, Tensor]:
+    """One augmented training sample at ``size``: image (normalised later; perhaps at a size of its own), depth, label,
+    normal, edge."""
+    image = F.interpolate(_cut(frames.image[index], crop), image_size or size, mode="bilinear", antialias=True)[0].float() / 255
+    if rng is not None:
+        image = jitter_colour(image, rng, colour)
+    depth = F.interpolate(_cut(frames.depth[index], crop), size, mode="nearest")[0] / crop.zoom
+    label = F.interpolate(_cut(frames.label[index], crop), size, mode="nearest")[0, 0].long()
+    normal = F.interpolate(_cut(frames.normal[index], crop).float() / 127.5 - 1, size, mode="bilinear", align_corners=False)[0]
+    if crop.flip:
+        normal[0].neg_()
+    edge = F.adaptive_max_pool2d(_cut(frames.edge[index], crop).float(), size)[0]
+    return {"image": image, "depth": depth, "semseg": label, "normals": unit_vectors(normal, 0), "edge": edge}
+
+
+def make_batch(
+    frames: Frames,
+    seed: int,
+    step: int,
+    batch: int,
+    size: Tuple[int, int],
+    max_zoom: float,
+    colour: float,
+    teacher: Optional["TeacherMaps"] = None,
+    part: slice = slice(None),
+    image_size: Optional[Tuple[int, int]] = None,
+) -> Dict[str, Tensor]:
+    """The batch of one step; with ``teacher`` also its maps in the same crops, as ``teacher_<task>`` at size / 4.
+
+    ``image_size``: where the image is to have another size than the labels.
+    ``part`` selects samples: every sample has random numbers of its own, so the parts of several processes make
+    up the batch that one process would have.
+    """
+    height, width = frames.image.shape[2:]
+    samples = []
+    for position, index in list(enumerate(batch_indices(seed, step, batch, len(frames.ids))))[part]:
+        rng = generator(seed, 2, step, position)
+        crop = random_crop(rng, height, width, max_zoom)
+        sample = make_sample(frames, index, crop, size, rng, colour, image_size)
+        if teacher is not None:
+            sample.update(teacher.sample(index, crop, (height, width), (size[0] // 4, size[1] // 4)))
+        samples.append(sample)
+    result = {key: torch.stack([s[key] for s in samples]) for key in samples[0]}
+    result["image"] = normalise(result["image"]).contiguous(memory_format=torch.channels_last)
+    return result
+
+
+class TeacherMaps:
+    """A teacher's outputs for every training frame and its mirror image, computed once, cut like labels.
+
+    maps: task -> (frames, 2, channels, h, w) float16; index 1 of the second axis belongs to the mirrored photo
+    and is stored mirrored, as the network saw it.
+    """
+
+    def __init__(self, maps: Dict[str, Tensor]):
+        self.maps = maps
+
+    def sample(self, index: int, crop: Crop, frame_size: Tuple[int, int], size: Tuple[int, int]) -> Dict[str, Tensor]:
+        """Teacher maps of a crop, resampled bilinearly to ``size``."""
+        left = frame_size[1] - crop.left - crop.width if crop.flip else crop.left
+        result = {}
+        ys = (torch.arange(size[0]) + 0.5) / size[0] * crop.height + crop.top
+        xs = (torch.arange(size[1]) + 0.5) / size[1] * crop.width + left
+        grid = torch.stack(
+            torch.meshgrid(ys / frame_size[0] * 2 - 1, xs / frame_size[1] * 2 - 1, indexing="ij")[::-1], -1
+        ).unsqueeze(0)
+        for task, maps in self.maps.items():
+            value = maps[index, int(crop.flip)].float().unsqueeze(0)
+            value = F.grid_sample(value, grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
+            result[f"teacher_{task}"] = value / crop.zoom if task == "depth" else value
+        return result
