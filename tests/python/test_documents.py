@@ -10,7 +10,6 @@ import os
 import re
 import runpy
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,10 +28,10 @@ def blocks(document: Path) -> list:
 
 
 def commands(text: str) -> list:
-    """The commands of a shell block: no comments, continued lines joined, split at &&, variables before them left out."""
+    """The commands of a shell block: no comments, continued lines joined, split at &&, variables before them and what they substitute left out."""
     found = []
     for line in text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True)
+        words = shlex.split(re.sub(r"\$\(.*?\)", "", line), comments=True)
         while words:
             end = words.index("&&") if "&&" in words else len(words)
             command, words = words[:end], words[end + 1 :]
@@ -59,9 +58,6 @@ class Parsed(Exception):
 
 def check_python(words: list, monkeypatch) -> None:
     """The program's own parser takes the arguments."""
-    if words[:3] == ["-m", "pip", "install"]:
-        assert words[3] == "-r"
-        return
     original = argparse.ArgumentParser.parse_args
 
     def parse(parser, arguments=None, namespace=None):
@@ -113,6 +109,8 @@ def test_commands(document, command, monkeypatch, tmp_path):
     for word in words:
         if word.startswith(tuple(f"{folder}/" for folder in FOLDERS)) and "/results/" not in word:
             assert list(REPOSITORY.glob(word)), f"{word} is not there"
+    if "pip install -r" in command:
+        return
     if program == "python":
         check_python(words[1:], monkeypatch)
     elif program == "torchrun":
@@ -128,8 +126,8 @@ def test_commands(document, command, monkeypatch, tmp_path):
             pytest.skip(f"{built[1]} is not built")
         run_built(path, words[1:], tmp_path)
     else:
-        assert program in (REPOSITORY / "scripts" / "requirements.txt").read_text(encoding="utf-8").split(), "no test runs this"
-        assert shutil.which(program, path=Path(sys.executable).parent)
+        known = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "scripts").glob("requirements*.txt"))
+        assert re.search(rf"^{program}\b", known, re.MULTILINE), "no test runs this"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
