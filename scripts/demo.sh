@@ -8,7 +8,7 @@ usage() {
 usage: scripts/demo.sh [--no-install] [PHOTO...]
 
 Runs every model of examples/models on the photos (JPEG or PNG; default: those of examples/photos) and writes a picture
-and a raw map per task, and one panel of all, to build/demo. Works on Debian 12/13 and Ubuntu 24.04; --no-install calls
+and a raw map per task, and one panel of all, to build/demo. Works on Debian 12 and 13; --no-install calls
 no apt. BIMTDP_ISA=baseline|sse42|avx2|avx512 forces an instruction tier, CXX chooses the compiler.
 TEXT
 }

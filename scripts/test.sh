@@ -7,7 +7,7 @@ usage() {
   cat <<'TEXT'
 usage: scripts/test.sh [--no-install] [--no-style] [--no-sanitizers] [--no-benchmarks] [--no-python]
 
-Builds and tests this checkout on Debian 12/13 or Ubuntu 24.04; everything goes to build/ inside it.
+Builds and tests this checkout on Debian 12 or 13; everything goes to build/ inside it.
 
   --no-install     use the packages that are there, call no apt
   --no-style       do not look at the formatting, and run no clang-tidy
