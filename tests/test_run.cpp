@@ -23,7 +23,8 @@ std::atomic<std::size_t> allocations{0};
 }
 
 // Every way to allocate goes through these, so that the test can count. Not inlined: GCC would warn of a mismatch of
-// allocation and deallocation where it sees one of them only.
+// allocation and deallocation where it sees one of them only. Sanitizers have their own.
+#if !defined(BIMTDP_SANITIZED)
 #define NOT_INLINED __attribute__((noinline))
 NOT_INLINED void* operator new(std::size_t size) {
   ++allocations;
@@ -45,6 +46,7 @@ NOT_INLINED void operator delete(void* p, const std::nothrow_t&) noexcept { std:
 NOT_INLINED void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 NOT_INLINED void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
 NOT_INLINED void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+#endif
 
 namespace {
 

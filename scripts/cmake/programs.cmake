@@ -15,6 +15,7 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
   if(BIMTDP_SANITIZE)
     target_compile_options(bimtdp_program INTERFACE
       -fsanitize=${BIMTDP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_compile_definitions(bimtdp_program INTERFACE BIMTDP_SANITIZED)
     target_link_options(bimtdp_program INTERFACE -fsanitize=${BIMTDP_SANITIZE})
   endif()
 endif()

@@ -28,7 +28,7 @@ def blocks(document: Path) -> list:
 
 
 def commands(text: str) -> list:
-    """The commands of a shell block: no comments, continued lines joined, split at &&, no variables and nothing substituted."""
+    """The commands of a shell block without comments, variables before them and substitutions."""
     found = []
     for line in text.replace("\\\n", " ").splitlines():
         words = shlex.split(re.sub(r"\$\(.*?\)", "", line), comments=True)
