@@ -46,7 +46,7 @@ struct PhotoMap {
   constexpr std::size_t strip_bytes = std::size_t{1} << 20;
   const ops::ResizeBilinear resize;
   const Shape whole = resize.output_shape(scores.shape, size.height, size.width);
-  const std::size_t row_bytes = whole.width * whole.channels * sizeof(float);
+  const std::size_t row_bytes = whole.width * whole.channels * sizeof(float);  // above 0: output_shape refuses empty maps
   const std::size_t rows = std::clamp<std::size_t>(strip_bytes / row_bytes, 1, whole.height);
   const ops::OwnWorkspace workspace(kernels::active(), resize.scratch_bytes(scores.shape, rows, whole.width));
   Tensor<float> strip;

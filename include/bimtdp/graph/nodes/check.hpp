@@ -75,7 +75,8 @@ class NodeCheck {
 
   /// Checks the shape of a float weight; its values are finite already.
   void floats(std::string_view field, const WeightName& name, const std::vector<std::size_t>& shape) const {
-    (void)weights_.floats(known(field, name));
+    use(field, name);
+    (void)weights_.floats(name);
     same_shape(field, name, shape);
   }
   void optional_floats(std::string_view field, const WeightName& name, std::size_t channels) const {
@@ -85,7 +86,8 @@ class NodeCheck {
   /// Checks packed signs of `channels` bits a tap: shape, and tail bits 0.
   void signs(std::string_view field, const WeightName& name, std::size_t out, const std::array<std::size_t, 2>& kernel,
              std::size_t channels) const {
-    const std::span<const std::uint64_t> words = weights_.words(known(field, name));
+    use(field, name);
+    const std::span<const std::uint64_t> words = weights_.words(name);
     const std::size_t per_tap = (channels + 63) / 64;
     same_shape(field, name, {out, kernel[0], kernel[1], per_tap});
     if (channels % 64 == 0) return;
@@ -106,7 +108,8 @@ class NodeCheck {
 
   /// The first extent of a convolution's weight: its number of output channels.
   [[nodiscard]] std::size_t output_channels(const WeightName& name) const {
-    const WeightTensor& tensor = weights_.at(known("weight", name));
+    use("weight", name);
+    const WeightTensor& tensor = weights_.at(name);
     require(!tensor.shape.empty(), "weight '", name, "' has no dimensions");
     extent("output channels", tensor.shape[0]);
     return tensor.shape[0];
@@ -133,11 +136,10 @@ class NodeCheck {
   }
 
  private:
-  const WeightName& known(std::string_view field, const WeightName& name) const {
+  void use(std::string_view field, const WeightName& name) const {
     require(!name.empty(), "missing weight: ", field);
     require(weights_.contains(name), field, ": no weight '", name, "'");
     ++uses_[name];
-    return name;
   }
   void same_shape(std::string_view field, const WeightName& name, const std::vector<std::size_t>& shape) const {
     const std::vector<std::size_t>& got = weights_.at(name).shape;
