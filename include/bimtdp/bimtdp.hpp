@@ -11,7 +11,7 @@
 //
 // The rooms, each using only those before it:
 //   core     what data is: Tensor, BitTensor, Shape, Error
-//   simd     what the machine can do: instruction tiers, chosen at run time (BIMTDP_ISA=baseline|sse42|avx2|avx512 forces one)
+//   simd     what the machine can do: instruction tiers, chosen at run time (BIMTDP_ISA=avx2, say, forces one)
 //   kernels  loops over raw memory, one table of functions per tier
 //   ops      one tensor operation a file
 //   image    pixels at both ends: normalise, resize, colour the maps

@@ -91,7 +91,11 @@ inline void add_cost(Dataflow& flow, const Graph& graph, NodeId id, std::span<co
     if (id > 0) in.clear();
     for (const NodeId input : node.inputs) in.push_back(flow.shapes[input]);
     flow.shapes.push_back(infer_shape(graph, id, in));
-    detail::add_cost(flow, graph, id, in);
+    try {
+      detail::add_cost(flow, graph, id, in);
+    } catch (const Error& error) {  // too much work to count
+      throw Error(label(id, node) + ": " + error.what());
+    }
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       const RowUse use = visit_node(node.op, [&](const auto& n, auto traits) { return traits.row_use(n, i, in); });
       flow.uses[id].push_back(use);

@@ -42,8 +42,8 @@ inline constexpr std::size_t max_attention_sources = 64;  // those that are read
 inline void check_attention(const BinaryAttentionParameters& p, std::string_view where) {
   check(p.sources >= 1 && p.sources <= max_attention_sources, where, "sources (got ", p.sources, ", expected 1 to ",
         max_attention_sources, ")");
-  check(!p.targets.empty() && p.targets.size() <= p.sources, where, "targets (got ", p.targets.size(), ", expected at most ",
-        p.sources, " sources and at least 1)");
+  check(!p.targets.empty() && p.targets.size() <= p.sources, where, "targets (got ", p.targets.size(),
+        ", expected at least 1 and at most ", p.sources, " sources)");
   for (const std::size_t t : p.targets) check(t < p.sources, where, "targets (got source ", t, ", expected below ", p.sources, ")");
   const std::size_t messages = p.message_weights == MessageWeights::per_source ? p.sources : p.targets.size() * (p.sources - 1);
   check_equal(p.gates.size(), p.gate_source == GateSource::target ? p.targets.size() : messages, where, "number of gates");

@@ -18,8 +18,12 @@ namespace detail {
 [[nodiscard]] inline WindowStretches pool_stretches(const Shape& input, const Window& window, std::string_view where) {
   check(input.elements() > 0, where, "empty input ", input);
   const WindowStretches stretches(input, window, where);
-  for (const WindowAxis& axis : {stretches.rows(), stretches.columns()})
-    check(axis.first_outside() == axis.output, where, "window ", axis.first_outside(), " lies in the padding altogether");
+  for (const WindowAxis& axis : {stretches.rows(), stretches.columns()}) {
+    check(axis.dilation <= axis.input || axis.output <= 65536, where, "dilation (got ", axis.dilation, " for an input of ",
+          axis.input, " pixels)");  // else looking at every window takes long
+    const std::size_t outside = axis.an_output_outside();
+    check(outside == axis.output, where, "window ", outside, " lies in the padding altogether");
+  }
   return stretches;
 }
 

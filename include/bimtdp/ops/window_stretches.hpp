@@ -34,8 +34,8 @@ struct WindowAxis {
       }
     return end;
   }
-  /// The first output with no tap inside, or `output`.
-  [[nodiscard]] std::size_t first_outside() const noexcept {
+  /// An output with no tap inside, or `output` where all have one.
+  [[nodiscard]] std::size_t an_output_outside() const noexcept {
     if (dilation <= input) {  // neighbouring taps cannot step over the input: the first and the last output decide
       if (dilation * (kernel - 1) < before) return 0;
       return (output - 1) * stride < before + input ? output : output - 1;

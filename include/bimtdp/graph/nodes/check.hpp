@@ -8,7 +8,6 @@
 #include <bimtdp/graph/weights.hpp>
 #include <bimtdp/ops/window_stretches.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -58,7 +57,9 @@ class NodeCheck {
     return inputs_[0].channels;
   }
   void float_or_bits(std::size_t i) const {
-    require(inputs_[i].type != ValueType::integers, "type of input ", i, " (got integer, expected float or bits)");
+    const ValueType type = inputs_[i].type;
+    require(type == ValueType::floats || type == ValueType::bits, "type of input ", i, " (got ", to_string(type),
+            ", expected float or bits)");
   }
   /// A second input, where there is one, is a float map with the `channels` of the value.
   void residual(std::size_t channels) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the library must know of an operation, and where it says so: for each kind of node N a struct N of fields and beside it
 // NodeTraits<N>. Everything else - file format, checks, plan, run, profile - asks NodeTraits and knows no operation by name, but
-// for the concat, into which others may write.
+// for the input and the concat, into which others may write.
 //
 //   N::op                            its name in the model file
 //   fields(archive, n)               the fields, each with its name in the file; reader and writer are archives

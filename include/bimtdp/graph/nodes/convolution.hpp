@@ -20,7 +20,7 @@ struct Conv2dNode {
 };
 
 /// Binary convolution. Inputs: bits[, residual]. Weight U64 [out][kernel][kernel][ceil(in/groups/64)].
-/// integer: the dot products; floats: the whole epilogue; bits: alpha, scale and bias, then the sign.
+/// integer: the dot products; floats: the whole epilogue; bits: alpha, scale and bias, then the sign. At most 65536 taps.
 struct BinaryConv2dNode {
   static constexpr std::string_view op = "binary_conv2d";
   Window window{};
