@@ -15,6 +15,7 @@ These variables matter, all optional:
   BIMTDP_SYSTEMS    the folder for systems, in place of build/systems
   BIMTDP_MIRROR     the package archive, in place of the distribution's
   BIMTDP_SHARE      files and folders of this machine that the system sees at the same place, for instance pip's settings
+  BIMTDP_PACKAGES   packages to install beforehand: with python3-torch, for instance, pip need not fetch a torch for CUDA
   BIMTDP_JOBS       how many processors the system sees
 Proxy variables (http_proxy, https_proxy, no_proxy), PIP_*, CXX and this machine's own certificates
 (/usr/local/share/ca-certificates) are passed on.
@@ -83,8 +84,7 @@ inside() {
         mount --bind "$1" "$TRIAL$2"
         if [[ ${3:-} ]]; then mount -o "remount,bind,$3" "$TRIAL$2"; fi
       }
-      share /dev /dev
-      mount -t tmpfs tmpfs "$TRIAL/dev/shm"
+      mount --rbind /dev "$TRIAL/dev"
       share "$PACKAGES" /var/cache/apt/archives
       for path in $SHARE; do share "$path" "$path" ro; done
       mount -t proc proc "$TRIAL/proc"
@@ -94,6 +94,9 @@ inside() {
 
 make_bare
 make_trial
+if [[ ${BIMTDP_PACKAGES:-} ]]; then
+  inside "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $BIMTDP_PACKAGES"
+fi
 failed=()
 for command in "${commands[@]}"; do
   arguments=()
