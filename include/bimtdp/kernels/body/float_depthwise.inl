@@ -101,7 +101,8 @@ inline void depthwise_rows(const Conv& g, const Epilogue& e, float* out) noexcep
       for (std::size_t pixel = 0, pixels = 0; pixel < g.pixels; pixel += pixels) {
         pixels = std::min(most, std::bit_floor(g.pixels - pixel));
         const std::size_t to = row * g.out_row_step + pixel * g.out_step + first;
-        tiles[std::bit_width(pixels) - 1](g, row * g.row_step + pixel * g.pixel_step, first, channels, sums, stride);
+        tiles[static_cast<std::size_t>(std::bit_width(pixels)) - 1](g, row * g.row_step + pixel * g.pixel_step, first, channels,
+                                                                    sums, stride);
         finish_tile(sums, stride, pixels, first, channels, e, {out + to, e.residual ? e.residual + to : nullptr, g.out_step});
       }
   }
