@@ -63,7 +63,7 @@ make_trial() {
   git clone -q --no-hardlinks . "$trial/srv/bimtdp"
   mkdir -p "$systems/packages/$release" "$trial/usr/local/share/ca-certificates"
   find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$trial/usr/local/share/ca-certificates" \; 2>/dev/null || true
-  cp /etc/resolv.conf "$trial/etc/resolv.conf"
+  cp -L /etc/resolv.conf /etc/hosts "$trial/etc"
   echo 'Acquire::Check-Valid-Until "false";' > "$trial/etc/apt/apt.conf.d/99trial"  # the mirror may be a snapshot
 }
 

@@ -54,12 +54,15 @@ def test_two_processes_have_the_losses_of_one(data_folder, tmp_path):
         "--device",
         "cpu",
     ]
-    subprocess.run(
+    parallel = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command],
-        check=True,
         capture_output=True,
+        text=True,
         timeout=300,
     )
+    if "without libuv support" in parallel.stderr:
+        pytest.skip("this build of torch starts no processes (Debian's)")
+    assert parallel.returncode == 0, parallel.stderr
     Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path / "one").run()
     one, two = (CsvFile(tmp_path / name / "losses.csv").read() for name in ("one", "two"))
     assert len(one) == len(two) == 2
