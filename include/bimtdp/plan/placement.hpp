@@ -64,11 +64,9 @@ class ValuePlacer {
         stages_(stages.size()),
         step_of_(step_of_nodes(steps, values.size())),
         index_in_step_(values.size()),
-        stage_of_(steps.size()) {
+        stage_of_(stage_of_steps(stages, steps.size())) {
     for (const Step& step : steps)
       for (std::size_t i = 0; i < step.nodes.size(); ++i) index_in_step_[step.nodes[i]] = i;
-    for (std::size_t stage = 0; stage < stages.size(); ++stage)
-      for (const std::size_t step : stages[stage].steps) stage_of_[step] = stage;
   }
 
   void place_at_caller() {

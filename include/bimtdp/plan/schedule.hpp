@@ -23,6 +23,14 @@ struct Stage {
   std::vector<std::vector<Piece>> pieces{};  ///< of every thread; one list: the stage is not worth a team
 };
 
+/// The stage of every step.
+[[nodiscard]] inline std::vector<std::size_t> stage_of_steps(std::span<const Stage> stages, std::size_t steps) {
+  std::vector<std::size_t> stage_of(steps);
+  for (std::size_t stage = 0; stage < stages.size(); ++stage)
+    for (const std::size_t step : stages[stage].steps) stage_of[step] = stage;
+  return stage_of;
+}
+
 /// Less work than this is not split: waking a thread and waiting for it costs microseconds.
 inline constexpr double smallest_share = 15e-6;
 

@@ -57,9 +57,7 @@ inline void describe_place(std::ostream& text, const Graph& graph, const Planned
        << plan.steps().size() << " steps in " << plan.stages().size() << " stages; "
        << static_cast<double>(plan.arena_bytes()) / 1e6 << " MB for values and scratch memory; bound " << bound * 1e3 << " ms\n"
        << " step stage  rows  band   Mwords    Mmacs       MB  share  nodes\n";
-  std::vector<std::size_t> stage_of(plan.steps().size());
-  for (std::size_t stage = 0; stage < plan.stages().size(); ++stage)
-    for (const std::size_t step : plan.stages()[stage].steps) stage_of[step] = stage;
+  const std::vector<std::size_t> stage_of = stage_of_steps(plan.stages(), plan.steps().size());
   const std::vector<std::string> pieces = detail::describe_pieces(plan);
   for (std::size_t s = 0; s < plan.steps().size(); ++s) {
     const Step& step = plan.steps()[s];
