@@ -35,24 +35,29 @@ class Computed {
 
   [[nodiscard]] const Node& node(NodeId id) const { return graph.nodes()[id]; }
   [[nodiscard]] ValueRef value(NodeId id) { return kept_.value(id); }
-  /// Rows first to first + count - 1 from copies of the rows that they need: nothing else can be read.
-  void compute(NodeId id, std::size_t first, std::size_t count, std::variant<ValueRef, StridedView<float>> destination) {
+  /// Copies of the rows of the inputs that rows first to first + count - 1 need: nothing else can be read.
+  [[nodiscard]] std::vector<Value> inputs(NodeId id, std::size_t first, std::size_t count) {
     std::vector<Value> copies;
-    std::vector<ValueRef> in;
     for (std::size_t i = 0; i < node(id).inputs.size(); ++i) {
       const ValueRef whole = value(node(id).inputs[i]);
-      const RowUse use = flow.uses[id][i];
-      const std::size_t each = use == RowUse::same ? whole.shape.height / value(id).shape.height : 0;
-      const std::size_t begin = each * first, size = use == RowUse::same ? each * count : whole.shape.height;
-      copies.emplace_back(whole.type, Shape{size, whole.shape.width, whole.shape.channels});
-      in.push_back(copies.back().ref());
-      const std::vector<std::byte> needed = rows(whole, begin, size);
-      std::memcpy(in.back().data, needed.data(), needed.size());
-      if (use == RowUse::none) in.back().data = nullptr;
+      const bool same = flow.uses[id][i] == RowUse::same;
+      const std::size_t each = whole.shape.height / value(id).shape.height;
+      const std::vector<std::byte> needed = rows(whole, same ? each * first : 0, same ? each * count : whole.shape.height);
+      copies.emplace_back(whole.type, Shape{same ? each * count : whole.shape.height, whole.shape.width, whole.shape.channels});
+      std::memcpy(copies.back().ref().data, needed.data(), needed.size());
     }
-    std::vector<Shape> shapes;
-    for (const NodeId input : node(id).inputs) shapes.push_back(flow.shapes[input]);
-    const ops::OwnWorkspace workspace(program.kernels(), program.scratch_bytes(id, shapes, flow.shapes[id]));
+    return copies;
+  }
+  /// Rows first and following of a node's value, from inputs() of them.
+  void compute(NodeId id, std::size_t first, const std::vector<Value>& inputs,
+               std::variant<ValueRef, StridedView<float>> destination) {
+    std::vector<ValueRef> in;
+    for (const Value& input : inputs) {
+      in.push_back(input.ref());
+      if (flow.uses[id][in.size() - 1] == RowUse::none) in.back().data = nullptr;
+    }
+    const std::size_t scratch = program.scratch_bytes(id, flow.input_shapes(node(id)), flow.shapes[id]);
+    const ops::OwnWorkspace workspace(program.kernels(), scratch);
     program.run(id, {.in = in,
                      .destination = std::move(destination),
                      .first_row = flow.uses[id][0] == RowUse::same ? 0 : first,
@@ -156,7 +161,7 @@ TEST_CASE("rows need no other rows than their node says") {
       for (std::size_t first = 0; first < whole.shape.height; first += band) {
         const std::size_t count = std::min(band, whole.shape.height - first);
         Value part(whole.type, {count, whole.shape.width, whole.shape.channels});
-        computed.compute(id, first, count, part.ref());
+        computed.compute(id, first, computed.inputs(id, first, count), part.ref());
         CHECK(rows(part.ref(), 0, count) == rows(whole, first, count));
       }
   }
@@ -169,21 +174,13 @@ TEST_CASE("a node that may overwrite an input gives the same value there") {
     const auto index = visit_node(node.op, [&](const auto& n, auto traits) { return traits.overwrites(n, node.inputs.size()); });
     if (!index) continue;
     INFO(label(id, node));
-    std::vector<Value> inputs;
-    for (const NodeId input : node.inputs) {
-      inputs.emplace_back(computed.value(input).type, computed.value(input).shape);
-      std::memcpy(inputs.back().ref().data, computed.value(input).data, computed.value(input).bytes().size());
-    }
-    std::vector<ValueRef> in;
-    for (const Value& input : inputs) in.push_back(input.ref());
-    REQUIRE(in[*index].type == computed.value(id).type);
-    REQUIRE(in[*index].shape == computed.value(id).shape);
-    std::vector<Shape> shapes;
-    for (const NodeId input : node.inputs) shapes.push_back(computed.flow.shapes[input]);
-    const ops::OwnWorkspace workspace(computed.program.kernels(), computed.program.scratch_bytes(id, shapes, shapes[*index]));
-    computed.program.run(id,
-                         {.in = in, .destination = in[*index], .height = computed.flow.shapes[id].height, .workspace = workspace});
-    CHECK(rows(in[*index], 0, shapes[*index].height) == rows(computed.value(id), 0, shapes[*index].height));
+    const Shape& shape = computed.flow.shapes[id];
+    const std::vector<Value> inputs = computed.inputs(id, 0, shape.height);
+    const ValueRef overwritten = inputs[*index].ref();
+    REQUIRE(overwritten.type == computed.value(id).type);
+    REQUIRE(overwritten.shape == shape);
+    computed.compute(id, 0, inputs, overwritten);
+    CHECK(rows(overwritten, 0, shape.height) == rows(computed.value(id), 0, shape.height));
   }
 }
 
@@ -196,7 +193,7 @@ TEST_CASE("a node that can write into another value leaves the other channels al
     const Shape shape = whole.shape();
     Tensor<float> wide({shape.height, shape.width, shape.channels + 5});
     for (float& value : wide.span()) value = -7.0F;
-    computed.compute(id, 0, shape.height, StridedView<float>(wide.data() + 2, shape, shape.channels + 5));
+    computed.compute(id, 0, computed.inputs(id, 0, shape.height), StridedView<float>(wide.data() + 2, shape, shape.channels + 5));
     for (std::size_t y = 0; y < shape.height; ++y)
       for (std::size_t x = 0; x < shape.width; ++x)
         for (std::size_t c = 0; c < shape.channels + 5; ++c)

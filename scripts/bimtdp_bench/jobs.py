@@ -99,12 +99,12 @@ class Programs:
     def peer(self, script: str, package: str, arguments: Sequence[str], seconds: float, **options) -> Job:
         return Job([sys.executable, str(PEERS / script), *arguments, "--seconds", str(seconds)], _last_line, package, **options)
 
-    def ours(self, model: Path, size=SIZE, threads: int = 1, isa: str = "", profile: Optional[Path] = None, **options) -> Job:
+    def ours(self, model: Path, size=SIZE, threads: int = 1, tier: str = "", profile: Optional[Path] = None, **options) -> Job:
         arguments = [f"--benchmark_min_time={4 * self.seconds}", str(model), *map(str, (*size, threads))]
         return self.google(
             "bench_network",
             arguments + ([str(profile)] if profile else []),
-            environment={"BIMTDP_ISA": isa} if isa else {},
+            environment={"BIMTDP_ISA": tier} if tier else {},
             **options,
         )
 
@@ -151,7 +151,7 @@ def network_jobs(p: Programs, widths: Sequence[str]) -> List[Job]:
     jobs = []
     for width in widths:
         binary, twin = f"bi_mtdp_{width}", f"mti_net_{width}"
-        jobs += [p.network(binary, isa="avx2"), p.network(twin), p.engine("openvino_default", twin, "fp32")]
+        jobs += [p.network(binary, tier="avx2"), p.network(twin), p.engine("openvino_default", twin, "fp32")]
         for threads in (1, 2):
             jobs += [p.network(binary, threads=threads), p.engine("openvino_binary", binary, "model", threads)]
             jobs += [p.engine(engine, twin, kind, threads) for kind in ("fp32", "int8") for engine in ("onnxruntime", "openvino")]

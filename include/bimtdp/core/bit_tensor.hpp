@@ -9,7 +9,6 @@
 #include <bimtdp/core/tensor.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -135,13 +134,19 @@ template <class Word>
   return bits;
 }
 
-/// +1 and -1 of a bit map.
+/// +1 and -1 of a bit map, into a map of the same shape.
 template <class Word>
-[[nodiscard]] Tensor<float> unpack(const BitView<Word>& bits) {
-  Tensor<float> x(bits.shape);
+void unpack(const BitView<Word>& bits, const TensorView<float>& x) {
+  check_equal(x.shape, bits.shape, "unpack", "shape");
   for (std::size_t y = 0; y < bits.shape.height; ++y)
     for (std::size_t column = 0; column < bits.shape.width; ++column)
       for (std::size_t c = 0; c < bits.shape.channels; ++c) x(y, column, c) = bits(y, column, c) ? 1.0F : -1.0F;
+}
+
+template <class Word>
+[[nodiscard]] Tensor<float> unpack(const BitView<Word>& bits) {
+  Tensor<float> x(bits.shape);
+  unpack(bits, x.view());
   return x;
 }
 

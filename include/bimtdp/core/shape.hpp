@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <ostream>
+#include <string_view>
 
 namespace bimtdp {
 

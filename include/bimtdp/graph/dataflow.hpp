@@ -33,6 +33,11 @@ struct Dataflow {
   std::vector<std::vector<Reader>> readers{};  ///< of the value, in order; who reads it twice stands there twice. Not RowUse::none
   std::vector<bool> is_output{};               ///< whether the network gives the value away
 
+  [[nodiscard]] std::vector<Shape> input_shapes(const Node& node) const {
+    std::vector<Shape> in;
+    for (const NodeId input : node.inputs) in.push_back(shapes[input]);
+    return in;
+  }
   [[nodiscard]] std::uint64_t total_work() const {
     Checked sum = 0;
     for (const std::uint64_t w : work) sum = sum + w;
@@ -85,11 +90,9 @@ inline void add_cost(Dataflow& flow, const Graph& graph, NodeId id, std::span<co
   const std::size_t count = graph.nodes().size();
   Dataflow flow;
   flow.uses.resize(count), flow.readers.resize(count), flow.is_output.resize(count);
-  std::vector<Shape> in{{height, width, graph.values()[0].channels}};
   for (NodeId id = 0; id < count; ++id) {
     const Node& node = graph.nodes()[id];
-    if (id > 0) in.clear();
-    for (const NodeId input : node.inputs) in.push_back(flow.shapes[input]);
+    const std::vector<Shape> in = id == 0 ? std::vector{Shape{height, width, graph.values()[0].channels}} : flow.input_shapes(node);
     flow.shapes.push_back(infer_shape(graph, id, in));
     try {
       detail::add_cost(flow, graph, id, in);

@@ -55,11 +55,7 @@ struct ValueRef {
     if (type == ValueType::integers)
       std::transform(integers().data, integers().data + shape.elements(), out.data,
                      [](std::int32_t v) { return static_cast<float>(v); });
-    if (type != ValueType::bits) return;
-    const BitView<std::uint32_t> view = bits();
-    for (std::size_t p = 0; p < shape.pixels(); ++p)
-      for (std::size_t c = 0; c < shape.channels; ++c)
-        out.data[p * shape.channels + c] = (view.data[p * view.words() + c / 32] >> (c % 32)) & 1u ? 1.0f : -1.0f;
+    if (type == ValueType::bits) unpack(bits(), out);
   }
   [[nodiscard]] Tensor<float> to_tensor() const {
     Tensor<float> result(shape);

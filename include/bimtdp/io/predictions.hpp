@@ -2,8 +2,9 @@
 // Predictions: the maps of all tasks of one run.
 #pragma once
 
+#include <bimtdp/core/error.hpp>
 #include <bimtdp/core/tensor.hpp>
-#include <bimtdp/graph/graph.hpp>
+#include <bimtdp/image/output_kind.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -18,8 +18,8 @@
 #include <limits>
 #include <list>
 #include <memory>
+#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 

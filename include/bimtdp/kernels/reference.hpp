@@ -7,7 +7,6 @@
 #include <bimtdp/kernels/table.hpp>
 #include <bimtdp/simd/target.hpp>
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>

@@ -6,7 +6,10 @@
 
 #include <bimtdp/ops/binary_conv2d.hpp>
 
+#include <algorithm>
+#include <array>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace bimtdp::ops {

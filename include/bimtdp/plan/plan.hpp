@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace bimtdp {
@@ -121,12 +120,8 @@ class Plan {
 
   [[nodiscard]] std::size_t largest_scratch(const Program& program) const {
     std::size_t most = 0;
-    std::vector<Shape> inputs;
-    for (NodeId id = 0; id < values_.size(); ++id) {
-      inputs.clear();
-      for (const NodeId input : program.graph().nodes()[id].inputs) inputs.push_back(flow_.shapes[input]);
-      most = std::max(most, program.scratch_bytes(id, inputs, flow_.shapes[id]));
-    }
+    for (NodeId id = 0; id < values_.size(); ++id)
+      most = std::max(most, program.scratch_bytes(id, flow_.input_shapes(program.graph().nodes()[id]), flow_.shapes[id]));
     return Checked(most).align_up(alignment).size();
   }
 

@@ -9,7 +9,6 @@
 #include <iomanip>
 #include <sstream>
 #include <string>
-#include <variant>
 #include <vector>
 
 namespace bimtdp {

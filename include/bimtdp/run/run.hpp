@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <span>
 #include <variant>
+#include <vector>
 
 namespace bimtdp {
 

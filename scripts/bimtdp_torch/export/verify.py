@@ -56,9 +56,9 @@ def compare_with_pytorch(program: Path, model: Path, nodes: List[Node], quiet: b
     return report
 
 
-def replay_self_test(program: Path, model: Path, isa: Optional[str] = None) -> str:
-    """Runs ``verify_model MODEL``, on one tier if ``isa`` names it; returns its message or raises."""
-    environment = {**os.environ, **({"BIMTDP_ISA": isa} if isa else {})}
+def replay_self_test(program: Path, model: Path, tier: Optional[str] = None) -> str:
+    """Runs ``verify_model MODEL``, on one tier if ``tier`` names it; returns its message or raises."""
+    environment = {**os.environ, **({"BIMTDP_ISA": tier} if tier else {})}
     done = subprocess.run([str(program), str(model)], capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise VerificationError(f"the written file does not verify: {done.stderr.strip()}")

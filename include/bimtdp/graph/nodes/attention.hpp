@@ -5,6 +5,7 @@
 #include <bimtdp/graph/nodes/contract.hpp>
 #include <bimtdp/ops/binary_attention.hpp>
 
+#include <algorithm>
 #include <vector>
 
 namespace bimtdp {
