@@ -37,6 +37,7 @@ TEST_CASE("a profile has every node once, and times that add up") {
       CHECK(node.description == label(node.node, model.graph().nodes()[node.node]));
     }
     CHECK(nodes.size() == model.graph().nodes().size() - 1);
+    CHECK(profile.events.size() == detail::count_events(runner.plan()));
     CHECK(profile.busy() <= static_cast<double>(threads) * profile.seconds);
     CHECK(profile.bound() > 0.0);
   }

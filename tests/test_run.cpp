@@ -8,8 +8,10 @@
 #include "graphs.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <string>
 #include <type_traits>
@@ -62,7 +64,7 @@ std::vector<std::string> digests(const Graph& graph, const kernels::KernelTable&
   const Program program(graph, table);
   KeptRun kept(program, input, {}, threads);
   std::vector<std::string> result;
-  for (NodeId id = 0; id < kept.count(); ++id) result.push_back(digest(kept.value(id).bytes()));
+  for (NodeId id = 0; id < kept.count(); ++id) result.push_back(digest(kept.value(id)));
   return result;
 }
 
@@ -79,8 +81,13 @@ TEST_CASE("a network built by hand runs on a photo") {
 
 TEST_CASE("every operation gives the same bits on every table and thread count") {
   const Graph graph = test::every_operation();
-  for (const auto& [height, width] : {std::pair<std::size_t, std::size_t>{16, 16}, {36, 20}, {8, 52}}) {
-    const Tensor<float> input = noise({height, width, 3});
+  for (const auto& [height, width] : {std::pair<std::size_t, std::size_t>{16, 16}, {36, 20}, {8, 52}, {12, 8}}) {
+    Tensor<float> input = noise({height, width, 3});
+    if (height == 12) {  // what machines make of these differs in the NaN's sign and payload, nowhere else
+      constexpr float infinity = std::numeric_limits<float>::infinity(), huge = std::numeric_limits<float>::max();
+      constexpr std::array<float, 6> special{infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), huge, -huge, -0.0f};
+      for (std::size_t i = 0; i < input.span().size(); i += 11) input.span()[i] = special[i / 11 % special.size()];
+    }
     const auto expected = digests(graph, kernels::reference_table(), input, 1);
     std::vector<const kernels::KernelTable*> tables(kernels::tables().begin(), kernels::tables().end());
     tables.push_back(&kernels::reference_table());
@@ -109,7 +116,8 @@ void expect_same_for_every_plan(const Graph& graph, std::size_t height, std::siz
         const Plan plan(program, height, width, {.threads = threads, .band_bytes = band_bytes});
         AlignedVector<std::byte> arena(plan.arena_bytes(), std::byte{0xff});
         std::copy_n(input.data(), input.span().size(), plan.value(0, arena).floats().data);
-        run(program, plan, arena);
+        Team team(threads);
+        run(program, plan, team, arena);
         for (const Output& output : graph.outputs()) {
           INFO(table->name << ", " << threads << " threads, bands of " << band_bytes << " bytes, " << output.task);
           CHECK(digest(plan.value(output.node, arena).bytes()) == digest(kept.value(output.node).bytes()));

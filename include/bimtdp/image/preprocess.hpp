@@ -5,6 +5,7 @@
 
 #include <bimtdp/core/error.hpp>
 #include <bimtdp/image/image.hpp>
+#include <bimtdp/simd/float_state.hpp>
 
 #include <array>
 #include <cmath>
@@ -17,6 +18,7 @@ class Normalizer {
  public:
   /// Throws Error unless means are finite and deviations positive and finite.
   Normalizer(const std::array<double, 3>& mean, const std::array<double, 3>& deviation) {
+    const FloatState standard;
     for (std::size_t c = 0; c < 3; ++c) {
       check(std::isfinite(mean[c]), "preprocessing", "mean (got ", mean[c], ", expected a finite number)");
       check(std::isfinite(deviation[c]) && deviation[c] > 0, "preprocessing", "std (got ", deviation[c],
