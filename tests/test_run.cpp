@@ -3,52 +3,20 @@
 // first run of a size; buffer reuse changes nothing.
 #include <bimtdp/bimtdp.hpp>
 
+#include "allocations.hpp"
 #include "catch.hpp"
 #include "errors.hpp"
 #include "graphs.hpp"
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <cstdlib>
 #include <limits>
-#include <new>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 using namespace bimtdp;
-
-namespace {
-std::atomic<std::size_t> allocations{0};
-}
-
-// Every way to allocate goes through these, so that the test can count. Not inlined: GCC would warn of a mismatch of
-// allocation and deallocation where it sees one of them only. Sanitizers have their own.
-#if !defined(BIMTDP_SANITIZED)
-#define NOT_INLINED __attribute__((noinline))
-NOT_INLINED void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size ? size : 1)) return p;
-  throw std::bad_alloc();
-}
-NOT_INLINED void* operator new(std::size_t size, std::align_val_t align) {
-  ++allocations;
-  const auto step = static_cast<std::size_t>(align);
-  if (void* p = std::aligned_alloc(step, (size + step) / step * step)) return p;
-  throw std::bad_alloc();
-}
-NOT_INLINED void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(size ? size : 1);
-}
-NOT_INLINED void operator delete(void* p) noexcept { std::free(p); }
-NOT_INLINED void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-NOT_INLINED void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-NOT_INLINED void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-NOT_INLINED void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-#endif
 
 namespace {
 
@@ -196,11 +164,11 @@ TEST_CASE("no allocation after the first run of a size") {
   const Image photo = test::noise_photo(32, 24);
   runner.run(large);
   runner.run(small);
-  const std::size_t before = allocations;
+  const std::size_t before = test::allocations;
   runner.run(large);
   runner.run(small);
   runner.run(photo);
-  CHECK(allocations == before);
+  CHECK(test::allocations == before);
 }
 
 TEST_CASE("values can be read after a run, and not after anything else") {
@@ -264,9 +232,9 @@ TEST_CASE("limits are checked before anything is allocated") {
   const Model model(test::small_network());
   Runner frugal(model, {.limits = {.max_bytes = 1 << 20}});
   CHECK_NOTHROW(frugal.run(noise({32, 32, 3})));
-  const std::size_t before = allocations;
+  const std::size_t before = test::allocations;
   CHECK_THROWS_AS(frugal.plan_for(1 << 12, 1 << 12), Error);
-  CHECK(allocations - before < 1000);
+  CHECK(test::allocations - before < 1000);
   Runner lazy(model, {.limits = {.max_macs = 1000}});
   CHECK(test::holds(test::error_of([&] { lazy.run(noise({32, 32, 3})); }), {"multiply-accumulates", "1000"}));
   CHECK_THROWS_AS(frugal.plan_for(std::size_t{1} << 40, 2), Error);

@@ -2,9 +2,9 @@
 // Error: the only way the library complains.
 #pragma once
 
-#include <sstream>
+#include <bimtdp/core/text.hpp>
+
 #include <stdexcept>
-#include <string>
 #include <string_view>
 
 namespace bimtdp {
@@ -16,21 +16,10 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-namespace detail {
-
-template <class... Parts>
-[[nodiscard]] std::string text(const Parts&... parts) {
-  std::ostringstream stream;
-  (stream << ... << parts);
-  return stream.str();
-}
-
-}  // namespace detail
-
 /// Throws Error("where: parts...").
 template <class... Parts>
 [[noreturn]] void fail(std::string_view where, const Parts&... parts) {
-  throw Error(detail::text(where, ": ", parts...));
+  throw Error(text_of(where, ": ", parts...));
 }
 
 /// Throws Error("where: parts...") unless `condition` holds. The parts are only formatted on failure.
