@@ -7,6 +7,8 @@
 // make bits out of floats "presign.i", the floats whose sign was taken. Exit status: 0 agrees, 1 differs, 2 cannot run.
 #include <bimtdp/bimtdp.hpp>
 
+#include "program.hpp"
+
 #include <cmath>
 #include <cstring>
 #include <iomanip>
@@ -229,11 +231,8 @@ int main(int count, char** arguments) {
     std::cerr << "usage: verify_model MODEL [--against RECORDING [--report OUT.json]] [--quiet]\n";
     return 2;
   }
-  try {
+  return example::run_program("verify_model", 2, [&] {
     const Model model = Model::load(words[0]);
     return against.empty() ? replay_self_test(model) : verify_against(model, against, report, quiet);
-  } catch (const std::exception& error) {
-    std::cerr << "verify_model: " << error.what() << '\n';
-    return 2;
-  }
+  });
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -48,7 +49,8 @@ struct ModelFile {
   }
   /// The header around the given JSON text.
   [[nodiscard]] std::string header(const std::string& model_text) const {
-    Json header{{"__metadata__", {{"bimtdp", model_text}}}};
+    const std::string hash = digest(std::as_bytes(std::span(model_text)));
+    Json header{{"__metadata__", {{"bimtdp", model_text}, {"bimtdp_hash", hash}}}};
     std::size_t begin = 0;
     for (const auto& [name, tensor] : weights.tensors()) {
       const bool floats = std::holds_alternative<AlignedVector<float>>(tensor.values);

@@ -135,7 +135,8 @@ TEST_CASE("damage has its own message") {
 
   CHECK(holds(load_error(test::raw_file(R"({"__metadata__":{"format":"pt"}})")), {"no bimtdp model"}));
   CHECK(holds(load_error(test::raw_file(R"({"__metadata__":{"bimtdp":"{}","x":"y"}})")), {"2 keys"}));
-  CHECK(holds(load_error(test::raw_file(R"({"__metadata__":{"bimtdp":"{\"name\":1,\"name\":2}"}})")), {"duplicate key 'name'"}));
+  CHECK(holds(load_error(test::raw_file(R"({"__metadata__":{"bimtdp":"{}","bimtdp_hash":"0"}})")), {"bimtdp_hash", "damaged"}));
+  CHECK(holds(load_error(test::raw_file(test::ModelFile{}.header(R"({"name":1,"name":2})"))), {"duplicate key 'name'"}));
 }
 
 TEST_CASE("weights that cannot be right are refused") {

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Dict, Mapping
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from .files import whole_file
 
 
 class CheckpointError(ValueError):
@@ -67,18 +68,14 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
     network.load_state_dict(state, strict=False)
 
 
-def _save(write: Callable[[Dict[str, Any], Path], None], content: Dict[str, Any], path: Path) -> None:
-    """Writes beside ``path`` and renames, so that a kill leaves the old file or the new one."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    write(content, temporary)
-    os.replace(temporary, path)
-
-
 def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:
     """Writes a checkpoint whole or not at all."""
-    _save(torch.save, dict(content), path)
+    with whole_file(path) as temporary:
+        torch.save(dict(content), temporary)
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
     """A state_dict alone, small enough to pass on: a safetensors file, tensors of two and more dimensions in half precision."""
-    _save(save_file, {key: (value.half() if value.ndim > 1 else value).contiguous() for key, value in state.items()}, path)
+    stored = {key: (value.half() if value.ndim > 1 else value).contiguous() for key, value in state.items()}
+    with whole_file(path) as temporary:
+        save_file(stored, temporary)

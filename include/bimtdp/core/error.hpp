@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bimtdp/core/text.hpp>
+#include <bimtdp/core/text_stream.hpp>
 
 #include <stdexcept>
 #include <string_view>
@@ -10,10 +11,10 @@
 namespace bimtdp {
 
 /// Thrown for every invalid input: a bad file, shape, graph or argument.
-/// `what()` reads "where: what (got X, expected Y)".
+/// `what()` reads "where: what (got X, expected Y)" and is printable whatever X was: bytes that are not stand in it as \xNN.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(std::string_view message) : std::runtime_error(printable(message)) {}
 };
 
 /// Throws Error("where: parts...").

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <bimtdp/core/error.hpp>
-#include <bimtdp/core/text.hpp>
+#include <bimtdp/core/text_stream.hpp>
 #include <bimtdp/image/colour.hpp>
 #include <bimtdp/image/image.hpp>
 #include <bimtdp/image/photo_map.hpp>

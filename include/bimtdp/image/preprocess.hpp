@@ -25,7 +25,7 @@ class Normalizer {
             ", expected a positive number)");
       for (std::size_t v = 0; v < 256; ++v) {
         table_[c][v] = static_cast<float>((static_cast<double>(v) / 255.0 - mean[c]) / deviation[c]);
-        check(std::isfinite(table_[c][v]), "preprocessing", "std (got ", deviation[c], ", too small)");
+        check(std::isfinite(table_[c][v]), "preprocessing", "std (got ", deviation[c], ", expected a larger number)");
       }
     }
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <bimtdp/core/error.hpp>
+#include <bimtdp/core/text.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -21,6 +22,12 @@ struct JsonLimits {
   std::size_t depth = 8;                      ///< nested objects and arrays
   std::size_t values = std::size_t{1} << 20;  ///< objects, arrays, strings, numbers, ... in all
 };
+
+/// A value as it stands in the file, shortened, for a message; of an object or array what it is.
+[[nodiscard]] inline std::string shown(const Json& value) {
+  if (value.is_structured()) return "an " + std::string(value.type_name()) + " of " + std::to_string(value.size());
+  return value.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60);
+}
 
 namespace detail {
 
@@ -44,18 +51,19 @@ class StrictJsonBuilder final : public nlohmann::json_sax<Json> {
   bool end_array() override { return close(); }
 
   bool key(string_t& name) override {
-    check(!open_.back()->contains(name), where_, "duplicate key '", name, "'");
+    check(!open_.back()->contains(name), where_, "duplicate key ", in_quotes(name), " (got it twice, expected it once)");
     key_ = std::move(name);
     return true;
   }
 
   bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception&) override {
-    fail(where_, "malformed JSON at byte ", position, ", near '", token.substr(0, 40), "'");
+    fail(where_, "malformed JSON at byte ", position, " (got ", in_quotes(token, 40), ", expected one JSON value)");
   }
 
  private:
   Json* put(Json value) {
-    check(++count_ <= limits_.values, where_, "more than ", limits_.values, " JSON values");
+    ++count_;
+    check(count_ <= limits_.values, where_, "too many JSON values (got ", count_, " or more, expected at most ", limits_.values, ")");
     if (open_.empty()) return &(root_ = std::move(value));
     Json& parent = *open_.back();
     if (parent.is_object()) return &(parent[key_] = std::move(value));
@@ -63,7 +71,8 @@ class StrictJsonBuilder final : public nlohmann::json_sax<Json> {
     return &parent.back();
   }
   bool open(Json container) {
-    check(open_.size() < limits_.depth, where_, "JSON nested deeper than ", limits_.depth);
+    check(open_.size() < limits_.depth, where_, "JSON nested too deep (got ", open_.size() + 1,
+          " or more levels, expected at most ", limits_.depth, ")");
     open_.push_back(put(std::move(container)));
     return true;
   }
@@ -85,11 +94,11 @@ class StrictJsonBuilder final : public nlohmann::json_sax<Json> {
 /// Parses `text`. Throws Error, which begins with `where`, on anything but one complete JSON value within the limits.
 [[nodiscard]] inline Json parse_json(std::string_view text, std::string_view where, const JsonLimits& limits = {}) {
   // nlohmann/json takes a NUL for the end of the text and skips a byte order mark.
-  check(text.find('\0') == std::string_view::npos, where, "NUL byte in the JSON text");
-  check(text.substr(0, 3) != "\xEF\xBB\xBF", where, "byte order mark before the JSON text");
+  check(text.find('\0') == std::string_view::npos, where, "NUL byte in the JSON text (got byte 0, expected printable text)");
+  check(text.substr(0, 3) != "\xEF\xBB\xBF", where, "byte order mark before the JSON text (got bytes 239, 187, 191, expected '{')");
   detail::StrictJsonBuilder builder(where, limits);
   const bool complete = Json::sax_parse(text.begin(), text.end(), &builder);
-  check(complete, where, "malformed JSON");
+  check(complete, where, "malformed JSON (expected one JSON value)");
   return builder.take();
 }
 

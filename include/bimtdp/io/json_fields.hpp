@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bimtdp/core/error.hpp>
+#include <bimtdp/core/text.hpp>
 #include <bimtdp/io/json.hpp>
 
 #include <cmath>
@@ -34,7 +35,7 @@ class JsonObject {
   }
   [[nodiscard]] const Json& at(std::string_view key) {
     const Json* field = find(key);
-    check(field != nullptr, where_, "missing field '", key, "'");
+    check(field != nullptr, where_, "missing field '", key, "' (got none, expected one)");
     return *field;
   }
 
@@ -62,29 +63,24 @@ class JsonObject {
   [[nodiscard]] double to_number(const Json& field, std::string_view key) const {
     check(field.is_number(), where_, key, " (got ", shown(field), ", expected a number)");
     const double value = field.get<double>();
-    check(std::isfinite(value), where_, key, " is not finite");
+    check(std::isfinite(value), where_, key, " is not finite (got ", shown(field), ", expected a finite number)");
     return value;
   }
   [[nodiscard]] std::string to_text(const Json& field, std::string_view key, std::size_t most) const {
     check(field.is_string(), where_, key, " (got ", shown(field), ", expected a string)");
     const auto& value = field.get_ref<const std::string&>();
     check(value.size() <= most, where_, key, " (got ", value.size(), " bytes, expected at most ", most, ")");
-    check(value.find('\0') == std::string::npos, where_, key, " holds a NUL");
+    check(is_printable(value), where_, key, " (got ", in_quotes(printable(value)), ", expected printable text)");
     return value;
   }
 
   /// Throws Error when the object has a field that was not read.
   void finish() const {
-    for (const auto& [key, unused] : value_.items()) check(taken_.contains(key), where_, "unknown field '", key.substr(0, 80), "'");
+    for (const auto& [key, unused] : value_.items())
+      check(taken_.contains(key), where_, "unknown field ", in_quotes(key), " (got a value, expected no such field)");
   }
 
  private:
-  /// A value as it stands in the file, shortened; names of big ones only.
-  [[nodiscard]] static std::string shown(const Json& field) {
-    return field.is_structured() ? std::string(field.type_name())
-                                 : field.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60);
-  }
-
   const Json& value_;
   std::string where_;
   std::set<std::string, std::less<>> taken_;

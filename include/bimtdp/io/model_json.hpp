@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The model's JSON text (key "bimtdp" of a file's __metadata__) from and to C++ objects.
+// The model's JSON text (key "bimtdp" of a file's __metadata__) from and to C++ objects. Its XXH3-128 stands beside it under
+// "bimtdp_hash", that of all tensors in its field tensors_hash.
 #pragma once
 
 #include <bimtdp/graph/graph.hpp>
@@ -94,14 +95,14 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
   const Json json = parse_json(text, file + ": bimtdp");
   JsonObject object(json, file + ": bimtdp");
   const std::uint64_t version = object.integer("format_version", std::numeric_limits<std::uint64_t>::max());
-  check(version == format_version, file, "unknown format_version (got ", version, ", this version of bimtdp reads ", format_version,
-        ")");
+  check(version == format_version, file, "unknown format_version (got ", version, ", expected ", format_version, ")");
   ModelText model;
   model.info.name = object.text("name", 256);
   model.info.producer = object.text("producer", 256);
   model.info.licence = object.text("licence", 4096);
   const Json& provenance = object.at("provenance");
   check(provenance.is_object(), object.where(), "provenance (got ", provenance.type_name(), ", expected an object)");
+  check(provenance.size() <= 256, object.where(), "provenance (got ", provenance.size(), " fields, expected at most 256)");
   for (const auto& [key, value] : provenance.items()) model.info.provenance[key] = object.to_text(value, "provenance", 65536);
   model.info.preprocessing = detail::preprocessing_from_json(object.at("preprocessing"), file);
   model.stride = static_cast<std::size_t>(object.integer("stride", max_extent));

@@ -54,7 +54,9 @@ class NodeReader {
       value = candidate;
       return;
     }
-    fail(object_.where(), key, ": unknown value '", text, "'");
+    std::string known;
+    for (const auto& entry : names) known += (known.empty() ? "" : ", ") + std::string(entry.first);
+    fail(object_.where(), key, " (got '", text, "', expected one of ", known, ")");
   }
   void weight(std::string_view key, WeightName& name) {
     name = object_.text(key, 128);
@@ -169,7 +171,7 @@ class NodeWriter {
 template <std::size_t Index = 0>
 [[nodiscard]] NodeOp make_op(std::string_view name, std::string_view where) {
   if constexpr (Index == std::variant_size_v<NodeOp>) {
-    fail(where, "unknown op '", name, "' (a newer version of bimtdp may know it)");
+    fail(where, "unknown op '", name, "' (got an op that this version does not have, expected one of its own)");
   } else {
     using Fields = std::variant_alternative_t<Index, NodeOp>;
     if (name == Fields::op) return Fields{};

@@ -2,7 +2,7 @@
 // A plan as text: one line a step.
 #pragma once
 
-#include <bimtdp/core/text.hpp>
+#include <bimtdp/core/text_stream.hpp>
 #include <bimtdp/graph/graph.hpp>
 #include <bimtdp/plan/plan.hpp>
 

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from torch import Tensor, nn
 
+from ..files import write_text
 from ..networks.efficientnet_lite import load_imagenet
 from ..sources import read_state_dict
 
@@ -118,4 +119,4 @@ def initialise(
         raise ValueError(f"init.checkpoint: no tensor of {path} fits the network")
     log(f"initialised from {path.name}: {found}")
     if report_file is not None:
-        report_file.write_text("".join(f"{key}\t{note}\n" for key, note in found.notes().items()))
+        write_text(report_file, "".join(f"{key}\t{note}\n" for key, note in found.notes().items()))

@@ -19,6 +19,7 @@ from ..checkpoints import read_checkpoint, save_checkpoint, save_weights
 from ..configuration import dump_config
 from ..data.photos import augmented_crop, load_photos
 from ..data.samples import batch_indices, generator, normalise
+from ..files import write_text
 from ..networks.build import build_network
 from ..networks.efficientnet_lite import EfficientNetLite, load_imagenet
 from ..networks.pointwise import speed_up_pointwise
@@ -178,7 +179,7 @@ class BackbonePretrainer:
         """Trains to the end; raises ``Stopped`` after a signal, with last.pt saved."""
         with StopSignal() as stop:
             self.resume()
-            (self.output / "config.yaml").write_text(dump_config(self.config))
+            write_text(self.output / "config.yaml", dump_config(self.config))
             self.log.start(self.step, False)
             self.parts.train()
             try:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..checkpoints import load_strictly, read_checkpoint, save_checkpoint
 from ..configuration import changed_options
 from ..export.model_file import is_model_file
+from ..files import write_text
 from ..networks.build import build_network
 from ..networks.pointwise import speed_up_pointwise
 from .averages import WeightAverage
@@ -247,7 +248,7 @@ class Trainer:
                     return
                 self.prepare_teacher(stop)
                 if self.parallel.main:
-                    (self.output / "config.yaml").write_text(describe(self.config))
+                    write_text(self.output / "config.yaml", describe(self.config))
                     self.log.start(self.step, self.step >= self.schedule.total)
                 self.training_mode()
                 self._loop(stop, min(self.schedule.total, stop_after or self.schedule.total))
