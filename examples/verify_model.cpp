@@ -7,6 +7,8 @@
 // make bits out of floats "presign.i", the floats whose sign was taken. Exit status: 0 agrees, 1 differs, 2 cannot run.
 #include <bimtdp/bimtdp.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include "program.hpp"
 
 #include <cmath>
@@ -19,6 +21,7 @@
 namespace {
 
 using namespace bimtdp;
+using Json = nlohmann::json;
 
 /// Floats may differ by this share of the tensor's largest value; a sign where the value before it is below that.
 constexpr double tolerance = 1e-5;

@@ -2,6 +2,8 @@
 // Model files: written, read back, verified on every table; each kind of damage has its own message.
 #include <bimtdp/bimtdp.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include "catch.hpp"
 #include "errors.hpp"
 #include "model_file.hpp"
@@ -12,6 +14,7 @@
 #include <vector>
 
 using namespace bimtdp;
+using Json = nlohmann::json;
 using test::error_of;
 using test::holds;
 

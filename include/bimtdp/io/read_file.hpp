@@ -31,7 +31,7 @@ class FileError : public Error {
 template <class... Parts>
 void check_file(bool condition, std::string_view where, const Parts&... parts) {
   if (!condition) [[unlikely]]
-    throw FileError(detail::text(where, ": ", parts...));
+    throw FileError(text_of(where, ": ", parts...));
 }
 
 /// A regular file that is open for reading.

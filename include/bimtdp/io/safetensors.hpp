@@ -144,8 +144,8 @@ class SafeTensors {
   }
 
   void read_header(std::string_view text, const SafeTensorsLimits& limits) {
-    const Json json = parse_json(text, file_ + ": header", limits.json);
-    for (const auto& [name, value] : json.items()) {
+    const JsonValue json = parse_json(text, file_ + ": header", limits.json);
+    for (const auto& [name, value] : json.object()) {
       if (name == "__metadata__") {
         read_metadata(value);
       } else {
@@ -154,34 +154,34 @@ class SafeTensors {
     }
   }
 
-  void read_metadata(const Json& value) {
+  void read_metadata(const JsonValue& value) {
     check(value.is_object(), file_, "__metadata__ (got ", value.type_name(), ", expected an object of strings)");
-    for (const auto& [key, text] : value.items()) {
+    for (const auto& [key, text] : value.object()) {
       check(text.is_string(), file_, "__metadata__ key ", in_quotes(key), " (got ", text.type_name(), ", expected a string)");
-      metadata_.emplace(key, text.get<std::string>());
+      metadata_.emplace(key, text.text());
     }
   }
 
-  void read_tensor(const std::string& name, const Json& value, const SafeTensorsLimits& limits) {
+  void read_tensor(const std::string& name, const JsonValue& value, const SafeTensorsLimits& limits) {
     const std::string where = file_ + ": tensor " + in_quotes(name);
     check(value.is_object(), where, "description (got ", value.type_name(), ", expected an object)");
-    for (const auto& [key, unused] : value.items())
+    for (const auto& [key, unused] : value.object())
       check(key == "dtype" || key == "shape" || key == "data_offsets", where, "unknown key ", in_quotes(key),
             " (got a value, expected dtype, shape and data_offsets alone)");
     for (const char* key : {"dtype", "shape", "data_offsets"})
-      check(value.contains(key), where, "missing key '", key, "' (got none, expected one)");
+      check(value.object().contains(key), where, "missing key '", key, "' (got none, expected one)");
 
     StoredTensor tensor;
     tensor.name = name;
-    const Json& dtype = value["dtype"];
+    const JsonValue& dtype = value.object().at("dtype");
     check(dtype.is_string(), where, "dtype (got ", dtype.type_name(), ", expected a string)");
-    const Dtype* known = find_dtype(dtype.get_ref<const std::string&>());
-    check(known != nullptr, where, "unknown dtype ", in_quotes(dtype.get_ref<const std::string&>()),
+    const Dtype* known = find_dtype(dtype.text());
+    check(known != nullptr, where, "unknown dtype ", in_quotes(dtype.text()),
           " (got no name of the format, expected F32, F16, U64, U8 or another of its names)");
     tensor.dtype = *known;
-    tensor.elements = read_shape(value["shape"], where, limits, tensor.shape);
+    tensor.elements = read_shape(value.object().at("shape"), where, limits, tensor.shape);
 
-    const auto [begin, end] = read_offsets(value["data_offsets"], where);
+    const auto [begin, end] = read_offsets(value.object().at("data_offsets"), where);
     const Checked bits = Checked(tensor.elements) * tensor.dtype.bits;
     check(bits.value() % 8 == 0, where, "size is no whole number of bytes (got ", bits.value(), " bits, expected a multiple of 8)");
     check_equal(end - begin, bits.value() / 8, where, "data_offsets and shape disagree: bytes");
@@ -191,15 +191,15 @@ class SafeTensors {
     tensors_.push_back(std::move(tensor));
   }
 
-  static std::size_t read_shape(const Json& value, const std::string& where, const SafeTensorsLimits& limits,
+  static std::size_t read_shape(const JsonValue& value, const std::string& where, const SafeTensorsLimits& limits,
                                 std::vector<std::size_t>& shape) {
     check(value.is_array(), where, "shape (got ", value.type_name(), ", expected an array)");
-    check(value.size() <= limits.rank, where, "shape has too many dimensions (got ", value.size(), ", expected at most ",
-          limits.rank, ")");
+    check(value.array().size() <= limits.rank, where, "shape has too many dimensions (got ", value.array().size(),
+          ", expected at most ", limits.rank, ")");
     std::uint64_t elements = 1;  // below 2^31 * 2^24 at any time; a zero does not end the checks
-    for (const Json& dimension : value) {
-      check(dimension.is_number_unsigned(), where, "bad shape: dimension (got ", shown(dimension), ", expected an integer >= 0)");
-      const auto extent = dimension.get<std::uint64_t>();
+    for (const JsonValue& dimension : value.array()) {
+      check(dimension.is_unsigned(), where, "bad shape: dimension (got ", shown(dimension), ", expected an integer >= 0)");
+      const auto extent = dimension.integer();
       check(extent <= limits.dimension, where, "bad shape: dimension too large (got ", extent, ", expected at most ",
             limits.dimension, ")");
       elements *= extent;
@@ -210,12 +210,12 @@ class SafeTensors {
     return static_cast<std::size_t>(elements);
   }
 
-  static std::pair<std::uint64_t, std::uint64_t> read_offsets(const Json& value, const std::string& where) {
-    check(value.is_array() && value.size() == 2, where, "data_offsets (got ", shown(value), ", expected [begin, end])");
-    for (const Json& offset : value)
-      check(offset.is_number_unsigned(), where, "data_offsets (got ", shown(offset), ", expected an integer >= 0)");
-    const auto begin = value[0].get<std::uint64_t>();
-    const auto end = value[1].get<std::uint64_t>();
+  static std::pair<std::uint64_t, std::uint64_t> read_offsets(const JsonValue& value, const std::string& where) {
+    check(value.is_array() && value.array().size() == 2, where, "data_offsets (got ", shown(value), ", expected [begin, end])");
+    for (const JsonValue& offset : value.array())
+      check(offset.is_unsigned(), where, "data_offsets (got ", shown(offset), ", expected an integer >= 0)");
+    const auto begin = value.array()[0].integer();
+    const auto end = value.array()[1].integer();
     check(begin <= end, where, "data_offsets reversed (got begin ", begin, ", end ", end, ", expected begin <= end)");
     return {begin, end};
   }
