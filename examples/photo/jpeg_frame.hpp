@@ -90,7 +90,10 @@ inline void read_huffman(ByteReader segment, Tables& tables) {
     std::size_t symbols = 0;
     for (const std::uint8_t count : counts) symbols += count;
     segment.expect(symbols <= 256, "a Huffman table has ", symbols, " symbols, expected at most 256");
-    std::optional<HuffmanTable> table = HuffmanTable::make(counts, segment.take(symbols, "Huffman table"));
+    const Bytes values = segment.take(symbols, "Huffman table");
+    const auto fits = [](std::uint8_t size) { return size <= 15; };
+    segment.expect(head >= 0x10 || std::ranges::all_of(values, fits), "a Huffman table of DC sizes holds one above 15");
+    std::optional<HuffmanTable> table = HuffmanTable::make(counts, values);
     segment.expect(table.has_value(), "a Huffman table has more codes than its lengths allow");
     tables.huffman[head >> 4][number] = std::move(table);
   }
