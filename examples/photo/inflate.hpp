@@ -69,7 +69,7 @@ class DeflateCode {
         std::uint32_t reversed = 0;
         for (std::uint32_t bit = 0; bit < length; ++bit) reversed |= (code >> bit & 1) << (length - 1 - bit);
         for (; reversed < fast_.size(); reversed += 1U << length)
-          fast_[reversed] = static_cast<std::uint16_t>(symbols_[index] << 4 | length);
+          fast_[reversed] = static_cast<std::uint16_t>(std::uint32_t{symbols_[index]} << 4 | length);
       }
   }
 

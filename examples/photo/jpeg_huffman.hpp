@@ -61,7 +61,7 @@ class HuffmanTable {
     std::uint32_t code = 0, index = 0;
     for (std::uint32_t length = 1; length <= 16; ++length, code <<= 1) {
       const std::uint32_t count = counts[length - 1];
-      if (code + count > 1U << length) return std::nullopt;
+      if (code + count >= 1U << length) return std::nullopt;  // ones alone are no code
       table.offset_[length] = static_cast<std::int32_t>(index) - static_cast<std::int32_t>(code);
       for (std::uint32_t i = 0; i < count && length <= fast_bits; ++i)
         std::fill_n(table.fast_.begin() + ((code + i) << (fast_bits - length)), 1U << (fast_bits - length),

@@ -4,9 +4,9 @@
 
 #include "jpeg_writer.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 namespace example::photo {
@@ -16,9 +16,8 @@ namespace example::photo {
   ByteList data;
   while (true) {
     const Bytes rest = file.rest();
-    const void* found = rest.empty() ? nullptr : std::memchr(rest.data(), 0xFF, rest.size());
-    const auto plain = static_cast<std::size_t>(found ? static_cast<const std::uint8_t*>(found) - rest.data() : rest.size());
-    append(data, file.take(plain, "image data"));
+    const auto end = std::find(rest.begin(), rest.end(), 0xFF);
+    append(data, file.take(static_cast<std::size_t>(end - rest.begin()), "image data"));
     ByteReader ahead = file;
     if (next_marker(ahead) != 0) return data;
     file = ahead;

@@ -117,6 +117,8 @@ def bad_jpegs() -> Iterator[Case]:
     damaged = "the JPEG file is damaged before byte "
     yield Case("huffman_counts.jpg", patched(plain, 0xC4, 1, [255] * 16), "a Huffman table has 4080 symbols, expected at most 256")
     yield Case("huffman_lengths.jpg", patched(plain, 0xC4, 1, [3]), damaged)
+    all_ones = patched(progressive, 0xC4, 1, [0, 1, 6, 0, 0])  # seven codes, the last 111
+    yield Case("huffman_ones.jpg", all_ones, "a Huffman table has more codes than its lengths allow")
     yield Case("huffman_number.jpg", patched(plain, 0xC4, 0, [9]), "a Huffman table is number 9 of kind 0")
     yield Case("huffman_dc_size.jpg", patched(plain, 0xC4, 28, [16]), "a Huffman table of DC sizes holds one above 15")
     yield Case("quantiser_number.jpg", patched(plain, 0xDB, 0, [7]), "a quantisation table is number 7 of kind 0")
