@@ -14,6 +14,7 @@ from torch import nn
 
 from ..data.datasets import class_names, dataset_of, load_frames, nyud_truth, read_list, scored
 from ..data.nyud import Frames
+from ..data.photo_files import read_photo
 from ..machine import add_thread_option
 from ..networks.predictor import training_size
 from ..sources import load_checkpoint
@@ -161,12 +162,11 @@ def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[
     images = []
     for path in files:
         try:
-            with Image.open(path) as photo:
-                photo = ImageOps.exif_transpose(photo).convert("RGB")
-                rows = min(height, max(size[0], photo.height))
-                fitted = ImageOps.fit(photo, (round(rows * size[1] / size[0]), rows), Image.BICUBIC)
+            photo = read_photo(path)
         except OSError as error:
             raise InputError(f"{path}: not a photo ({error})") from error
+        rows = min(height, max(size[0], photo.height))
+        fitted = ImageOps.fit(photo, (round(rows * size[1] / size[0]), rows), Image.BICUBIC)
         images.append(np.asarray(fitted))
     return Photos(distinct_names([path.stem for path in files]), images)
 

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from .photo_files import read_labelled_photo
 from .samples import batch_indices, generator, jitter_colour, normalise, unit_vectors
 
 FRAME_SIZE = (320, 240)  # width and height
@@ -58,12 +59,12 @@ def split_validation(ids: Sequence[str], every: int) -> Tuple[List[str], List[st
 
 
 def _read(path: Path, rows: Tuple[int, int], columns: Tuple[int, int], mode: Optional[str] = None) -> np.ndarray:
-    with Image.open(path) as image:
+    with read_labelled_photo(path) if mode else Image.open(path) as image:
         if image.size != FRAME_SIZE:
             raise ValueError(f"{path}: {image.width}x{image.height} pixels, expected {FRAME_SIZE[0]}x{FRAME_SIZE[1]}")
         if mode is None and image.mode not in ("1", "L", "P"):
             raise ValueError(f"{path}: a picture of the kind {image.mode}, expected one channel of 1 or 8 bits")
-        pixels = np.asarray(image.convert(mode) if mode else image)
+        pixels = np.asarray(image)
     pixels = pixels[rows[0] : rows[1], columns[0] : columns[1]]
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 

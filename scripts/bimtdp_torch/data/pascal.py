@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from .photo_files import read_labelled_photo
 from .samples import IMAGE_MEAN, batch_indices, generator, jitter_colour, normalise, unit_vectors
 from .thinning import thin
 
@@ -128,8 +129,7 @@ def read_frame(frames: PascalFrames, index: int) -> Dict[str, np.ndarray]:
     """Photo (H, W, 3) uint8 and the tasks' labels at its size: semseg, human_parts, sal (H, W) uint8, edge (H, W)
     bool, normals (H, W, 3) float32, unit length or 0."""
     root, name = frames.root, frames.ids[index]
-    with Image.open(root / "JPEGImages" / f"{name}.jpg") as image:
-        result = {"image": np.asarray(image.convert("RGB"))}
+    result = {"image": np.asarray(read_labelled_photo(root / "JPEGImages" / f"{name}.jpg"))}
     size = result["image"].shape[:2]
     if {"edge", "normals"} & set(frames.tasks):
         context = _fitting(_load_mat(root / "pascal-context" / "trainval" / f"{name}.mat")["LabelMap"], size)

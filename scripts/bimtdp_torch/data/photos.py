@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from .photo_files import read_photo
 from .samples import batch_indices, generator, jitter_colour, normalise, unknown_target
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -47,11 +48,10 @@ def load_photos(source: Path, side: int) -> Photos:
     """All photos of a folder tree or tar archive; FileNotFoundError where there is none."""
     pixels, folders = [], []
     for folder, file in tqdm(_photo_files(Path(source)), desc="photos", mininterval=5):
-        with Image.open(file) as image:
-            image = image.convert("RGB")
-            if image.size != (side, side):
-                image = image.resize((side, side), Image.BILINEAR)
-            pixels.append(np.asarray(image).transpose(2, 0, 1))
+        image = read_photo(file)
+        if image.size != (side, side):
+            image = image.resize((side, side), Image.BILINEAR)
+        pixels.append(np.asarray(image).transpose(2, 0, 1))
         folders.append(folder)
     if not pixels:
         raise FileNotFoundError(f"no photos in {source}")
