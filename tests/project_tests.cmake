@@ -2,6 +2,7 @@
 # Tests of the project as a whole: rules of the tree, headers, packaging, examples, the trained models.
 if(NOT BIMTDP_SANITIZE)
   add_subdirectory(two_units)
+  add_subdirectory(plugin)
   add_subdirectory(documents)
 
   find_program(BIMTDP_BASH bash)
