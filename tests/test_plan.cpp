@@ -6,6 +6,7 @@
 #include "catch.hpp"
 #include "errors.hpp"
 #include "graphs.hpp"
+#include "random_network.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -276,4 +277,21 @@ TEST_CASE("limits") {
   CHECK(holds(error_of([&] { Plan(program, 64, 64, {.limits = {.max_macs = plan.macs() - 1}}); }), {"too much work"}));
   CHECK(holds(error_of([&] { Plan(program, 1 << 20, 2048); }), {"too"}));
   CHECK(holds(error_of([&] { Plan(program, 64, 64, {.threads = 0}); }), {"threads", "got 0"}));
+}
+
+TEST_CASE("plans of random networks") {
+  for (std::uint8_t seed = 0; seed < 200; ++seed) {
+    INFO("seed " << static_cast<int>(seed));
+    test::Choices choices(std::span(&seed, 1));
+    const test::RandomNetwork network = test::random_network(choices);
+    const Program program(network.graph, kernels::reference_table());
+    const Shape& in = network.input.shape();
+    for (const std::size_t threads : {1u, 3u})
+      for (const bool keep_all : {false, true}) {
+        const Plan plan(program, in.height, in.width, {.threads = threads, .keep_all = keep_all});
+        check_order(network.graph, plan);
+        check_pieces(plan);
+        check_memory(network.graph, plan);
+      }
+  }
 }

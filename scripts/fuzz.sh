@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Fuzzes the library: tests/fuzz/*.cpp under AddressSanitizer and UndefinedBehaviorSanitizer, every program for some seconds.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: scripts/fuzz.sh [--no-install] [--seconds N] [NAME...]
+
+Builds build/fuzz with clang++ and runs the named fuzzers (all: images, model, networks, photo) for N seconds each (60), on all
+processors. They begin with tests/fuzz/corpus/NAME, add what they find to build/fuzz/corpus/NAME and put inputs that fail into
+build/fuzz/findings. Exit status 1 where one fails.
+TEXT
+}
+
+install=1 seconds=60 names=()
+while (($#)); do
+  case "$1" in
+    --no-install) install=0 ;;
+    --seconds) seconds=$2; shift ;;
+    -h | --help) usage; exit 0 ;;
+    -*) usage >&2; exit 2 ;;
+    *) names+=("$1") ;;
+  esac
+  shift
+done
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/packages.sh
+if ((install)); then install_packages "${build_packages[@]}" "${clang_packages[@]}" libjpeg-dev libpng-dev zlib1g-dev; fi
+if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+if ((${#names[@]} == 0)); then
+  for source in tests/fuzz/*.cpp; do names+=("$(basename "$source" .cpp)"); done
+fi
+
+step "Building the fuzzers in build/fuzz"
+cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++ -DBIMTDP_FUZZERS=ON -DBIMTDP_TESTS=OFF \
+  -DBIMTDP_EXAMPLES=OFF
+cmake --build build/fuzz -j "$jobs" --target "${names[@]/#/fuzz_}"
+
+failed=()
+for name in "${names[@]}"; do
+  corpus=build/fuzz/corpus/$name seeds=()
+  mkdir -p "$corpus" build/fuzz/findings
+  if [[ -d tests/fuzz/corpus/$name ]]; then seeds=("tests/fuzz/corpus/$name"); fi
+  step "fuzz_$name for $seconds s"
+  build/fuzz/tests/fuzz/fuzz_"$name" -max_total_time="$seconds" -fork="$jobs" -max_len=65536 -timeout=20 -rss_limit_mb=4096 \
+    -artifact_prefix="build/fuzz/findings/$name-" "$corpus" "${seeds[@]}" 2>&1 | tail -n 3 || failed+=("$name")
+done
+if ((${#failed[@]})); then echo "fuzz.sh: failed: ${failed[*]}: see build/fuzz/findings" >&2; exit 1; fi
+step "Nothing found"

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random networks of all operations, and runs of them that must agree bit for bit. Bytes decide everything, so that a fuzzer can
+// steer and a seed repeats a network.
+#pragma once
+
+#include <bimtdp/core/tensor.hpp>
+#include <bimtdp/graph/graph.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace test {
+
+/// Decisions from bytes; when they are used up, from a sequence that only their number decides.
+class Choices {
+ public:
+  explicit Choices(std::span<const std::uint8_t> bytes) : bytes_(bytes), state_(bytes.size()) {}
+
+  std::uint8_t byte();
+  /// 0 to limit - 1, limit at most 2^16.
+  std::size_t below(std::size_t limit);
+  std::size_t between(std::size_t least, std::size_t most) { return least + below(most - least + 1); }
+  bool one_in(std::size_t n) { return below(n) == 0; }
+  /// Mostly small multiples of 1/512; now and then 0, -0, denormal, huge, infinite or no number, where `special` allows it.
+  float number(bool special = false);
+
+ private:
+  std::span<const std::uint8_t> bytes_;
+  std::uint64_t state_;
+};
+
+struct RandomNetwork {
+  bimtdp::Graph graph;
+  bimtdp::Tensor<float> input;
+};
+
+/// A network that is valid, and an input that it takes.
+RandomNetwork random_network(Choices& choices);
+
+/// What differs between the reference kernels on one thread with every value kept, and all tables, thread counts, bands and
+/// fusions: which value of which run; nothing where nothing does.
+std::optional<std::string> first_difference(const RandomNetwork& network);
+
+}  // namespace test
