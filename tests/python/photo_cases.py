@@ -205,6 +205,7 @@ def good_pngs() -> Iterator[Case]:
     yield Case("more_behind.png", png() + b"more")
     yield Case("orientation_6.png", png(before=chunk(b"eXIf", tiff(6))))
     yield Case("orientation_5_long.png", png(before=chunk(b"eXIf", tiff(5, ">", kind=4))))
+    yield Case("orientation_twice.png", png(before=chunk(b"eXIf", tiff(6)) + chunk(b"eXIf", tiff(3))))
     yield Case("orientation_behind.png", png(behind=chunk(b"eXIf", tiff(8))))
     yield Case("orientation_damaged.png", png(before=chunk(b"eXIf", tiff(8)[:17])))
 
