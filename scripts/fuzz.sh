@@ -43,6 +43,7 @@ for name in "${names[@]}"; do
   corpus=build/fuzz/corpus/$name seeds=()
   mkdir -p "$corpus" build/fuzz/findings
   if [[ -d tests/fuzz/corpus/$name ]]; then seeds=("tests/fuzz/corpus/$name"); fi
+  if [[ $name == photo ]]; then python3 tests/python/photo_cases.py "$corpus"; fi
   step "fuzz_$name for $seconds s"
   build/fuzz/tests/fuzz/fuzz_"$name" -max_total_time="$seconds" -fork="$jobs" -max_len=65536 -timeout=20 -rss_limit_mb=4096 \
     -artifact_prefix="build/fuzz/findings/$name-" "$corpus" "${seeds[@]}" 2>&1 | tail -n 3 || failed+=("$name")

@@ -23,7 +23,6 @@ class ByteReader {
   /// `format` ("JPEG") and `where` (the file's path) stand in the messages; both must outlive the reader.
   ByteReader(std::string_view where, std::string_view format, Bytes file) : where_(where), format_(format), file_(file) {}
 
-  [[nodiscard]] std::size_t position() const { return at_; }
   [[nodiscard]] std::size_t left() const { return file_.size() - at_; }
   [[nodiscard]] Bytes rest() const { return file_.subspan(at_); }
   [[nodiscard]] std::string_view where() const { return where_; }

@@ -65,7 +65,7 @@ class PngWalk {
     const Bytes whole = chunk.rest();
     file_.expect(file_.u32(name + " chunk") == chunk_checksum(whole), "a wrong checksum of its ", name, " chunk");
     file_.expect((name == "IHDR") == (width_ == 0), "its ", name, " chunk is out of place");
-    static_cast<void>(chunk.u32("chunks"));
+    static_cast<void>(chunk.take(name.size(), "name"));
     use_chunk(name, chunk);
     previous_ = name;
   }
@@ -84,7 +84,7 @@ class PngWalk {
       file_.expect(data.empty(), "its IEND chunk holds ", data.size(), " bytes");
       ended_ = true;
     } else if (name == "eXIf") {
-      if (exif_.empty()) append(exif_, data);
+      exif_.assign(data.begin(), data.end());  // the last one counts, as for Pillow
     } else {
       file_.expect(!critical, "its chunk ", name, " is unknown, and the picture needs it");
     }
@@ -122,7 +122,9 @@ class PngWalk {
   [[nodiscard]] std::size_t channels() const { return std::array<std::size_t, 7>{1, 0, 3, 1, 2, 0, 4}[colour_]; }
 
   /// Bytes of a row of pixels with its filter in front.
-  [[nodiscard]] std::size_t row_bytes(std::size_t width) const { return 1 + (width * channels() * depth_ + 7) / 8; }
+  [[nodiscard]] std::size_t row_bytes(std::uint64_t width) const {
+    return static_cast<std::size_t>(1 + (width * channels() * depth_ + 7) / 8);
+  }
 
   struct Pass {
     std::size_t rows, bytes;  ///< of a row

@@ -2,7 +2,8 @@
 """Photo files of every kind that is read or refused, made by Pillow and by hand, each with the error that it must give.
 
 ``python tests/python/photo_cases.py [OUTPUT]`` writes tests/data/photos.safetensors: the files, the pixels that Pillow reads from
-those that are good, and the messages of the others. tests/test_read_photo.cpp reads it.
+those that are good, and the messages of the others. tests/test_read_photo.cpp reads it. Where OUTPUT is a folder, it gets the
+files themselves: what tests/fuzz/photo.cpp begins with.
 """
 
 from __future__ import annotations
@@ -205,6 +206,7 @@ def good_pngs() -> Iterator[Case]:
     yield Case("more_behind.png", png() + b"more")
     yield Case("orientation_6.png", png(before=chunk(b"eXIf", tiff(6))))
     yield Case("orientation_5_long.png", png(before=chunk(b"eXIf", tiff(5, ">", kind=4))))
+    yield Case("orientation_twice.png", png(before=chunk(b"eXIf", tiff(6)) + chunk(b"eXIf", tiff(3))))
     yield Case("orientation_behind.png", png(behind=chunk(b"eXIf", tiff(8))))
     yield Case("orientation_damaged.png", png(before=chunk(b"eXIf", tiff(8)[:17])))
 
@@ -270,6 +272,10 @@ def all_cases() -> List[Case]:
 
 
 def main(output: Path) -> None:
+    if output.is_dir():
+        for case in all_cases():
+            (output / case.name).write_bytes(case.file)
+        return
     from safetensors.numpy import save_file
 
     tensors: Dict[str, np.ndarray] = {}
