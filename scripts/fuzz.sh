@@ -38,12 +38,19 @@ cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=
   -DBIMTDP_EXAMPLES=OFF
 cmake --build build/fuzz -j "$jobs" --target "${names[@]/#/fuzz_}"
 
+# The tests' cases, where a Python with Pillow is at hand.
+make_photos() {
+  local python=python3
+  if [[ -x build/venv/bin/python ]]; then python=build/venv/bin/python; fi
+  "$python" tests/python/photo_cases.py "$1" 2>/dev/null || echo "no Pillow: photos are found from nothing" >&2
+}
+
 failed=()
 for name in "${names[@]}"; do
   corpus=build/fuzz/corpus/$name seeds=()
   mkdir -p "$corpus" build/fuzz/findings
   if [[ -d tests/fuzz/corpus/$name ]]; then seeds=("tests/fuzz/corpus/$name"); fi
-  if [[ $name == photo ]]; then python3 tests/python/photo_cases.py "$corpus"; fi
+  if [[ $name == photo ]]; then make_photos "$corpus"; fi
   step "fuzz_$name for $seconds s"
   build/fuzz/tests/fuzz/fuzz_"$name" -max_total_time="$seconds" -fork="$jobs" -max_len=65536 -timeout=20 -rss_limit_mb=4096 \
     -artifact_prefix="build/fuzz/findings/$name-" "$corpus" "${seeds[@]}" 2>&1 | tail -n 3 || failed+=("$name")

@@ -62,7 +62,8 @@ inline constexpr std::size_t max_extent = std::size_t{1} << 20;
         where, "an extent is above ", max_extent);
   const std::size_t reach = dilation * (kernel - 1) + 1;  // below 2^41: no overflow after the checks above
   const std::size_t padded = input + before + after;
-  check(padded >= reach, where, "window of ", reach, " pixels does not fit into a padded input of ", padded);
+  check(padded >= reach, where, "window does not fit into the padded input (got ", reach, " pixels, expected at most ", padded,
+        ")");
   return (padded - reach) / stride + 1;
 }
 

@@ -42,7 +42,8 @@ class Weights {
   void add(const std::string& name, std::vector<std::size_t> shape, AlignedVector<float> values) {
     check_new(name, shape, values.size());
     const auto bad = std::find_if_not(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
-    if (bad != values.end()) fail("weight '" + name + "'", "not finite: value ", bad - values.begin(), " (got ", *bad, ")");
+    if (bad != values.end())
+      fail("weight '" + name + "'", "not finite: value ", bad - values.begin(), " (got ", *bad, ", expected a finite number)");
     tensors_.emplace(name, WeightTensor{std::move(shape), std::move(values)});
   }
   /// Adds packed signs; the last extent counts 64-bit words.

@@ -21,7 +21,7 @@ class JsonObject {
  public:
   /// `where` begins every message: file and path inside it. `value` must outlive the object.
   JsonObject(const JsonValue& value, std::string where) : value_(value), where_(std::move(where)) {
-    check(value.is_object(), where_, "got ", value.type_name(), ", expected an object");
+    check(value.is_object(), where_, "is no object (got ", value.type_name(), ", expected an object)");
   }
 
   [[nodiscard]] const std::string& where() const { return where_; }

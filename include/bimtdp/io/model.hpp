@@ -27,13 +27,13 @@ namespace bimtdp {
 
 namespace detail {
 
-/// Runs `make` and puts the file's name before the message of an Error.
+/// Runs `make` and puts `place`, a file or a field, before the message of an Error.
 template <class Make>
-auto in_file(const std::string& file, Make&& make) {
+auto inside(const std::string& place, Make&& make) {
   try {
     return make();
   } catch (const Error& error) {
-    throw Error(file + ": " + error.what());
+    throw Error(place + ": " + error.what());
   }
 }
 
@@ -113,7 +113,7 @@ class Model {
             p.width, ", expected multiples of the stride ", graph->stride(), ")");
       if (!self_test) return;
       check_equal(graph->values()[0].channels, std::size_t{3}, "self_test", "channels of the input");
-      (void)make_dataflow(*graph, self_test->height, self_test->width);
+      (void)detail::inside("self_test", [&] { return make_dataflow(*graph, self_test->height, self_test->width); });
     }
     std::shared_ptr<const Graph> graph;
     ModelInfo info;
@@ -132,7 +132,7 @@ class Model {
       const SafeTensors file =
           SafeTensors::read_from(reader, [&](const Metadata& metadata) { text = parse(metadata, reader.name()); });
       check_equal(digest(file.data()), text.tensors_hash, file.file(), "tensors_hash: the tensors are damaged");
-      return Model(detail::in_file(file.file(), [&] {
+      return Model(detail::inside(file.file(), [&] {
         Graph graph(std::move(text.nodes), weights(file), std::move(text.outputs), text.stride);
         return std::make_shared<const State>(std::move(graph), std::move(text.info), std::move(text.self_test));
       }));

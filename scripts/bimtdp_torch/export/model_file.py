@@ -76,7 +76,10 @@ def check_texts(description: Mapping[str, Any]) -> None:
     _check_name("name", "name", description.get("name", "unnamed"))
     for field, most in (("producer", 256), ("licence", 4096)):
         _check_text(field, description.get(field, ""), most)
-    for key, text in description.get("provenance", {}).items():
+    provenance = description.get("provenance", {})
+    if not isinstance(provenance, dict) or len(provenance) > 256:
+        raise ModelFileError("provenance (expected an object of at most 256 fields)")
+    for key, text in provenance.items():
         _check_text("provenance: key", key, 128)
         _check_text(f"provenance: {key}", text, 65536)
     for index, node in enumerate(description.get("nodes", [])):
