@@ -3,6 +3,8 @@
 // file cut at every byte and with every bit of its header flipped; 1,000 bits flipped in a trained model.
 #include <bimtdp/io/model.hpp>  // loading, which is the same on every tier
 
+#include <nlohmann/json.hpp>
+
 #include "catch.hpp"
 #include "errors.hpp"
 #include "model_file.hpp"
@@ -15,6 +17,7 @@
 #include <vector>
 
 using namespace bimtdp;
+using Json = nlohmann::json;
 using test::error_of;
 using test::holds;
 
