@@ -67,8 +67,21 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
     network.load_state_dict(state, strict=False)
 
 
+def check_output(path: Path) -> None:
+    """ValueError where nothing can be written at ``path``, a file or folder that perhaps is not there yet: to be asked before
+    hours of work, not after."""
+    there = path = Path(path)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if there != path and not there.is_dir():
+        raise ValueError(f"{path}: cannot be written, for {there} is no folder")
+    if not os.access(there, os.W_OK):
+        raise ValueError(f"{path}: cannot be written, for {there} may not be changed")
+
+
 def _save(write: Callable[[Dict[str, Any], Path], None], content: Dict[str, Any], path: Path) -> None:
     """Writes beside ``path`` and renames, so that a kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     write(content, temporary)
     os.replace(temporary, path)

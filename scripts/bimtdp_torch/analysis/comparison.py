@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -82,18 +83,18 @@ _CAPTIONS: Dict[str, Tuple[str, str]] = {
 def photo_figure(task: str, prediction: np.ndarray, truth: np.ndarray, classes: int) -> Optional[float]:
     """The task's figure for one photo, None where it has no ground truth to count or the task no figure."""
     if task == "semseg":
-        meter: Any = SegmentationMeter(classes, ignore=classes)
-        known = truth < classes
-        meter.update(prediction[..., :classes].argmax(-1)[known], truth[known])
-        return float(meter.result()["pixel_accuracy"]) if known.any() else None
-    if task not in _CAPTIONS:
+        meter: Any = SegmentationMeter(classes)
+        meter.update(prediction[..., :classes].argmax(-1), truth)
+    elif task not in _CAPTIONS:
         return None
-    meter = {"depth": DepthMeter, "normals": NormalsMeter, "edge": EdgeMeter}[task]()
-    if task == "edge":
+    elif task == "edge":
+        meter = EdgeMeter()
         meter.update(sigmoid(prediction[..., 0]), truth)
     else:
+        meter = {"depth": DepthMeter, "normals": NormalsMeter}[task]()
         meter.update(prediction if task == "normals" else prediction[..., 0], truth)
-    return float(meter.result()[_CAPTIONS[task][0]])
+    figure = float(meter.result()[_CAPTIONS[task][0]])
+    return figure if math.isfinite(figure) else None
 
 
 @dataclass

@@ -11,6 +11,8 @@ from typing import Any, Dict, List, Mapping, Optional
 from torch import Tensor
 from tqdm import tqdm
 
+from ..checkpoints import check_output
+
 
 class CsvFile:
     """Rows with named columns; a new column widens the file."""
@@ -95,10 +97,11 @@ def _summary_writer(folder: Path, first: int) -> Optional[Any]:
 
 
 class RunLog:
-    """Writes to the files of one run."""
+    """Writes to the files of one run, from ``start`` on. ValueError: the folder cannot be made or written."""
 
     def __init__(self, output: Path):
-        self.output = output
+        check_output(output)
+        self.output, self.started = output, False
         self.losses, self.validation = CsvFile(output / "losses.csv"), CsvFile(output / "validation.csv")
         self._events: Optional[Any] = None
 
@@ -109,6 +112,7 @@ class RunLog:
 
     def start(self, step: int, finished: bool) -> None:
         """Drops rows after ``step``; a finished run's last validation belongs to the end, which comes again."""
+        self.started = True
         self.losses.keep(step)
         self.validation.keep(step - 1 if finished else step)
         self._events = _summary_writer(self.output / "tensorboard", step + 1)
