@@ -10,7 +10,7 @@
   part of the public code of Gupta et al., "Perceptual Organization and Recognition of Indoor Scenes" (CVPR 2013).
 
 Writes, at 320x240 and with the official index as name: image/NNNN.jpg, depth/NNNN.png (8 bits, metres =
-(v + 0.5) / 255 * 9.99547), label/NNNN.png (class - 1; 39 = unlabelled or "otherprop", ignored), normal/NNNN.jpg
+(v + 0.5) / 255 * 9.99547; 0 = not measured), label/NNNN.png (class - 1; 39 = unlabelled or "otherprop", ignored), normal/NNNN.jpg
 (n = v / 127.5 - 1; x right, y up, z toward the viewer), edge/NNNN.png, train.txt and test.txt. Needs h5py and scipy.
 """
 
@@ -80,8 +80,9 @@ def region_edges(labels: np.ndarray, gap: int = 4) -> np.ndarray:
 
 
 def encode_depth(depth: np.ndarray) -> np.ndarray:
-    """Metres -> 8 bits."""
-    return np.clip(np.rint(depth / MAX_DEPTH * 255 - 0.5), 0, 255).astype(np.uint8)
+    """Metres -> 8 bits; 0 where nothing was measured (0 or NaN), and only there."""
+    known = depth > 0
+    return np.where(known, np.clip(np.rint(np.where(known, depth, 0) / MAX_DEPTH * 255 - 0.5), 1, 255), 0).astype(np.uint8)
 
 
 def encode_normals(normals: np.ndarray) -> np.ndarray:

@@ -24,8 +24,14 @@ from bimtdp_torch.data.samples import valid_pixels
 from bimtdp_torch.metrics import DepthMeter, HumanPartsMeter, Metrics, NormalsMeter, SaliencyMeter, SegmentationMeter
 from bimtdp_torch.metrics.evaluation import score
 from bimtdp_torch.training import Trainer
+from bimtdp_torch.training.finiteness import FiniteSteps
 from bimtdp_torch.training.losses import task_losses
 from bimtdp_torch.training.pretraining import BackbonePretrainer
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -251,7 +257,6 @@ def test_frames_with_unknown_pixels_train_and_score_like_frames_without(own_data
 
 
 def refused(config, data, output, message) -> None:
-    torch.set_num_threads(1)
     with pytest.raises(ValueError, match=message):
         Trainer(config, data, output).run()
     assert not output.exists()
@@ -354,7 +359,6 @@ def spoilt(trainer, when, name="depth"):
 
 
 def test_a_few_losses_that_are_no_numbers_end_the_run(data_folder, tmp_path):
-    torch.set_num_threads(1)
     trainer = spoilt(Trainer(copy.deepcopy(CONFIG), data_folder, tmp_path / "run"), lambda step: step >= 3)
     with pytest.raises(
         ValueError, match="step 7: the loss depth is inf; no finite step in 5 steps, one after another. Lower train.lr"
@@ -362,12 +366,19 @@ def test_a_few_losses_that_are_no_numbers_end_the_run(data_folder, tmp_path):
         trainer.run()
 
 
-def test_losses_that_are_no_numbers_now_and_then_end_the_run(data_folder, tmp_path):
-    torch.set_num_threads(1)
-    config = copy.deepcopy(CONFIG)
-    config["train"].update(phases=[{"size": [32, 64], "batch": 1, "steps": 60}], validate_every=1000)
-    trainer = spoilt(Trainer(config, data_folder, tmp_path / "run"), lambda step: step % 2 == 0)
-    trainer.run(stop_after=20)
-    resumed = spoilt(Trainer(config, data_folder, tmp_path / "run"), lambda step: step % 2 == 0)
+def test_losses_that_are_no_numbers_now_and_then_end_the_run():
+    """The steps are remembered in last.pt; a run with one such step in 500 goes on."""
+    norm, bad = torch.tensor(1.0), {"total": torch.tensor(math.nan), "depth": torch.tensor(math.inf), "edge": torch.tensor(1.0)}
+    before, seldom = FiniteSteps(), FiniteSteps()
+    assert not any(before.good(step, bad, norm) for step in range(2, 21, 2))
+    assert before.good(21, {"total": norm}, norm)
+    resumed = FiniteSteps()
+    resumed.skipped = before.skipped
     with pytest.raises(ValueError, match="step 40: the loss depth is inf; no finite step in 20 of the last 500 steps"):
-        resumed.run()
+        for step in range(22, 60, 2):
+            resumed.good(step, bad, norm)
+    for step in range(1, 20_000, 500):
+        assert not seldom.good(step, bad, norm)
+    with pytest.raises(ValueError, match="step 5: the gradient is not finite though the losses are"):
+        for step in range(1, 6):
+            FiniteSteps.good(before, step, {"total": norm}, torch.tensor(math.nan))

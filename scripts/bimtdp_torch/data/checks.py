@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-import warnings
 import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -92,14 +91,12 @@ def check_kind(image: Image.Image, modes: Tuple[str, ...] = (), size: Optional[T
 
 def check_whole(file: BinaryIO, modes: Tuple[str, ...] = (), size: Optional[Tuple[int, int]] = None) -> None:
     """Raises where an open picture is not whole or not of the kind."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(file) as image:
-            check_kind(image, modes, size)
-            if image.format == "PNG":
-                image.verify()  # the checksums of all chunks
-            elif image.format != "JPEG" or not _ends_with(file, b"\xff\xd9"):
-                image.load()
+    with Image.open(file) as image:
+        check_kind(image, modes, size)
+        if image.format == "PNG":
+            image.verify()  # the checksums of all chunks
+        elif image.format != "JPEG" or not _ends_with(file, b"\xff\xd9"):
+            image.load()
 
 
 def _ends_with(file: BinaryIO, end: bytes) -> bool:
