@@ -94,8 +94,7 @@ def _pool(r: random.Random, x: Value) -> Dict[str, Any]:
 
 
 def _same_shape(r: random.Random, x: Value, values: Sequence[Value]) -> Optional[List[Value]]:
-    fitting = [v for v in values if v.tensor.shape == x.tensor.shape]
-    return [r.choice(fitting)]
+    return [r.choice([v for v in values if v.tensor.shape == x.tensor.shape])]
 
 
 def _same_extent(r: random.Random, x: Value, values: Sequence[Value]) -> Optional[List[Value]]:
@@ -139,12 +138,6 @@ def _slice(x: Tensor, o: Dict[str, Any]) -> Tensor:
 
 def _groups(r: random.Random, x: Value) -> Dict[str, Any]:
     return {"group": r.choice([g for g in range(1, x.channels + 1) if x.channels % g == 0])}
-
-
-def _group_layer(inputs: List[Value], o: Dict[str, Any]) -> nn.Module:
-    if inputs[0].channels % o["group"]:
-        raise Impossible("groups of channels")
-    return GroupedSoftmax(o["group"])
 
 
 def _sides(r: random.Random, x: Value) -> Dict[str, Any]:
@@ -211,7 +204,7 @@ KINDS: Dict[str, Kind] = {
     "bilinear_like": Kind(_function(_resized("bilinear")), needs=None, others=_any_other),
     "nearest_like": Kind(_function(_resized("nearest")), needs=None, bits=None, others=_any_other),
     "softmax": Kind(lambda i, o: nn.Softmax(1), needs=None),
-    "grouped_softmax": Kind(_group_layer, _groups, None),
+    "grouped_softmax": Kind(lambda i, o: GroupedSoftmax(o["group"]), _groups, None),
     "normalize": Kind(_function(lambda x: F.normalize(x, dim=1)), needs=None),
     "squeeze_excite": Kind(
         lambda i, o: SqueezeExcite(i[0].channels, o["reduction"]),

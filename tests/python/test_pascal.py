@@ -2,6 +2,7 @@
 """The reader of PASCAL_MT and its augmentation, on two photos made here in the archive's layout."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -97,6 +98,58 @@ def test_the_archive_is_read(frames, archive):
     assert datasets.read_list("pascal5", archive, "test") == ["2008_2"]
     with pytest.raises(ValueError, match="train.txt: missing; is .* the folder PASCAL_MT"):
         datasets.read_list("pascal5", archive / "JPEGImages", "train")
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def test_all_problems_are_named_at_once(archive, tmp_path):
+    root = tmp_path / "PASCAL_MT"
+    shutil.copytree(archive, root)
+    (root / "JPEGImages/2008_1.jpg").unlink()
+    cut_off(root / "JPEGImages/2008_2.jpg")
+    wrong = np.full(SIZE, 3, np.uint8)
+    wrong[0, :2] = 21, 254
+    Image.fromarray(wrong).save(root / "semseg/VOC12/2008_1.png")
+    cut_off(root / "human_parts/2008_1.mat")
+    (root / "human_parts/2008_2.mat").write_text("text")
+    loadmat.savemat(root / "pascal-context/trainval/2008_1.mat", {"labels": wrong}, do_compression=True)
+    loadmat.savemat(root / "pascal-context/trainval/2008_2.mat", {"LabelMap": wrong}, do_compression=True)
+    content = bytearray((root / "pascal-context/trainval/2008_2.mat").read_bytes())
+    content[-3] ^= 1  # of the checksum
+    (root / "pascal-context/trainval/2008_2.mat").write_bytes(content)
+    Image.fromarray(wrong).save(root / "normals_distill/2008_1.png")
+    (root / "sal_distill/2008_2.png").unlink()
+    with pytest.raises(ValueError, match="9 problems with the data") as caught:
+        datasets.load_frames("pascal5", root, datasets.read_list("pascal5", root, "train"))
+    for line, expected in zip(
+        str(caught.value).splitlines()[1:],
+        (
+            "JPEGImages/2008_1.jpg: missing",
+            "semseg/VOC12/2008_1.png: labels 21, 254, expected 0 to 20, or 255 where the class is unknown",
+            "human_parts/2008_1.mat: ",
+            "normals_distill/2008_1.png: a picture of the kind L, expected RGB or RGBA",
+            "pascal-context/trainval/2008_1.mat: has no variable LabelMap (it has labels)",
+            "JPEGImages/2008_2.jpg: image file is truncated",
+            "human_parts/2008_2.mat: ",
+            "sal_distill/2008_2.png: missing",
+            "pascal-context/trainval/2008_2.mat: Error -3 while decompressing data: incorrect data check",
+        ),
+    ):
+        assert line.strip().startswith(f"{root}/{expected}"), line
+    frames = datasets.PascalFrames(root, ["2008_2"], ("semseg",))  # as if it had been spoilt later
+    with pytest.raises(ValueError, match="JPEGImages/2008_2.jpg: image file is truncated"):
+        pascal.read_frame(frames, 0)
+
+
+def test_a_part_that_is_none_is_named(archive, tmp_path):
+    shutil.copytree(archive, tmp_path / "data")
+    parts = objects((15, box(10, 40, 8, 24), [("wing", box(10, 18, 8, 24))]))
+    loadmat.savemat(tmp_path / "data/human_parts/2008_1.mat", {"anno": {"imname": "2008_1", "objects": parts}})
+    frames = datasets.load_frames("pascal5", tmp_path / "data", ["2008_1"])
+    with pytest.raises(ValueError, match="human_parts/2008_1.mat: a person has a part 'wing', expected one of hair, head"):
+        pascal.read_frame(frames, 0)
 
 
 def test_a_sample_at_rest_is_the_photo(frames):
