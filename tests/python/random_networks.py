@@ -18,7 +18,7 @@ from random_kinds import KINDS, MAX_EXTENT, Impossible, Value
 from torch import Tensor, nn
 
 _OFTEN = 2 * ("conv2d", "sign", "rsign", "bn_sign", "batch_norm", "batch_norm", "add")
-_LARGEST = 1e6  # of a value
+_LARGEST = 1e9  # of a value
 _OF_BITS = ("binary_conv2d", "binary_conv2d", "binary_conv2d", "pad_binary_conv2d", "cat_bits")
 
 
@@ -45,11 +45,11 @@ class Recipe:
     size: Tuple[int, int] = (16, 20)
     channels: int = 3
     floats: str = "f32"
-    rounded: bool = False  # weights are multiples of 1/4, zeros among them: sums hit thresholds exactly
+    weights: str = "usual"  # or rounded, to multiples of 1/4: sums hit thresholds; or spread: layers' sizes differ by 1e8
 
     def __str__(self) -> str:
         head = f"seed {self.seed}: photo of {self.channels}x{self.size[0]}x{self.size[1]}, floats {self.floats}"
-        lines = [head + (", rounded weights" if self.rounded else ""), *map(str, self.steps)]
+        lines = [f"{head}, {self.weights} weights", *map(str, self.steps)]
         return "\n  ".join([*lines, "outputs " + ", ".join(f"v{i}" for i in self.outputs)])
 
 
@@ -88,14 +88,16 @@ class RandomNetwork(nn.Module):
         return self.values[step.number]
 
     def _fill(self, layer: nn.Module, step: Step) -> None:
-        randomise(layer, 1000 * self.recipe.seed + step.number)
-        if self.recipe.rounded:
-            for tensor in layer.state_dict().values():
-                if tensor.dtype.is_floating_point:
-                    tensor.copy_((tensor * 4).round() / 4)
-            for module in layer.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.running_var.clamp_(min=0.25)
+        seed = 1000 * self.recipe.seed + step.number
+        randomise(layer, seed)
+        factor = 10 ** random.Random(seed).uniform(-4, 4)
+        for name, tensor in layer.state_dict().items():
+            if self.recipe.weights == "rounded" and tensor.dtype.is_floating_point:
+                tensor.copy_((tensor * 4).round() / 4)
+                if name.endswith("running_var"):
+                    tensor.clamp_(min=0.25)
+            elif self.recipe.weights == "spread" and tensor.dtype.is_floating_point:
+                tensor.mul_(factor)
 
     def forward(self, x: Tensor) -> Dict[str, Tensor]:
         values = {0: x}
@@ -114,7 +116,7 @@ def draw(seed: int) -> Recipe:
         (r.randint(1, 40), r.randint(1, 40)),
         r.choice((3, 3, 3, 1, 5)),
         r.choice(("f32", "f32", "f16")),
-        r.random() < 0.3,
+        r.choice(("usual", "rounded", "spread")),
     )
     network, steps, wanted = RandomNetwork(recipe), [], r.randint(1, 12)
     network.values = {0: Value(0, torch.randn(1, recipe.channels, *recipe.size), False)}

@@ -50,7 +50,10 @@ def test_a_wrong_layer_is_found_and_made_small(monkeypatch):
     monkeypatch.setattr(differential, "draw", lambda seed: recipe)
     (text,) = differential.run(5, 1).failures
     assert text.startswith("seed 5: VerificationError: ")
-    assert "seed 5: photo of 3x" in text and "floats f32\n  v3 = max_pool2d(v0; kernel=(3, 3), stride=1, padding=(1, 0))" in text
+    assert (
+        "seed 5: photo of 3x" in text
+        and "floats f32, usual weights\n  v3 = max_pool2d(v0; kernel=(3, 3), stride=1, padding=(1, 0))" in text
+    )
     assert text.endswith("\n  outputs v3")
 
 
