@@ -69,7 +69,7 @@ def evaluate(subject: Subject, arguments: argparse.Namespace) -> Tuple[int, Dict
         ids = read_list(dataset, arguments.data, arguments.list)
     ids = ids[: arguments.limit]
     if not ids:
-        raise ValueError(f"no frames to score in {arguments.list} (validation_every {every}, --limit {arguments.limit})")
+        raise ValueError(f"no frames to score: --list {arguments.list}, --limit {arguments.limit}")
     frames = load_frames(dataset, arguments.data, ids, subject.tasks)
     return len(ids), score(frames, subject.predictor, subject.size, progress=sys.stderr.isatty())
 

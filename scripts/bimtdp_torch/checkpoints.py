@@ -80,11 +80,14 @@ def check_output(path: Path) -> None:
 
 
 def _save(write: Callable[[Dict[str, Any], Path], None], content: Dict[str, Any], path: Path) -> None:
-    """Writes beside ``path`` and renames, so that a kill leaves the old file or the new one."""
+    """Writes beside ``path`` and renames, so that a kill or a full disk leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    write(content, temporary)
-    os.replace(temporary, path)
+    try:
+        write(content, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:

@@ -18,6 +18,9 @@ from conftest import REPOSITORY
 from PIL import Image
 from test_training import CONFIG
 
+from bimtdp_torch.analysis import comparison
+from bimtdp_torch.analysis.colours import truth_picture
+from bimtdp_torch.analysis.inputs import Photos
 from bimtdp_torch.data import datasets, nyud
 from bimtdp_torch.data.photos import load_photos
 from bimtdp_torch.data.samples import valid_pixels
@@ -382,3 +385,15 @@ def test_losses_that_are_no_numbers_now_and_then_end_the_run():
     with pytest.raises(ValueError, match="step 5: the gradient is not finite though the losses are"):
         for step in range(1, 6):
             FiniteSteps.good(before, step, {"total": norm}, torch.tensor(math.nan))
+
+
+# -- pictures -----------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_depth_is_black_and_no_limit():
+    depth = np.tile(np.array([[0, 2], [4, 0]], np.float32), (9, 9))
+    picture = truth_picture("depth", depth, (2.0, 4.0), 39)
+    assert not picture[depth == 0].any() and picture[depth > 0].any(1).all()
+    frames = Photos(["a"], [np.zeros((18, 18, 3), np.uint8)], [{"depth": depth}], [(slice(None), slice(None))])
+    assert comparison.known_depth_limits([], frames) == pytest.approx((2.0, 4.0), abs=0.05)
+    assert comparison.known_depth_limits([], Photos(["a"], frames.images, [{"depth": 0 * depth}], frames.windows)) == (0.0, 1.0)

@@ -72,34 +72,43 @@ def _pictures(root: Path, name: str) -> Dict[str, Picture]:
     return {folder: Picture(root / folder / f"{name}{suffix}", modes, FRAME_SIZE) for folder, (suffix, modes) in kinds.items()}
 
 
-def check_frames(root: Path, ids: Sequence[str]) -> None:
-    """Headers of all files of the frames, in seconds. DataError: what is missing, damaged or of another kind."""
-    for_all(check_picture, [picture for i in ids for picture in _pictures(root, i).values()], "checking")
-
-
-def _read(picture: Picture) -> np.ndarray:
-    """(channels, height, width) of the inner part."""
-    with naming(picture.path):
-        if picture.modes:
-            with Image.open(picture.path) as image:
-                pixels = np.asarray(image)
-        else:
-            pixels = np.asarray(read_photo(picture.path))
+def _check(picture: Picture) -> None:
+    check_picture(picture)
     if picture.path.parent.name == "label":
-        check_values(picture.path, pixels, len(CLASS_NAMES), (IGNORE_LABEL, 255))
+        check_values(picture.path, _pixels(picture), len(CLASS_NAMES), (IGNORE_LABEL, 255))
+
+
+def check_frames(root: Path, ids: Sequence[str]) -> None:
+    """All files of the frames, in seconds: headers, checksums, labels' values. DataError: what is missing, damaged, of another
+    kind or no class."""
+    for_all(_check, [picture for i in ids for picture in _pictures(root, i).values()], "checking")
+
+
+def _pixels(picture: Picture) -> np.ndarray:
+    """(height, width[, channels]) of the whole file."""
+    with naming(picture.path):
+        if not picture.modes:
+            return np.asarray(read_photo(picture.path))
+        with Image.open(picture.path) as image:
+            return np.array(image)
+
+
+def _inner(pixels: np.ndarray) -> np.ndarray:
+    """(channels, height, width) of the inner part."""
     pixels = pixels[slice(*INNER_ROWS), slice(*INNER_COLUMNS)]
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def load_frames(root: Path, ids: Sequence[str]) -> Frames:
-    """Reads the frames into memory (about 0.5 MB a frame). DataError: files that are not of the layout above."""
+    """Reads frames that ``check_frames`` let pass into memory (about 0.5 MB a frame). DataError: pixels that cannot be
+    decoded."""
     height, width = INNER_ROWS[1] - INNER_ROWS[0], INNER_COLUMNS[1] - INNER_COLUMNS[0]
     channels = {"image": 3, "depth": 1, "label": 1, "normal": 3, "edge": 1}
     stored = {folder: torch.empty(len(ids), count, height, width, dtype=torch.uint8) for folder, count in channels.items()}
 
     def read(index: int) -> None:
         for folder, picture in _pictures(Path(root), ids[index]).items():
-            stored[folder][index] = torch.from_numpy(np.array(_read(picture)))
+            stored[folder][index].copy_(torch.from_numpy(np.ascontiguousarray(_inner(_pixels(picture)))))
 
     for_all(read, range(len(ids)), "reading")
     known = stored["depth"] > 0
