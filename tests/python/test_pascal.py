@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from bimtdp_torch.data import datasets, pascal, pascal_samples
+from bimtdp_torch.data.checks import check_mat
 from bimtdp_torch.data.pascal_samples import Motion
 from bimtdp_torch.metrics.evaluation import score
 from bimtdp_torch.training import Trainer
@@ -141,6 +142,19 @@ def test_all_problems_are_named_at_once(archive, tmp_path):
     frames = datasets.PascalFrames(root, ["2008_2"], ("semseg",))  # as if it had been spoilt later
     with pytest.raises(ValueError, match="JPEGImages/2008_2.jpg: image file is truncated"):
         pascal.read_frame(frames, 0)
+
+
+@pytest.mark.parametrize("name", ["a", "anno", "LabelMap"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_mat_file_is_looked_at_without_reading_it(tmp_path, name, compressed):
+    path = tmp_path / "x.mat"
+    loadmat.savemat(path, {"other": 1.0, name: np.arange(6).reshape(2, 3)}, do_compression=compressed)
+    check_mat(path, name)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="x.mat: (no MAT-file|is cut off|has no variable)"):
+            check_mat(path, name)
 
 
 def test_a_part_that_is_none_is_named(archive, tmp_path):

@@ -119,25 +119,43 @@ def check_values(path: Path, pixels: np.ndarray, known: int, unknown: Sequence[i
 
 
 _MATRIX, _COMPRESSED = 14, 15  # kinds of elements in a MAT-file of level 5
+_INFLATED = 1 << 20  # bytes of an element that are looked at, with its checksum where it ends before that
 
 
 def check_mat(path: Path, variable: str) -> None:
     """DataError: a MAT-file is missing, cut off or damaged, or lacks the variable."""
-    from scipy.io import whosmat
-
     with naming(path):
-        names = [name for name, _, _ in whosmat(path)]
-        if variable not in names:
-            raise ValueError(f"has no variable {variable} (it has {', '.join(names) or 'none'})")
         content = memoryview(path.read_bytes())
-        order, place = ("<" if content[126:128] == b"IM" else ">"), 128
+        if len(content) < 128 or content[124:128] not in (b"\x00\x01IM", b"\x01\x00MI"):
+            raise ValueError("no MAT-file of level 5, or cut off")
+        order, place, names = ("<" if content[126:128] == b"IM" else ">"), 128, []
         while place < len(content):
-            kind, length = struct.unpack_from(f"{order}II", content, place)
+            kind, length = struct.unpack_from(f"{order}II", content, place) if place + 8 <= len(content) else (0, 0)
             place += 8 + length
             if kind not in (_MATRIX, _COMPRESSED) or place > len(content):
                 raise ValueError("is cut off or damaged")
-            if kind == _COMPRESSED:
-                zlib.decompress(content[place - length : place])  # compares the checksum, too
+            element = content[place - length : place]
+            names.append(_variable(_inflate(element)[8:] if kind == _COMPRESSED else element, order))
+        if variable not in names:
+            raise ValueError(f"has no variable {variable} (it has {', '.join(names) or 'none'})")
+
+
+def _inflate(element: memoryview) -> bytes:
+    """The beginning of a compressed element."""
+    stream = zlib.decompressobj()
+    begin = stream.decompress(element, _INFLATED)
+    if not stream.eof and len(begin) < _INFLATED:
+        raise ValueError("is cut off or damaged")
+    return begin
+
+
+def _variable(matrix: bytes | memoryview, order: str) -> str:
+    """The name of a matrix: behind its flags and its dimensions, which are padded to 8 bytes."""
+    (dimensions,) = struct.unpack_from(f"{order}I", matrix, 20)
+    place = 24 + -(-dimensions // 8) * 8
+    kind, length = struct.unpack_from(f"{order}II", matrix, place)
+    begin, length = (place + 4, kind >> 16) if kind >> 16 else (place + 8, length)  # short names stand in the tag
+    return bytes(matrix[begin : begin + length]).decode("ascii", "replace")
 
 
 def read_ids(path: Path, hint: str = "") -> List[str]:
