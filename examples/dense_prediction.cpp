@@ -4,6 +4,7 @@
 
 #include "drawing.hpp"
 #include "photo_io.hpp"
+#include "program.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -14,6 +15,7 @@
 #include <functional>
 #include <iomanip>
 #include <iostream>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -53,7 +55,26 @@ Image for_display(const Image& photo) {
   return resize_photo(photo, size.height, size.width);
 }
 
-/// Writes everything of one photo to `folder`.
+/// The folder of a photo's results. Throws Error for a photo whose name names none.
+fs::path folder_of(const fs::path& photo, const fs::path& results) {
+  const fs::path stem = photo.stem();
+  check(!stem.empty() && stem != "." && stem != "..", photo.string(), "its name cannot name the folder of its results (got '",
+        stem.string(), "'); rename it");
+  return results / stem;
+}
+
+/// Throws Error where the results of two photos would have one folder, also on a disk that tells no a from A.
+void check_folders(const std::vector<fs::path>& photos, const fs::path& results) {
+  std::map<std::string, fs::path> taken;
+  for (const fs::path& photo : photos) {
+    const fs::path folder = folder_of(photo, results);
+    const auto [other, free] = taken.emplace(lower_case(folder.string()), photo);
+    check(free, photo.string(), "its results would overwrite those of ", other->second.string(), " in ", folder.string(),
+          "; rename one, or run twice with another --output");
+  }
+}
+
+/// Writes everything of one photo to `folder`. No task's name has the '-' of a legend's file.
 void write_results(const Model& model, const Predictions& predictions, const Image& photo, const fs::path& folder) {
   fs::create_directories(folder);
   write_maps(folder / "", predictions);
@@ -65,7 +86,7 @@ void write_results(const Model& model, const Predictions& predictions, const Ima
     panes.push_back(example::with_caption(picture->image, picture->caption));
     if (map.kind != OutputKind::classes) continue;
     legends.push_back(example::draw_legend(picture->legend, photo.shape()));
-    example::write_picture(folder / (map.task + "_legend.png"), legends.back());
+    example::write_picture(folder / (map.task + "-legend.png"), legends.back());
   }
   panes.insert(panes.end(), legends.begin(), legends.end());
   example::write_picture(folder / "panel.jpg", panel(panes, panes.size() <= 4 ? 2 : 3));
@@ -90,11 +111,11 @@ void predict(Runner& runner, const fs::path& path, const Options& options) {
   const Predictions* predictions = nullptr;
   double run = INFINITY;
   for (std::size_t i = 0; i < options.repeat; ++i) run = std::min(run, timed([&] { predictions = &runner.run(input); }));
-  const fs::path folder = options.output / model.name() / path.stem();
+  const fs::path folder = folder_of(path, options.output / model.name());
   const double post = timed([&] { write_results(model, *predictions, for_display(photo), folder); });
-  std::cout << path.string() << " (" << photo.shape() << ") at " << size_of(input.shape()) << ": read " << milliseconds(read)
-            << ", prepare " << milliseconds(prepare) << ", run " << milliseconds(run) << ", draw and write " << milliseconds(post)
-            << "\n  -> " << (folder / "panel.jpg").string() << '\n';
+  std::cout << printable(path.string()) << " (" << photo.shape() << ") at " << size_of(input.shape()) << ": read "
+            << milliseconds(read) << ", prepare " << milliseconds(prepare) << ", run " << milliseconds(run) << ", draw and write "
+            << milliseconds(post) << "\n  -> " << printable((folder / "panel.jpg").string()) << '\n';
 }
 
 /// Profiles a run on the photo: a trace file, and the nodes that took most of the time as a table.
@@ -112,10 +133,10 @@ void profile(Runner& runner, const fs::path& path, const Options& options) {
     std::cout << std::setw(8) << milliseconds(node.seconds * 1e3) << std::setw(6) << std::setprecision(1)
               << 100.0 * node.seconds / busy << '%' << std::setw(6) << std::setprecision(0) << 100.0 * node.bound / node.seconds
               << "%  " << node.description << '\n';
-  std::cout << "  -> " << options.profile.string() << " (open it in https://ui.perfetto.dev)\n";
+  std::cout << "  -> " << printable(options.profile.string()) << " (open it in https://ui.perfetto.dev)\n";
 }
 
-int run_program(int count, char** arguments) {
+int run(int count, char** arguments) {
   Options options;
   CLI::App app("Runs a multi-task model on photos: a picture and a raw map (.npy) per task, and a panel of all.");
   app.add_option("photos", options.photos, "JPEG or PNG photos")->required();
@@ -142,6 +163,7 @@ int run_program(int count, char** arguments) {
   const double load = timed([&] { runner.emplace(Model::load(options.model), RunnerOptions{.threads = options.threads}); });
   std::cout << runner->model().name() << ": loaded in " << milliseconds(load) << "; tier " << kernels::active().name << ", "
             << runner->threads() << (runner->threads() == 1 ? " thread\n" : " threads\n");
+  check_folders(options.photos, options.output / runner->model().name());
   if (options.verify) verify(runner->model());
   for (const fs::path& photo : options.photos) predict(*runner, photo, options);
   if (options.plan) std::cout << runner->describe(measure_rates(kernels::active()));
@@ -152,10 +174,5 @@ int run_program(int count, char** arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    return run_program(count, arguments);
-  } catch (const std::exception& error) {
-    std::cerr << "dense_prediction: " << error.what() << '\n';
-    return 1;
-  }
+  return example::run_program("dense_prediction", 1, [&] { return run(count, arguments); });
 }

@@ -37,12 +37,23 @@ inline void fill(Image& picture, std::size_t top, std::size_t left, std::size_t 
     for (std::size_t x = left; x < right; ++x) std::copy(colour.begin(), colour.end(), picture.view().pixel(y, x));
 }
 
-[[nodiscard]] inline std::size_t text_width(std::string text) {
+/// The text with '?' for every character that the font does not have: it has printable ASCII.
+[[nodiscard]] inline std::string drawable(std::string text) {
+  const auto byte = [](char c) { return static_cast<unsigned char>(c); };
+  std::erase_if(text, [&](char c) { return (byte(c) & 0xC0U) == 0x80; });  // all bytes of a character but the first
+  std::replace_if(
+      text.begin(), text.end(), [&](char c) { return byte(c) < 32 || byte(c) > 126; }, '?');
+  return text;
+}
+
+[[nodiscard]] inline std::size_t text_width(const std::string& shown) {
+  std::string text = drawable(shown);
   return static_cast<std::size_t>(stb_easy_font_width(text.data())) * text_scale;
 }
 
-/// Writes one line of ASCII text.
-inline void write_text(Image& picture, std::size_t top, std::size_t left, std::string text, const Colour& colour) {
+/// Writes one line of text.
+inline void write_text(Image& picture, std::size_t top, std::size_t left, const std::string& shown, const Colour& colour) {
+  std::string text = drawable(shown);
   struct Vertex {
     float x, y, z;
     std::uint8_t colour[4];

@@ -4,11 +4,15 @@
 // scripts/evaluate.py scores models through this program.
 #include <bimtdp/bimtdp.hpp>
 
+#include "program.hpp"
+
 #include <charconv>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 
@@ -48,15 +52,35 @@ std::size_t parse_extent(std::string_view text, std::string_view name) {
   return value;
 }
 
+struct Job {
+  std::string photo, prefix;
+};
+
+std::vector<Job> read_jobs(std::istream& in) {
+  std::vector<Job> jobs;
+  for (std::string line; std::getline(in, line);) {
+    const std::size_t tab = line.find('\t');
+    check(tab != std::string::npos, "standard input", "line without a tab (got ", in_quotes(line),
+          ", expected photo.ppm<TAB>prefix)");
+    jobs.push_back({line.substr(0, tab), line.substr(tab + 1) + "."});
+  }
+  return jobs;
+}
+
+/// Throws Error where two maps would have one file, as prefix a with the task b.c and prefix a.b with the task c have.
+void check_files(const std::vector<Job>& jobs, const Model& model) {
+  std::set<std::string> files;
+  for (const Job& job : jobs)
+    for (const Output& output : model.outputs())
+      check(files.insert(lower_case(job.prefix + output.task)).second, "standard input", "two maps would be written to ",
+            job.prefix, output.task, ".npy; give each photo a prefix of its own");
+}
+
 void predict_all(const std::string& path, std::size_t height, std::size_t width) {
   Runner runner(Model::load(path));
-  std::string line;
-  while (std::getline(std::cin, line)) {
-    const std::size_t tab = line.find('\t');
-    check(tab != std::string::npos, "standard input", "line without a tab (got '", line, "', expected photo.ppm<TAB>prefix)");
-    const Image image = read_ppm(line.substr(0, tab), height, width);
-    write_maps(line.substr(tab + 1) + ".", runner.run(image));
-  }
+  const std::vector<Job> jobs = read_jobs(std::cin);
+  check_files(jobs, runner.model());
+  for (const Job& job : jobs) write_maps(job.prefix, runner.run(read_ppm(job.photo, height, width)));
 }
 
 }  // namespace
@@ -66,11 +90,8 @@ int main(int count, char** arguments) {
     std::cerr << "usage: predict_maps MODEL HEIGHT WIDTH < list of photo.ppm<TAB>prefix\n";
     return 2;
   }
-  try {
+  return example::run_program("predict_maps", 1, [&] {
     predict_all(arguments[1], parse_extent(arguments[2], "height"), parse_extent(arguments[3], "width"));
     return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "predict_maps: " << error.what() << '\n';
-    return 1;
-  }
+  });
 }

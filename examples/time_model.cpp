@@ -3,6 +3,8 @@
 // RUNS runs (20) on THREADS threads (1), after a first run that sets everything up. scripts/results.py reads it.
 #include <bimtdp/bimtdp.hpp>
 
+#include "program.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -51,10 +53,5 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run({argv + 1, argv + argc});
-  } catch (const std::exception& error) {
-    std::cerr << "time_model: " << error.what() << "\n";
-    return 1;
-  }
+  return example::run_program("time_model", 1, [&] { return run({argv + 1, argv + argc}); });
 }

@@ -7,6 +7,10 @@
 // make bits out of floats "presign.i", the floats whose sign was taken. Exit status: 0 agrees, 1 differs, 2 cannot run.
 #include <bimtdp/bimtdp.hpp>
 
+#include <nlohmann/json.hpp>
+
+#include "program.hpp"
+
 #include <cmath>
 #include <cstring>
 #include <iomanip>
@@ -17,6 +21,7 @@
 namespace {
 
 using namespace bimtdp;
+using Json = nlohmann::json;
 
 /// Floats may differ by this share of the tensor's largest value; a sign where the value before it is below that.
 constexpr double tolerance = 1e-5;
@@ -229,11 +234,8 @@ int main(int count, char** arguments) {
     std::cerr << "usage: verify_model MODEL [--against RECORDING [--report OUT.json]] [--quiet]\n";
     return 2;
   }
-  try {
+  return example::run_program("verify_model", 2, [&] {
     const Model model = Model::load(words[0]);
     return against.empty() ? replay_self_test(model) : verify_against(model, against, report, quiet);
-  } catch (const std::exception& error) {
-    std::cerr << "verify_model: " << error.what() << '\n';
-    return 2;
-  }
+  });
 }

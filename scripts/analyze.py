@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.analysis import cka, embedding, embedding_figure, gradcam_figure, similarity
 from bimtdp_torch.analysis.activations import GROUPS
 from bimtdp_torch.analysis.inputs import InputError, Network, Photos, add_photo_options, load_networks, photos_of
+from bimtdp_torch.files import run_program
 from bimtdp_torch.machine import use_threads
 from bimtdp_torch.networks.predictor import check_size
 
@@ -175,4 +176,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -62,7 +62,6 @@ if [[ ${mode[*]:-} != --smoke && ${mode[*]:-} != --against=* ]]; then
   python=$cache/venv/bin/python
 else
   if ((install)); then install_packages "${build_packages[@]}" libbenchmark-dev python3; fi
-  export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"  # waiting threads sleep: other processes may need the cores
 fi
 
 build=${BIMTDP_BUILD_DIR:-$cache/release}

@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.checkpoints import check_output, save_checkpoint
+from bimtdp_torch.checkpoints import save_checkpoint
 from bimtdp_torch.data.datasets import dataset_of, load_parts, split_list
 from bimtdp_torch.export.model_file import is_model_file
+from bimtdp_torch.files import check_output, run_program
 from bimtdp_torch.machine import add_machine_options, use_machine
 from bimtdp_torch.metrics.evaluation import format_metrics, score, torch_predictor
 from bimtdp_torch.networks.predictor import check_size, training_size
@@ -75,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

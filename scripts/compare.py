@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.analysis import comparison
 from bimtdp_torch.analysis.inputs import add_photo_options, photos_of, split_name
+from bimtdp_torch.files import run_program
 from bimtdp_torch.machine import use_threads
 from bimtdp_torch.programs import ProgramError
 
@@ -35,7 +36,7 @@ def main() -> None:
         photos = photos_of(arguments, entrants[0].dataset, entrants[0].size)
         sheet, figures = comparison.build(entrants, photos, arguments.quiet)
     except (OSError, ValueError, ProgramError, RuntimeError) as error:
-        parser.exit(1, f"compare.py: {error}\n")
+        sys.exit(f"compare.py: {error}")
     settings = {
         "networks": {e.name: {"file": split_name(a)[1].name, "size": e.size} for e, a in zip(entrants, arguments.networks)},
         "photos": photos.names,
@@ -45,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

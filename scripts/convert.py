@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.checkpoints import CheckpointError
 from bimtdp_torch.export import ConversionError, Options, VerificationError, convert
+from bimtdp_torch.files import fail, run_program
 from bimtdp_torch.sources import load_source, load_user_module
 
 
@@ -129,16 +130,13 @@ def main() -> int:
     try:
         run(arguments)
     except (ConversionError, CheckpointError) as error:
-        print(f"cannot convert: {error}", file=sys.stderr)
-        return 1
+        return fail("cannot convert", error)
     except VerificationError as error:
-        print(f"not verified, nothing written: {error}", file=sys.stderr)
-        return 1
+        return fail("not verified, nothing written", error)
     except OSError as error:
-        print(f"cannot read or write: {error}", file=sys.stderr)
-        return 1
+        return fail("cannot read or write", error)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -29,7 +29,6 @@ done
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/packages.sh
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"  # waiting threads sleep: other processes may need the cores
 if ((${#photos[@]} == 0)); then photos=(examples/photos/*.jpg); fi
 shopt -s nullglob
 models=(examples/models/*.safetensors)

@@ -19,9 +19,9 @@ from typing import Dict, List, NamedTuple, Tuple
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.checkpoints import check_output
 from bimtdp_torch.data.datasets import dataset_of, dataset_of_tasks, load_frames, read_list, split_list
 from bimtdp_torch.export.model_file import is_model_file
+from bimtdp_torch.files import check_output, run_program, write_text
 from bimtdp_torch.machine import add_machine_options, use_machine
 from bimtdp_torch.metrics.cpp_predictor import cpp_predictor, model_tasks, preferred_size
 from bimtdp_torch.metrics.evaluation import Predictor, format_metrics, score, torch_predictor
@@ -122,20 +122,15 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(
-            json.dumps(
-                {
-                    "model": arguments.model.name,
-                    "engine": engine,
-                    "size": [height, width],
-                    "frames": count,
-                    "list": arguments.list,
-                    "metrics": metrics,
-                },
-                indent=1,
-            )
-            + "\n"
-        )
+        record = {
+            "model": arguments.model.name,
+            "engine": engine,
+            "size": [height, width],
+            "frames": count,
+            "list": arguments.list,
+            "metrics": metrics,
+        }
+        write_text(arguments.json, json.dumps(record, indent=1) + "\n")
 
 
 def main() -> None:
@@ -147,4 +142,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

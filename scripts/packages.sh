@@ -3,7 +3,7 @@
 
 build_packages=(g++ cmake ninja-build libxsimd-dev nlohmann-json3-dev libxxhash-dev libstb-dev libcli11-dev)
 test_packages=(catch2 git python3-venv qemu-user)
-clang_packages=(clang libclang-rt-dev libomp-dev)
+clang_packages=(clang libclang-rt-dev)
 tidy=clang-tidy-19  # one version on every system, so that all say the same
 if [[ $(uname -m) == x86_64 ]]; then test_packages+=(g++-aarch64-linux-gnu); fi
 

@@ -17,12 +17,16 @@ Writes, at 320x240 and with the official index as name: image/NNNN.jpg, depth/NN
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Tuple
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from bimtdp_torch.files import run_program, whole_file, write_text
 
 WIDTH, HEIGHT = 320, 240
 FOCAL, CENTRE = (259.43, 259.73), (162.29, 126.37)  # of the 320x240 photo, pixel centres at integers
@@ -98,18 +102,24 @@ def read_splits(path: Path) -> Tuple[np.ndarray, np.ndarray]:
     return splits["trainNdxs"].ravel(), splits["testNdxs"].ravel()
 
 
+def save_image(array: np.ndarray, path: Path, **options: int) -> None:
+    with whole_file(path) as temporary:
+        Image.fromarray(array).save(temporary, **options)
+
+
 def write_frame(
     output: Path, name: str, photo: np.ndarray, depth: np.ndarray, labels: np.ndarray, instances: np.ndarray, mapping: np.ndarray
 ) -> None:
     """One frame; arrays are (480, 640[, 3]) as photographed."""
-    Image.fromarray(photo).resize((WIDTH, HEIGHT), Image.BOX).save(output / "image" / f"{name}.jpg", quality=95)
+    small = np.asarray(Image.fromarray(photo).resize((WIDTH, HEIGHT), Image.BOX))
+    save_image(small, output / "image" / f"{name}.jpg", quality=95)
     depth, labels = np.nan_to_num(shrink_nearest(depth).astype(np.float64)), shrink_nearest(labels).astype(np.int64)
     instances = shrink_nearest(instances).astype(np.int64)
-    Image.fromarray(encode_depth(depth)).save(output / "depth" / f"{name}.png")
-    Image.fromarray(class_labels(labels, mapping)).save(output / "label" / f"{name}.png")
-    Image.fromarray(encode_normals(surface_normals(depth))).save(output / "normal" / f"{name}.jpg", quality=95)
+    save_image(encode_depth(depth), output / "depth" / f"{name}.png")
+    save_image(class_labels(labels, mapping), output / "label" / f"{name}.png")
+    save_image(encode_normals(surface_normals(depth)), output / "normal" / f"{name}.jpg", quality=95)
     regions = np.where(labels > 0, labels * 1000 + instances, 0)
-    Image.fromarray(region_edges(regions)).save(output / "edge" / f"{name}.png")
+    save_image(region_edges(regions), output / "edge" / f"{name}.png")
 
 
 def main() -> None:
@@ -126,7 +136,7 @@ def main() -> None:
         (arguments.output / folder).mkdir(parents=True, exist_ok=True)
     mapping = loadmat(arguments.classes)["mapClass"].ravel().astype(np.int64)
     for name, indices in zip(("train", "test"), read_splits(arguments.splits)):
-        (arguments.output / f"{name}.txt").write_text("".join(f"{i:04d}\n" for i in sorted(indices)))
+        write_text(arguments.output / f"{name}.txt", "".join(f"{i:04d}\n" for i in sorted(indices)))
     with h5py.File(arguments.labeled, "r") as file:  # MATLAB's axes come in reverse: (frame[, channel], x, y)
         for i in tqdm(range(len(file["images"]))):
             write_frame(
@@ -141,4 +151,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

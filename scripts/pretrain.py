@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.configuration import dump_config, read_config
+from bimtdp_torch.files import fail, run_program
 from bimtdp_torch.machine import add_machine_options, use_machine
 from bimtdp_torch.networks import fused
 from bimtdp_torch.training import Stopped
@@ -44,10 +45,9 @@ def main() -> int:
         print(stopped, file=sys.stderr)
         return stopped.exit_code
     except (ValueError, OSError) as error:
-        print(f"pretrain.py: {error}", file=sys.stderr)
-        return 2
+        return fail("pretrain.py", error, 2)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.data.datasets import data_family, dataset_of
+from bimtdp_torch.files import fail, run_program, write_text
 from bimtdp_torch.machine import add_machine_options, use_machine
 from bimtdp_torch.metrics.evaluation import format_metrics
 from bimtdp_torch.results import plan, record, table
@@ -80,7 +81,7 @@ def show(arguments: argparse.Namespace) -> None:
     content = table.full_markdown(made) if made else "(no row has been trained yet)"
     print(content)
     if made:
-        (folder / "table.csv").write_text(table.to_csv(made))
+        write_text(folder / "table.csv", table.to_csv(made))
     for document in arguments.insert:
         table.insert(document, {arguments.dataset: content, f"{arguments.dataset}_summary": table.summary(layout, records)})
 
@@ -134,10 +135,9 @@ def main() -> int:
     try:
         arguments.work(arguments)
     except (OSError, ValueError, RuntimeError) as error:
-        print(f"results.py: {error}", file=sys.stderr)
-        return 1
+        return fail("results.py", error)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

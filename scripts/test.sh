@@ -36,7 +36,6 @@ done
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/packages.sh
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"  # waiting threads sleep: other processes may need the cores
 export CMAKE_GENERATOR=Ninja
 if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
 

@@ -20,6 +20,7 @@ from typing import Any, Dict
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.configuration import read_config
+from bimtdp_torch.files import fail, run_program
 from bimtdp_torch.machine import add_machine_options, use_machine
 from bimtdp_torch.networks import fused
 from bimtdp_torch.training import Stopped, Trainer
@@ -72,8 +73,7 @@ def main() -> int:
         config = read(arguments)
         parallel = Parallel(use_machine(arguments))
     except (ValueError, OSError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
+        return fail("train.py", error, 2)
     if config["train"]["fused"] and parallel.device.type == "cpu":
         fused.enable()
     suffix = "" if arguments.seed is None else f"_seed{arguments.seed}"
@@ -86,12 +86,11 @@ def main() -> int:
         print(stopped, file=sys.stderr)
         return stopped.exit_code
     except (ValueError, OSError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
+        return fail("train.py", error, 2)
     finally:
         parallel.close()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

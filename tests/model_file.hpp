@@ -6,12 +6,15 @@
 #include <bimtdp/io/model_json.hpp>
 #include <bimtdp/io/replay.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include "graphs.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,8 +24,9 @@ namespace test {
 using Bytes = std::vector<std::byte>;
 
 inline void append(Bytes& bytes, const void* data, std::size_t count) {
-  const auto* first = static_cast<const std::byte*>(data);
-  bytes.insert(bytes.end(), first, first + count);
+  const std::size_t before = bytes.size();
+  bytes.resize(before + count);
+  if (count > 0) std::memcpy(bytes.data() + before, data, count);
 }
 
 /// Length, header text and data, as they are: nothing is checked.
@@ -48,7 +52,8 @@ struct ModelFile {
   }
   /// The header around the given JSON text.
   [[nodiscard]] std::string header(const std::string& model_text) const {
-    Json header{{"__metadata__", {{"bimtdp", model_text}}}};
+    const std::string hash = digest(std::as_bytes(std::span(model_text)));
+    nlohmann::json header{{"__metadata__", {{"bimtdp", model_text}, {"bimtdp_hash", hash}}}};
     std::size_t begin = 0;
     for (const auto& [name, tensor] : weights.tensors()) {
       const bool floats = std::holds_alternative<AlignedVector<float>>(tensor.values);

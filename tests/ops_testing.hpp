@@ -94,9 +94,8 @@ bool same(const Map& a, const Map& b) {
 }
 
 inline std::string text(const Window& w) {
-  return detail::text("kernel ", w.kernel[0], "x", w.kernel[1], " stride ", w.stride[0], "x", w.stride[1], " dilation ",
-                      w.dilation[0], "x", w.dilation[1], " padding ", w.padding.top, ",", w.padding.bottom, ",", w.padding.left,
-                      ",", w.padding.right);
+  return text_of("kernel ", w.kernel[0], "x", w.kernel[1], " stride ", w.stride[0], "x", w.stride[1], " dilation ", w.dilation[0],
+                 "x", w.dilation[1], " padding ", w.padding.top, ",", w.padding.bottom, ",", w.padding.left, ",", w.padding.right);
 }
 
 /// Input coordinate of a tap, or false outside: written anew here, so that the tests do not share the library's arithmetic.

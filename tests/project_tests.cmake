@@ -2,6 +2,7 @@
 # Tests of the project as a whole: rules of the tree, headers, packaging, examples, the trained models.
 if(NOT BIMTDP_SANITIZE)
   add_subdirectory(two_units)
+  add_subdirectory(plugin)
   add_subdirectory(documents)
 
   find_program(BIMTDP_BASH bash)
@@ -25,7 +26,7 @@ if(NOT BIMTDP_SANITIZE)
 
   # A project of its own uses the library: from the source tree in Release, after an install in Debug.
   set(generator --build-generator "${CMAKE_GENERATOR}")
-  set(consumer_options "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}" "-DBIMTDP_OPENMP=${BIMTDP_OPENMP}")
+  set(consumer_options "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}")
   add_test(NAME consumer/add_subdirectory COMMAND "${CMAKE_CTEST_COMMAND}"
     --build-and-test "${CMAKE_CURRENT_SOURCE_DIR}/consumer" "${CMAKE_CURRENT_BINARY_DIR}/consumer_subdirectory" ${generator}
     --build-options ${consumer_options} "-DCMAKE_BUILD_TYPE=Release" "-DBIMTDP_SOURCE_DIR=${PROJECT_SOURCE_DIR}" --test-command my_program)

@@ -2,6 +2,8 @@
 // Model files: written, read back, verified on every table; each kind of damage has its own message.
 #include <bimtdp/bimtdp.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include "catch.hpp"
 #include "errors.hpp"
 #include "model_file.hpp"
@@ -12,6 +14,7 @@
 #include <vector>
 
 using namespace bimtdp;
+using Json = nlohmann::json;
 using test::error_of;
 using test::holds;
 
@@ -135,7 +138,8 @@ TEST_CASE("damage has its own message") {
 
   CHECK(holds(load_error(test::raw_file(R"({"__metadata__":{"format":"pt"}})")), {"no bimtdp model"}));
   CHECK(holds(load_error(test::raw_file(R"({"__metadata__":{"bimtdp":"{}","x":"y"}})")), {"2 keys"}));
-  CHECK(holds(load_error(test::raw_file(R"({"__metadata__":{"bimtdp":"{\"name\":1,\"name\":2}"}})")), {"duplicate key 'name'"}));
+  CHECK(holds(load_error(test::raw_file(R"({"__metadata__":{"bimtdp":"{}","bimtdp_hash":"0"}})")), {"bimtdp_hash", "damaged"}));
+  CHECK(holds(load_error(test::raw_file(test::ModelFile{}.header(R"({"name":1,"name":2})"))), {"duplicate key 'name'"}));
 }
 
 TEST_CASE("weights that cannot be right are refused") {

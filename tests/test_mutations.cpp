@@ -3,6 +3,8 @@
 // take much memory.
 #include <bimtdp/bimtdp.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include "catch.hpp"
 #include "model_file.hpp"
 
@@ -13,6 +15,7 @@
 #include <vector>
 
 using namespace bimtdp;
+using Json = nlohmann::json;
 
 namespace {
 

@@ -2,6 +2,8 @@
 // Profiles, traces and descriptions of a plan: every node is in them, with times that add up.
 #include <bimtdp/bimtdp.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include "catch.hpp"
 #include "errors.hpp"
 #include "graphs.hpp"
@@ -13,6 +15,7 @@
 #include <vector>
 
 using namespace bimtdp;
+using Json = nlohmann::json;
 using test::holds;
 
 TEST_CASE("a profile has every node once, and times that add up") {
@@ -37,6 +40,7 @@ TEST_CASE("a profile has every node once, and times that add up") {
       CHECK(node.description == label(node.node, model.graph().nodes()[node.node]));
     }
     CHECK(nodes.size() == model.graph().nodes().size() - 1);
+    CHECK(profile.events.size() == detail::count_events(runner.plan()));
     CHECK(profile.busy() <= static_cast<double>(threads) * profile.seconds);
     CHECK(profile.bound() > 0.0);
   }

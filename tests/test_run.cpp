@@ -3,50 +3,20 @@
 // first run of a size; buffer reuse changes nothing.
 #include <bimtdp/bimtdp.hpp>
 
+#include "allocations.hpp"
 #include "catch.hpp"
 #include "errors.hpp"
 #include "graphs.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
-#include <new>
+#include <array>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 using namespace bimtdp;
-
-namespace {
-std::atomic<std::size_t> allocations{0};
-}
-
-// Every way to allocate goes through these, so that the test can count. Not inlined: GCC would warn of a mismatch of
-// allocation and deallocation where it sees one of them only. Sanitizers have their own.
-#if !defined(BIMTDP_SANITIZED)
-#define NOT_INLINED __attribute__((noinline))
-NOT_INLINED void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size ? size : 1)) return p;
-  throw std::bad_alloc();
-}
-NOT_INLINED void* operator new(std::size_t size, std::align_val_t align) {
-  ++allocations;
-  const auto step = static_cast<std::size_t>(align);
-  if (void* p = std::aligned_alloc(step, (size + step) / step * step)) return p;
-  throw std::bad_alloc();
-}
-NOT_INLINED void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(size ? size : 1);
-}
-NOT_INLINED void operator delete(void* p) noexcept { std::free(p); }
-NOT_INLINED void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-NOT_INLINED void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-NOT_INLINED void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-NOT_INLINED void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-#endif
 
 namespace {
 
@@ -62,7 +32,7 @@ std::vector<std::string> digests(const Graph& graph, const kernels::KernelTable&
   const Program program(graph, table);
   KeptRun kept(program, input, {}, threads);
   std::vector<std::string> result;
-  for (NodeId id = 0; id < kept.count(); ++id) result.push_back(digest(kept.value(id).bytes()));
+  for (NodeId id = 0; id < kept.count(); ++id) result.push_back(digest(kept.value(id)));
   return result;
 }
 
@@ -79,8 +49,13 @@ TEST_CASE("a network built by hand runs on a photo") {
 
 TEST_CASE("every operation gives the same bits on every table and thread count") {
   const Graph graph = test::every_operation();
-  for (const auto& [height, width] : {std::pair<std::size_t, std::size_t>{16, 16}, {36, 20}, {8, 52}}) {
-    const Tensor<float> input = noise({height, width, 3});
+  for (const auto& [height, width] : {std::pair<std::size_t, std::size_t>{16, 16}, {36, 20}, {8, 52}, {12, 8}}) {
+    Tensor<float> input = noise({height, width, 3});
+    if (height == 12) {  // what machines make of these differs in the NaN's sign and payload, nowhere else
+      constexpr float infinity = std::numeric_limits<float>::infinity(), huge = std::numeric_limits<float>::max();
+      constexpr std::array<float, 6> special{infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), huge, -huge, -0.0f};
+      for (std::size_t i = 0; i < input.span().size(); i += 11) input.span()[i] = special[i / 11 % special.size()];
+    }
     const auto expected = digests(graph, kernels::reference_table(), input, 1);
     std::vector<const kernels::KernelTable*> tables(kernels::tables().begin(), kernels::tables().end());
     tables.push_back(&kernels::reference_table());
@@ -109,7 +84,8 @@ void expect_same_for_every_plan(const Graph& graph, std::size_t height, std::siz
         const Plan plan(program, height, width, {.threads = threads, .band_bytes = band_bytes});
         AlignedVector<std::byte> arena(plan.arena_bytes(), std::byte{0xff});
         std::copy_n(input.data(), input.span().size(), plan.value(0, arena).floats().data);
-        run(program, plan, arena);
+        Team team(threads);
+        run(program, plan, team, arena);
         for (const Output& output : graph.outputs()) {
           INFO(table->name << ", " << threads << " threads, bands of " << band_bytes << " bytes, " << output.task);
           CHECK(digest(plan.value(output.node, arena).bytes()) == digest(kept.value(output.node).bytes()));
@@ -188,11 +164,11 @@ TEST_CASE("no allocation after the first run of a size") {
   const Image photo = test::noise_photo(32, 24);
   runner.run(large);
   runner.run(small);
-  const std::size_t before = allocations;
+  const std::size_t before = test::allocations;
   runner.run(large);
   runner.run(small);
   runner.run(photo);
-  CHECK(allocations == before);
+  CHECK(test::allocations == before);
 }
 
 TEST_CASE("values can be read after a run, and not after anything else") {
@@ -256,9 +232,9 @@ TEST_CASE("limits are checked before anything is allocated") {
   const Model model(test::small_network());
   Runner frugal(model, {.limits = {.max_bytes = 1 << 20}});
   CHECK_NOTHROW(frugal.run(noise({32, 32, 3})));
-  const std::size_t before = allocations;
+  const std::size_t before = test::allocations;
   CHECK_THROWS_AS(frugal.plan_for(1 << 12, 1 << 12), Error);
-  CHECK(allocations - before < 1000);
+  CHECK(test::allocations - before < 1000);
   Runner lazy(model, {.limits = {.max_macs = 1000}});
   CHECK(test::holds(test::error_of([&] { lazy.run(noise({32, 32, 3})); }), {"multiply-accumulates", "1000"}));
   CHECK_THROWS_AS(frugal.plan_for(std::size_t{1} << 40, 2), Error);

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many threads a process may use: quotas of the cgroup and of those around it.
-#include <bimtdp/run/team.hpp>
 #include <bimtdp/run/threads.hpp>
 
 #include "catch.hpp"
 
-#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
-#include <vector>
+#include <thread>
 
 using namespace bimtdp;
 namespace fs = std::filesystem;
@@ -64,24 +62,17 @@ TEST_CASE("default threads") {
   CHECK(detail::quota_threads(3) >= 1);
 }
 
-TEST_CASE("a team meets at the barrier as often as it likes") {
-  constexpr std::size_t meetings = 2000;
-  for (const std::size_t threads : {1u, 2u, 5u}) {
-    Barrier barrier;
-    std::atomic<std::size_t> arrived{0};
-    std::atomic<bool> early{false};
-    std::atomic<std::size_t> members{0};
-    run_team(threads, [&](const TeamMember& member) {
-      ++members;
-      for (std::size_t i = 1; i <= meetings; ++i) {
-        ++arrived;
-        barrier.wait(member.size);
-        if (arrived < i * member.size) early = true;  // somebody left before all had come
-        barrier.wait(member.size);
-      }
-    });
-    CHECK_FALSE(early);
-    CHECK(arrived == meetings * members);
-    CHECK(members <= threads);
-  }
+#ifdef __linux__
+TEST_CASE("default threads are those of the thread that asks, when it asks") {
+  const std::size_t before = default_threads();
+  std::size_t pinned = 0;
+  std::thread([&] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(sched_getcpu()), &one);
+    if (sched_setaffinity(0, sizeof one, &one) == 0) pinned = default_threads();
+  }).join();
+  CHECK(pinned == 1);
+  CHECK(default_threads() == before);
 }
+#endif

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import List, Sequence, Set
 
+from bimtdp_torch.files import run_program
+
 from . import environment, jobs, results
 
 STORED = jobs.REPOSITORY / "benchmarks" / "results"
@@ -159,4 +161,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from bimtdp_torch.data.photo_files import read_photo
 from bimtdp_torch.data.samples import IMAGE_MEAN, IMAGE_STD
 from bimtdp_torch.export import Options, Source, convert
 from bimtdp_torch.export.pipeline import round_weights_to_half
@@ -43,7 +44,7 @@ def photos(size: Tuple[int, int] = SIZE) -> List[np.ndarray]:
     """The example photos, normalised, (1, 3, H, W) float32."""
     images = []
     for path in sorted((REPOSITORY / "examples/photos").glob("*.jpg")):
-        pixels = np.asarray(Image.open(path).convert("RGB").resize((size[1], size[0]), Image.BILINEAR), np.float32) / 255
+        pixels = np.asarray(read_photo(path).resize((size[1], size[0]), Image.BILINEAR), np.float32) / 255
         images.append(((pixels - np.array(IMAGE_MEAN)) / np.array(IMAGE_STD)).astype(np.float32).transpose(2, 0, 1)[None])
     return images
 

@@ -13,6 +13,8 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
+from bimtdp_torch.files import whole_file
+
 from .jobs import LAYERS
 from .results import Results, get, time_us
 from .tables import best, title, top_tier
@@ -163,5 +165,6 @@ def draw_all(stored: Mapping, folder: Path, profile: Path) -> None:
     ):
         if figure is not None:
             figure.tight_layout()
-            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+            with whole_file(folder / f"{name}.svg") as temporary:
+                figure.savefig(temporary, metadata={"Date": None})
             plt.close(figure)

@@ -12,6 +12,8 @@ import statistics
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
+from bimtdp_torch.files import write_text
+
 SCHEMA = 1
 Results = Dict[str, Dict[str, Dict[str, float]]]
 OURS = ("binary_conv2d", "binary_conv2d_bits", "conv2d", "binarize", "epilogue", "resize_bilinear", "softmax", "chain", "network")
@@ -120,7 +122,7 @@ def slower_times(before: Results, now: Results, tolerance: float = 0.03) -> Dict
 def save(path: Path, environment: Mapping[str, Any], results: Results) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"schema": SCHEMA, "environment": environment, "results": rounded(results)}, indent=1, sort_keys=True)
-    path.write_text(text + "\n")
+    write_text(path, text + "\n")
 
 
 def rounded(results: Results) -> Results:

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence
 
+from bimtdp_torch.files import write_text
+
 from .jobs import LAYERS, REPOSITORY
 from .results import Results, get, time_us
 
@@ -45,7 +47,7 @@ def insert(document: Path, tables: Mapping[str, str]) -> List[str]:
         pattern = rf"(<!-- benchmark:{re.escape(name)} -->\n).*?(<!-- /benchmark:{re.escape(name)} -->)"
         text, count = re.subn(pattern, lambda m, content=content: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
         placed += [name] * count
-    document.write_text(text)
+    write_text(document, text)
     return placed
 
 

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Dict, Mapping
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from .files import whole_file
 
 
 class CheckpointError(ValueError):
@@ -67,34 +68,15 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
     network.load_state_dict(state, strict=False)
 
 
-def check_output(path: Path) -> None:
-    """ValueError where nothing can be written at ``path``, a file or folder that perhaps is not there yet: to be asked before
-    hours of work, not after."""
-    there = path = Path(path)
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if there != path and not there.is_dir():
-        raise ValueError(f"{path}: cannot be written, for {there} is no folder")
-    if not os.access(there, os.W_OK):
-        raise ValueError(f"{path}: cannot be written, for {there} may not be changed")
-
-
-def _save(write: Callable[[Dict[str, Any], Path], None], content: Dict[str, Any], path: Path) -> None:
-    """Writes beside ``path`` and renames, so that a kill or a full disk leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        write(content, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:
-    """Writes a checkpoint whole or not at all."""
-    _save(torch.save, dict(content), path)
+    """Writes a checkpoint whole or not at all; its folder is made."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        torch.save(dict(content), temporary)
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
     """A state_dict alone, small enough to pass on: a safetensors file, tensors of two and more dimensions in half precision."""
-    _save(save_file, {key: (value.half() if value.ndim > 1 else value).contiguous() for key, value in state.items()}, path)
+    stored = {key: (value.half() if value.ndim > 1 else value).contiguous() for key, value in state.items()}
+    with whole_file(path) as temporary:
+        save_file(stored, temporary)

@@ -16,7 +16,7 @@ from typing import Optional
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _PACKAGES = "libxsimd-dev nlohmann-json3-dev libxxhash-dev"
-_FLAGS = ["-std=c++20", "-O2", "-fopenmp"]
+_FLAGS = ["-std=c++20", "-O2", "-pthread"]
 
 
 class ProgramError(Exception):
@@ -79,13 +79,10 @@ def build_program(name: str, quiet: bool = False) -> Path:
 
 def _compile(compiler: str, include: Path, source: Path, program: Path) -> None:
     temporary = Path(f"{program}.{os.getpid()}.tmp")
-    for options in (_FLAGS, _FLAGS[:-1]):  # without OpenMP where the compiler has none
-        done = subprocess.run(
-            [compiler, *options, f"-I{include}", str(source), "-o", str(temporary)], capture_output=True, text=True
-        )
-        if done.returncode == 0:
-            os.replace(temporary, program)
-            return
+    done = subprocess.run([compiler, *_FLAGS, f"-I{include}", str(source), "-o", str(temporary)], capture_output=True, text=True)
+    if done.returncode == 0:
+        os.replace(temporary, program)
+        return
     errors = [line for line in done.stderr.splitlines() if "error" in line][:5] or done.stderr.splitlines()[:5]
     raise ProgramError(
         f"{source.name} does not compile with {compiler} (it needs C++20 and the packages {_PACKAGES}):\n  " + "\n  ".join(errors)

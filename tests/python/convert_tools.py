@@ -47,7 +47,7 @@ def convert_module(network: nn.Module, path: Path, stride: int = 1, **options) -
 def read_metadata(path) -> dict:
     content = path.read_bytes()
     header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
-    assert list(header["__metadata__"]) == ["bimtdp"]
+    assert list(header["__metadata__"]) == ["bimtdp", "bimtdp_hash"]
     return json.loads(header["__metadata__"]["bimtdp"])
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The converter on whole networks: a user's own, our families, public checkpoints; the file it writes; the command line."""
 
-import json
 import struct
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from safetensors.numpy import load_file
 
 from bimtdp_torch.checkpoints import CheckpointError
 from bimtdp_torch.export import ConversionError, Options, Source, VerificationError, convert
-from bimtdp_torch.export.model_file import tensors_hash, write_safetensors
+from bimtdp_torch.export.model_file import tensors_hash, write_model_file
 from bimtdp_torch.export.numerics import fma, fold_batch_norm
 from bimtdp_torch.export.pipeline import Conversion
 from bimtdp_torch.export.self_test import self_test_photo, splitmix64
@@ -239,7 +238,7 @@ def edit_model(path, change) -> None:
     tensors, text = dict(load_file(path)), read_metadata(path)
     change(tensors, text)
     text["tensors_hash"] = tensors_hash(tensors)
-    write_safetensors(path, tensors, {"bimtdp": json.dumps(text, sort_keys=True, separators=(",", ":"))})
+    write_model_file(path, tensors, text)
 
 
 def flip_a_sign(tensors, text) -> None:

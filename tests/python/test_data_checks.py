@@ -11,6 +11,7 @@ import tarfile
 from unittest import mock
 
 import numpy as np
+import photo_tools
 import pytest
 import torch
 import yaml
@@ -72,10 +73,11 @@ def test_all_problems_are_named_at_once(own_data):
     content = bytearray((own_data / "label/0009.png").read_bytes())
     content[60] ^= 1
     (own_data / "label/0009.png").write_bytes(content)
+    (own_data / "image/0010.jpg").write_bytes(photo_tools.with_orientation((own_data / "image/0010.jpg").read_bytes(), 6))
     with pytest.raises(ValueError) as caught:
         load_nyud(own_data)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "6 problems with the data:"
+    assert lines[0] == "7 problems with the data:"
     for line, (name, problem) in zip(
         lines[1:],
         (
@@ -85,6 +87,7 @@ def test_all_problems_are_named_at_once(own_data):
             ("edge/0007.png", "cannot identify"),
             ("normal/0008.jpg", "a picture of the kind L, expected RGB"),
             ("label/0009.png", "broken PNG"),
+            ("image/0010.jpg", "EXIF turns this photo (orientation 6)"),
         ),
     ):
         assert line.strip().startswith(f"{own_data / name}: ") and problem in line

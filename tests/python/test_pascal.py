@@ -6,6 +6,7 @@ import shutil
 import sys
 
 import numpy as np
+import photo_tools
 import pytest
 import torch
 from PIL import Image
@@ -142,6 +143,16 @@ def test_all_problems_are_named_at_once(archive, tmp_path):
     frames = datasets.PascalFrames(root, ["2008_2"], ("semseg",))  # as if it had been spoilt later
     with pytest.raises(ValueError, match="JPEGImages/2008_2.jpg: image file is truncated"):
         pascal.read_frame(frames, 0)
+
+
+def test_a_photo_that_exif_turns_is_named(archive, tmp_path):
+    root = tmp_path / "PASCAL_MT"
+    shutil.copytree(archive, root)
+    for name in ("2008_1", "2008_2"):
+        path = root / f"JPEGImages/{name}.jpg"
+        path.write_bytes(photo_tools.with_orientation(path.read_bytes(), 8))
+    with pytest.raises(ValueError, match="2 problems(.*\n.*EXIF turns this photo .orientation 8.){2}"):
+        datasets.load_frames("pascal5", root, ["2008_1", "2008_2"])
 
 
 @pytest.mark.parametrize("name", ["a", "anno", "LabelMap"])

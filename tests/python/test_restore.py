@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a model file back to PyTorch: the same network, exactly; and what it is good for."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,7 @@ from torch import nn
 
 from bimtdp_torch.export import Options, Source, convert
 from bimtdp_torch.export.errors import ModelFileError
-from bimtdp_torch.export.model_file import canonical_json, read_model_file, write_safetensors
+from bimtdp_torch.export.model_file import canonical_json, read_model_file, write_model_file, write_safetensors
 from bimtdp_torch.export.restore import restore
 from bimtdp_torch.networks.layers import BinaryConv2d
 from bimtdp_torch.sources import load_checkpoint, read_state_dict
@@ -174,7 +172,7 @@ def test_a_file_that_is_not_what_it_says_is_refused(tmp_path):
     description, tensors = read_model_file(file)
 
     def written(description, tensors):
-        write_safetensors(tmp_path / "bad.safetensors", tensors, {"bimtdp": json.dumps(description)})
+        write_model_file(tmp_path / "bad.safetensors", tensors, description)
         return tmp_path / "bad.safetensors"
 
     other = {**description, "provenance": {"network": '{"name":"bi_mtdp","backbone":"hrnet_tiny","dataset":"nyud2"}'}}

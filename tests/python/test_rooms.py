@@ -11,6 +11,7 @@ from conftest import REPOSITORY
 SCRIPTS = REPOSITORY / "scripts"
 PACKAGE = "bimtdp_torch"
 ROOMS = (
+    "files",
     "configuration",
     "machine",
     "programs",

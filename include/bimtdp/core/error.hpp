@@ -2,35 +2,25 @@
 // Error: the only way the library complains.
 #pragma once
 
-#include <sstream>
+#include <bimtdp/core/text.hpp>
+#include <bimtdp/core/text_stream.hpp>
+
 #include <stdexcept>
-#include <string>
 #include <string_view>
 
 namespace bimtdp {
 
 /// Thrown for every invalid input: a bad file, shape, graph or argument.
-/// `what()` reads "where: what (got X, expected Y)".
+/// `what()` reads "where: what (got X, expected Y)" and is printable whatever X was: bytes that are not stand in it as \xNN.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(std::string_view message) : std::runtime_error(printable(message)) {}
 };
-
-namespace detail {
-
-template <class... Parts>
-[[nodiscard]] std::string text(const Parts&... parts) {
-  std::ostringstream stream;
-  (stream << ... << parts);
-  return stream.str();
-}
-
-}  // namespace detail
 
 /// Throws Error("where: parts...").
 template <class... Parts>
 [[noreturn]] void fail(std::string_view where, const Parts&... parts) {
-  throw Error(detail::text(where, ": ", parts...));
+  throw Error(text_of(where, ": ", parts...));
 }
 
 /// Throws Error("where: parts...") unless `condition` holds. The parts are only formatted on failure.

@@ -2,6 +2,7 @@
 // Graph: a network as a list of nodes, its weights and its outputs. A Graph that exists was validated completely.
 #pragma once
 
+#include <bimtdp/core/text.hpp>
 #include <bimtdp/graph/node.hpp>
 #include <bimtdp/graph/value.hpp>
 #include <bimtdp/graph/weights.hpp>
@@ -41,7 +42,8 @@ class Graph {
     std::set<std::string> tasks;
     for (const Output& output : outputs_) {
       check_output(output);
-      check(tasks.insert(output.task).second, "graph", "two outputs for the task '", output.task, "'");
+      check(tasks.insert(lower_case(output.task)).second, "graph", "two outputs for the task '", output.task,
+            "' (got it twice, perhaps in capitals, expected it once)");
     }
   }
 
@@ -59,10 +61,11 @@ class Graph {
     WeightUses uses;
     for (NodeId id = 0; id < nodes_.size(); ++id) {
       const Node& node = nodes_[id];
-      check(is_valid_name(node.name), "node " + std::to_string(id), "name (got '", node.name.substr(0, 128),
-            "', expected 1 to 128 of A-Z a-z 0-9 _ .)");
+      check(is_valid_name(node.name), "node " + std::to_string(id), "name (got ", in_quotes(node.name),
+            ", expected 1 to 128 of A-Z a-z 0-9 _ .)");
       const std::string where = label(id, node);
-      check(std::holds_alternative<InputNode>(node.op) == (id == 0), where, "node 0 and no other is the input");
+      check(std::holds_alternative<InputNode>(node.op) == (id == 0), where, "op (got ", op_name(node.op), ", expected ",
+            id == 0 ? "input, for node 0" : "another than input, which node 0 is", ")");
       std::vector<ValueInfo> inputs;
       for (const NodeId input : node.inputs) {
         check(input < id, where, "inputs (got node ", input, ", expected an earlier node)");
@@ -81,7 +84,7 @@ class Graph {
     Checked stored = 0, packed = 0;
     for (const auto& [name, tensor] : weights_.tensors()) {
       const auto found = uses.find(name);
-      check(found != uses.end(), "graph", "no node uses the weight '", name, "'");
+      check(found != uses.end(), "graph", "no node uses the weight '", name, "' (got 0 uses, expected at least 1)");
       const Checked size = std::visit([](const auto& values) { return values.size(); }, tensor.values);
       stored = stored + size;
       packed = packed + size * found->second;
@@ -92,7 +95,8 @@ class Graph {
   }
 
   void check_output(const Output& output) const {
-    check(is_valid_name(output.task), "output '" + output.task.substr(0, 128) + "'", "task (expected 1 to 128 of A-Z a-z 0-9 _ .)");
+    check(is_task_name(output.task), "output", "task (got ", in_quotes(output.task),
+          ", expected 1 to 128 of A-Z a-z 0-9 _ ., with no dot at the ends)");
     const std::string where = "output '" + output.task + "'";
     check(output.node < nodes_.size(), where, "node (got ", output.node, ", expected below ", nodes_.size(), ")");
     const ValueInfo& value = values_[output.node];
@@ -100,15 +104,18 @@ class Graph {
           ", expected float)");
     const auto channels = [&](std::size_t expected) { check_equal(value.channels, expected, where, "channels"); };
     if (output.kind == OutputKind::classes) {
-      check(output.class_names.size() <= max_class_names, where, "too many class names (got ", output.class_names.size(), ")");
+      check(output.class_names.size() <= max_class_names, where, "class_names (got ", output.class_names.size(),
+            ", expected at most ", max_class_names, ")");
       channels(output.class_names.size());
     } else {
-      check(output.class_names.empty(), where, "class_names belong to the kind classes");
+      check(output.class_names.empty(), where, "class_names (got ", output.class_names.size(),
+            ", expected none: they belong to the kind classes)");
     }
     if (output.kind == OutputKind::depth || output.kind == OutputKind::edges) channels(1);
     if (output.kind == OutputKind::normals) channels(3);
     for (const std::string& name : output.class_names)
-      check(!name.empty() && name.size() <= 128, where, "class name (got ", name.size(), " bytes, expected 1 to 128)");
+      check(!name.empty() && name.size() <= 128 && is_printable(name), where, "class_names (got ", in_quotes(printable(name)),
+            ", expected 1 to 128 bytes of printable UTF-8)");
   }
 
   std::vector<Node> nodes_;

@@ -5,6 +5,7 @@
 #include <bimtdp/graph/dataflow.hpp>
 #include <bimtdp/graph/graph.hpp>
 #include <bimtdp/kernels/select.hpp>
+#include <bimtdp/simd/float_state.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -36,6 +37,7 @@ namespace detail {
 class Program {
  public:
   Program(std::shared_ptr<const Graph> graph, const kernels::KernelTable& kernels) : graph_(std::move(graph)), kernels_(&kernels) {
+    const FloatState standard;
     ops_.reserve(graph_->nodes().size());
     for (NodeId id = 0; id < graph_->nodes().size(); ++id) ops_.push_back(detail::prepare(*graph_, id, kernels));
   }
@@ -65,6 +67,7 @@ class Program {
 /// Runs one node on inputs that the caller gives, whatever the rest of the graph would make of them: for verification.
 /// Throws Error when number, type or shape of the inputs do not fit the node.
 [[nodiscard]] inline Value run_node(const Program& program, NodeId id, std::span<const Value> inputs) {
+  const FloatState standard;
   const Graph& graph = program.graph();
   check(id > 0 && id < graph.nodes().size(), "run_node", "node (got ", id, ", expected 1 to ", graph.nodes().size() - 1, ")");
   const Node& node = graph.nodes()[id];

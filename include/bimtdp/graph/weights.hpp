@@ -5,6 +5,7 @@
 #include <bimtdp/core/aligned.hpp>
 #include <bimtdp/core/checked.hpp>
 #include <bimtdp/core/error.hpp>
+#include <bimtdp/core/text.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -19,16 +20,6 @@
 #include <vector>
 
 namespace bimtdp {
-
-/// True for the names that nodes, weights and tasks may have: [A-Za-z0-9_.]{1,128}.
-[[nodiscard]] inline bool is_valid_name(std::string_view name) {
-  if (name.empty() || name.size() > 128) return false;
-  for (const char c : name) {
-    const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-    if (!letter && !(c >= '0' && c <= '9') && c != '_' && c != '.') return false;
-  }
-  return true;
-}
 
 /// "[16,3,3,3]"
 [[nodiscard]] inline std::string shape_text(std::span<const std::size_t> shape) {
@@ -82,7 +73,8 @@ class Weights {
 
  private:
   void check_new(const std::string& name, const std::vector<std::size_t>& shape, std::size_t values) const {
-    check(is_valid_name(name), "weight '" + name.substr(0, 128) + "'", "name (expected 1 to 128 of A-Z a-z 0-9 _ .)");
+    check(is_valid_name(name), "weight " + in_quotes(name), "name (got ", name.size(),
+          " bytes, expected 1 to 128 of A-Z a-z 0-9 _ .)");
     check(!contains(name), "weight '" + name + "'", "added twice");
     Checked elements = 1;
     for (const std::size_t extent : shape) elements = elements * extent;

@@ -6,6 +6,7 @@
 #include <bimtdp/core/error.hpp>
 #include <bimtdp/image/image.hpp>
 #include <bimtdp/image/postprocess.hpp>
+#include <bimtdp/simd/float_state.hpp>
 
 #include <algorithm>
 #include <array>
@@ -42,6 +43,7 @@ namespace detail {
 
 /// `count` distinct colours: hues a golden section apart, in three changing brightnesses and saturations.
 [[nodiscard]] inline std::vector<Colour> palette(std::size_t count) {
+  const FloatState standard;
   constexpr double golden = 0.6180339887498949;
   constexpr std::array<std::array<double, 2>, 3> tones{{{0.62, 0.95}, {0.85, 0.70}, {0.38, 0.85}}};
   std::vector<Colour> colours;
@@ -86,6 +88,7 @@ namespace detail {
 
 /// Depth with `near` light and `far` dark; where near == far (default) the map's smallest and largest finite values are taken.
 [[nodiscard]] inline Image colour_depth(const TensorView<const float>& depth, float near = 0, float far = 0) {
+  const FloatState standard;
   check_equal(depth.shape.channels, std::size_t{1}, "colour_depth", "channels");
   if (near == far) std::tie(near, far) = finite_range(depth);
   const double range = far > near ? static_cast<double>(far) - static_cast<double>(near) : 1.0;
@@ -99,6 +102,7 @@ namespace detail {
 
 /// Unit normals as RGB: (n + 1) / 2.
 [[nodiscard]] inline Image colour_unit_normals(const TensorView<const float>& unit) {
+  const FloatState standard;
   check_equal(unit.shape.channels, std::size_t{3}, "colour_unit_normals", "channels");
   Image out(unit.shape);
   std::transform(unit.span().begin(), unit.span().end(), out.data(),
@@ -112,6 +116,7 @@ namespace detail {
 
 /// Probabilities of 0 to 1 as grey: white is 1.
 [[nodiscard]] inline Image colour_probabilities(const TensorView<const float>& probabilities) {
+  const FloatState standard;
   check_equal(probabilities.shape.channels, std::size_t{1}, "colour_probabilities", "channels");
   Image out({probabilities.shape.height, probabilities.shape.width, 3});
   for (std::size_t p = 0; p < probabilities.shape.pixels(); ++p)

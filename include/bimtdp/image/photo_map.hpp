@@ -8,6 +8,7 @@
 #include <bimtdp/image/postprocess.hpp>
 #include <bimtdp/image/size.hpp>
 #include <bimtdp/ops/resize.hpp>
+#include <bimtdp/simd/float_state.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -43,6 +44,7 @@ struct PhotoMap {
 
 /// argmax of `scores` resized bilinearly to `size`. Some rows at a time: all scores of a large photo may take gigabytes.
 [[nodiscard]] inline LabelMap labels_at(const TensorView<const float>& scores, const Size& size) {
+  const FloatState standard;
   constexpr std::size_t strip_bytes = std::size_t{1} << 20;
   const ops::ResizeBilinear resize;
   const Shape whole = resize.output_shape(scores.shape, size.height, size.width);
@@ -62,6 +64,7 @@ struct PhotoMap {
 /// A network's map resized bilinearly to `size` and read by its kind: of scores the class, of normals the unit vector, of edges
 /// the probability; depth and raw values as they are. Throws Error for an empty map or size.
 [[nodiscard]] inline PixelValues read_map(OutputKind kind, const TensorView<const float>& map, const Size& size) {
+  const FloatState standard;
   if (kind == OutputKind::classes) return labels_at(map, size);
   Tensor<float> large = ops::resize_bilinear(map, size.height, size.width);
   if (kind == OutputKind::normals) return unit_normals(large);

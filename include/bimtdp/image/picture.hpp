@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bimtdp/core/error.hpp>
+#include <bimtdp/core/text_stream.hpp>
 #include <bimtdp/image/colour.hpp>
 #include <bimtdp/image/image.hpp>
 #include <bimtdp/image/photo_map.hpp>
@@ -14,7 +15,6 @@
 #include <ios>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,7 +63,7 @@ struct LegendEntry {
   if (map.kind == OutputKind::raw) return map.task;
   const auto [near, far] = finite_range(map.floats());
   if (near > far) return "depth";  // no finite value
-  std::ostringstream text;
+  TextStream text;
   text << std::fixed << std::setprecision(1) << "depth " << near << " to " << far << " m";
   return text.str();
 }

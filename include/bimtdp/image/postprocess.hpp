@@ -4,6 +4,7 @@
 
 #include <bimtdp/core/error.hpp>
 #include <bimtdp/core/tensor.hpp>
+#include <bimtdp/simd/float_state.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -32,6 +33,7 @@ inline void argmax(const TensorView<const float>& scores, const TensorView<std::
 
 /// Every pixel's vector divided by max(length, 1e-12). Squares of floats are exact in double, so that fusing changes nothing.
 [[nodiscard]] inline Tensor<float> unit_normals(const TensorView<const float>& normals) {
+  const FloatState standard;
   check_equal(normals.shape.channels, std::size_t{3}, "unit_normals", "channels");
   Tensor<float> out(normals.shape);
   for (std::size_t p = 0; p < normals.shape.pixels(); ++p) {
@@ -45,6 +47,7 @@ inline void argmax(const TensorView<const float>& scores, const TensorView<std::
 
 /// 1 / (1 + exp(-x)) of every element: edge probabilities. exp is the C library's, whose last bit may differ between systems.
 [[nodiscard]] inline Tensor<float> sigmoid(const TensorView<const float>& x) {
+  const FloatState standard;
   Tensor<float> out(x.shape);
   std::transform(x.data, x.data + x.shape.elements(), out.data(), [](float v) { return 1.0f / (1.0f + std::exp(-v)); });
   return out;

@@ -5,6 +5,7 @@
 
 #include <bimtdp/core/error.hpp>
 #include <bimtdp/image/image.hpp>
+#include <bimtdp/simd/float_state.hpp>
 
 #include <array>
 #include <cmath>
@@ -17,13 +18,14 @@ class Normalizer {
  public:
   /// Throws Error unless means are finite and deviations positive and finite.
   Normalizer(const std::array<double, 3>& mean, const std::array<double, 3>& deviation) {
+    const FloatState standard;
     for (std::size_t c = 0; c < 3; ++c) {
       check(std::isfinite(mean[c]), "preprocessing", "mean (got ", mean[c], ", expected a finite number)");
       check(std::isfinite(deviation[c]) && deviation[c] > 0, "preprocessing", "std (got ", deviation[c],
             ", expected a positive number)");
       for (std::size_t v = 0; v < 256; ++v) {
         table_[c][v] = static_cast<float>((static_cast<double>(v) / 255.0 - mean[c]) / deviation[c]);
-        check(std::isfinite(table_[c][v]), "preprocessing", "std (got ", deviation[c], ", too small)");
+        check(std::isfinite(table_[c][v]), "preprocessing", "std (got ", deviation[c], ", expected a larger number)");
       }
     }
   }

@@ -6,6 +6,7 @@
 #include <bimtdp/core/error.hpp>
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/image/image.hpp>
+#include <bimtdp/simd/float_state.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -50,6 +51,7 @@ struct FilterTap {
 
 /// Resizes a photo. Throws Error for an empty photo or target, or extents above max_extent.
 [[nodiscard]] inline Image resize_photo(const ImageView& photo, std::size_t height, std::size_t width) {
+  const FloatState standard;
   const Shape& in = photo.shape;
   check(in.elements() > 0 && height > 0 && width > 0, "resize_photo", "empty photo or target (got ", in, " to ", height, "x", width,
         ")");

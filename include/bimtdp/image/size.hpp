@@ -4,6 +4,7 @@
 
 #include <bimtdp/core/error.hpp>
 #include <bimtdp/core/shape.hpp>
+#include <bimtdp/simd/float_state.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -55,6 +56,7 @@ inline void check_size(const Size& size, std::string_view where) {
 /// The size that a network runs a photo at: the area of `preferred` (where that is 0 x 0, of 240 x 320) at the photo's
 /// proportions, rounded to multiples of `stride`. Throws Error for a photo with a side of 0 or above max_extent.
 [[nodiscard]] inline Size network_size(const Size& photo, const Size& preferred, std::size_t stride) {
+  const FloatState standard;
   detail::check_size(photo, "network_size");
   constexpr Size usual{240, 320};
   const double area = static_cast<double>(preferred.height > 0 ? preferred.pixels() : usual.pixels());
@@ -65,6 +67,7 @@ inline void check_size(const Size& size, std::string_view where) {
 /// The largest size with the photo's proportions and at most `longest` pixels a side; the photo's own where that is smaller.
 /// Throws Error for a photo with a side of 0 or above max_extent, or where `longest` is 0.
 [[nodiscard]] inline Size size_within(const Size& photo, std::size_t longest) {
+  const FloatState standard;
   detail::check_size(photo, "size_within");
   check(longest > 0, "size_within", "longest side must be positive");
   const double most = static_cast<double>(std::max(photo.height, photo.width));

@@ -37,13 +37,34 @@ auto in_file(const std::string& file, Make&& make) {
   }
 }
 
+/// Runs `make` and says behind the message of an Error, unless it has a hint of its own, what to do about a bad model file.
+template <class Make>
+auto with_hint(Make&& make) {
+  try {
+    return make();
+  } catch (const FileError&) {
+    throw;
+  } catch (const Error& error) {
+    throw FileError(std::string(error.what()) +
+                    "; the file is damaged, or of another program or version: fetch it again, or make it again with "
+                    "scripts/convert.py");
+  }
+}
+
 }  // namespace detail
 
 class Model {
  public:
-  /// Reads and checks a model file completely: container, JSON, graph, weights, hash of the tensors. Throws Error.
-  [[nodiscard]] static Model load(const std::filesystem::path& path) { return Model(SafeTensors::read(path)); }
-  [[nodiscard]] static Model load(std::span<const std::byte> bytes) { return Model(SafeTensors::parse(bytes)); }
+  /// Reads and checks a model file completely: container, hash of the text, JSON, hash of the tensors, graph, weights. Throws
+  /// FileError: "file: field: what (got X, expected Y); hint".
+  [[nodiscard]] static Model load(const std::filesystem::path& path) {
+    FileReader file(path);
+    return load_from(file);
+  }
+  [[nodiscard]] static Model load(std::span<const std::byte> bytes, std::string name = "memory") {
+    MemoryReader memory(bytes, std::move(name));
+    return load_from(memory);
+  }
 
   /// A model from a graph that was built by hand.
   explicit Model(Graph graph, ModelInfo info = {}, std::optional<SelfTest> self_test = {})
@@ -86,6 +107,7 @@ class Model {
           info(std::move(i)),
           normalizer(info.preprocessing.mean, info.preprocessing.deviation),
           self_test(std::move(test)) {
+      check_info(info);
       const Preprocessing& p = info.preprocessing;
       check(p.height % graph->stride() == 0 && p.width % graph->stride() == 0, "preprocessing", "size (got ", p.height, "x",
             p.width, ", expected multiples of the stride ", graph->stride(), ")");
@@ -101,21 +123,33 @@ class Model {
     mutable std::map<const kernels::KernelTable*, std::shared_ptr<const Program>> programs;
   };
 
-  explicit Model(const SafeTensors& file) : Model(parse(file), file) {}
-  Model(ModelText text, const SafeTensors& file)
-      : state_(detail::in_file(file.file(), [&] {
-          Graph graph(std::move(text.nodes), weights(file), std::move(text.outputs), text.stride);
-          return std::make_shared<const State>(std::move(graph), std::move(text.info), std::move(text.self_test));
-        })) {}
+  explicit Model(std::shared_ptr<const State> state) : state_(std::move(state)) {}
 
-  static ModelText parse(const SafeTensors& file) {
-    const auto& metadata = file.metadata();
-    const auto found = metadata.find("bimtdp");
-    check(found != metadata.end(), file.file(), "is a safetensors file but no bimtdp model: __metadata__ has no key 'bimtdp'");
-    check(metadata.size() == 1, file.file(), "__metadata__ (got ", metadata.size(), " keys, expected the key 'bimtdp' alone)");
-    ModelText text = model_from_json(found->second, file.file());
-    check_equal(digest(file.data()), text.tensors_hash, file.file(), "tensors_hash: the tensors are damaged");
-    return text;
+  template <class Reader>
+  static Model load_from(Reader& reader) {
+    return detail::with_hint([&] {
+      ModelText text;
+      const SafeTensors file =
+          SafeTensors::read_from(reader, [&](const Metadata& metadata) { text = parse(metadata, reader.name()); });
+      check_equal(digest(file.data()), text.tensors_hash, file.file(), "tensors_hash: the tensors are damaged");
+      return Model(detail::in_file(file.file(), [&] {
+        Graph graph(std::move(text.nodes), weights(file), std::move(text.outputs), text.stride);
+        return std::make_shared<const State>(std::move(graph), std::move(text.info), std::move(text.self_test));
+      }));
+    });
+  }
+
+  static ModelText parse(const Metadata& metadata, const std::string& file) {
+    const auto found = metadata.find("bimtdp"), hash = metadata.find("bimtdp_hash");
+    check(found != metadata.end(), file,
+          "is a safetensors file but no bimtdp model (got __metadata__ without the key 'bimtdp', "
+          "expected one)");
+    check(hash != metadata.end() && metadata.size() == 2, file, "__metadata__ (got ", metadata.size(),
+          " keys, expected two: "
+          "bimtdp and bimtdp_hash)");
+    check_equal(digest(std::as_bytes(std::span(found->second))), hash->second.substr(0, 64), file,
+                "bimtdp_hash: the text is damaged");
+    return model_from_json(found->second, file);
   }
 
   static Weights weights(const SafeTensors& file) {

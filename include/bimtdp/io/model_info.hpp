@@ -2,10 +2,14 @@
 // What a model says of itself besides its graph.
 #pragma once
 
+#include <bimtdp/core/error.hpp>
+#include <bimtdp/core/text.hpp>
+
 #include <array>
 #include <cstddef>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace bimtdp {
 
@@ -17,10 +21,31 @@ struct Preprocessing {
 };
 
 struct ModelInfo {
-  std::string name = "unnamed";
-  std::string producer{}, licence{};
-  std::map<std::string, std::string> provenance{};
+  std::string name = "unnamed";                     ///< as is_model_name says: programs call folders by it
+  std::string producer{}, licence{};                ///< printable, at most 256 and 4096 bytes
+  std::map<std::string, std::string> provenance{};  ///< printable, at most 128 and 65536 bytes
   Preprocessing preprocessing{};
 };
+
+namespace detail {
+
+inline void check_text(std::string_view field, std::string_view text, std::size_t most) {
+  check(text.size() <= most, "model", field, " (got ", text.size(), " bytes, expected at most ", most, ")");
+  check(is_printable(text), "model", field, " (got ", in_quotes(printable(text)), ", expected printable UTF-8 on one line)");
+}
+
+}  // namespace detail
+
+/// Throws Error for a name that cannot be a folder's, and for text that is not printable.
+inline void check_info(const ModelInfo& info) {
+  check(is_model_name(info.name), "model", "name (got ", in_quotes(info.name),
+        ", expected 1 to 128 of A-Z a-z 0-9 _ . -, with none of . - at the ends)");
+  detail::check_text("producer", info.producer, 256);
+  detail::check_text("licence", info.licence, 4096);
+  for (const auto& [key, text] : info.provenance) {
+    detail::check_text("provenance: key", key, 128);
+    detail::check_text("provenance: " + key, text, 65536);
+  }
+}
 
 }  // namespace bimtdp

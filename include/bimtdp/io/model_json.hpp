@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The model's JSON text (key "bimtdp" of a file's __metadata__) from and to C++ objects.
+// The model's JSON text (key "bimtdp" of a file's __metadata__) from and to C++ objects. Its XXH3-128 stands beside it under
+// "bimtdp_hash", that of all tensors in its field tensors_hash.
 #pragma once
 
 #include <bimtdp/graph/graph.hpp>
@@ -40,11 +41,11 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
                                                          {"edges", OutputKind::edges},
                                                          {"raw", OutputKind::raw}}};
 
-[[nodiscard]] inline Preprocessing preprocessing_from_json(const Json& json, const std::string& file) {
+[[nodiscard]] inline Preprocessing preprocessing_from_json(const JsonValue& json, const std::string& file) {
   JsonObject object(json, file + ": preprocessing");
   Preprocessing p;
-  const Json& mean = object.array("mean", 3, 3);
-  const Json& deviation = object.array("std", 3, 3);
+  const JsonValue::Array& mean = object.array("mean", 3, 3);
+  const JsonValue::Array& deviation = object.array("std", 3, 3);
   for (std::size_t c = 0; c < 3; ++c) {
     p.mean[c] = object.to_number(mean[c], "mean");
     p.deviation[c] = object.to_number(deviation[c], "std");
@@ -55,20 +56,21 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
   return p;
 }
 
-[[nodiscard]] inline Output output_from_json(const Json& json, const std::string& file) {
+[[nodiscard]] inline Output output_from_json(const JsonValue& json, const std::string& file) {
   JsonObject object(json, file + ": outputs");
   Output output;
   output.task = object.text("task", 128);
   output.node = static_cast<NodeId>(object.integer("node", max_nodes));
   NodeReader(object).choice("kind", output.kind, output_kind_names);
   if (output.kind == OutputKind::classes)
-    for (const Json& name : object.array("class_names", 1, max_class_names))
+    for (const JsonValue& name : object.array("class_names", 1, max_class_names))
       output.class_names.push_back(object.to_text(name, "class_names", 128));
   object.finish();
   return output;
 }
 
-[[nodiscard]] inline std::optional<SelfTest> self_test_from_json(const Json& json, std::size_t nodes, const std::string& file) {
+[[nodiscard]] inline std::optional<SelfTest> self_test_from_json(const JsonValue& json, std::size_t nodes,
+                                                                 const std::string& file) {
   JsonObject object(json, file + ": self_test");
   if (object.find("unchecked") != nullptr) {
     check(object.boolean("unchecked"), object.where(), "unchecked (got false, expected true)");
@@ -79,7 +81,7 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
   test.height = static_cast<std::size_t>(object.integer("height", max_extent));
   test.width = static_cast<std::size_t>(object.integer("width", max_extent));
   test.seed = object.integer("seed", std::numeric_limits<std::uint64_t>::max());
-  for (const Json& item : object.array("digests", nodes, nodes)) {
+  for (const JsonValue& item : object.array("digests", nodes, nodes)) {
     test.digests.push_back(object.to_text(item, "digests", 32));
     check(is_digest(test.digests.back()), object.where(), "digests (got '", test.digests.back(), "', expected 32 hex digits)");
   }
@@ -91,23 +93,24 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
 
 /// Reads the JSON text. Throws Error that names file, field, got and expected.
 [[nodiscard]] inline ModelText model_from_json(std::string_view text, const std::string& file) {
-  const Json json = parse_json(text, file + ": bimtdp");
+  const JsonValue json = parse_json(text, file + ": bimtdp");
   JsonObject object(json, file + ": bimtdp");
   const std::uint64_t version = object.integer("format_version", std::numeric_limits<std::uint64_t>::max());
-  check(version == format_version, file, "unknown format_version (got ", version, ", this version of bimtdp reads ", format_version,
-        ")");
+  check(version == format_version, file, "unknown format_version (got ", version, ", expected ", format_version, ")");
   ModelText model;
   model.info.name = object.text("name", 256);
   model.info.producer = object.text("producer", 256);
   model.info.licence = object.text("licence", 4096);
-  const Json& provenance = object.at("provenance");
+  const JsonValue& provenance = object.at("provenance");
   check(provenance.is_object(), object.where(), "provenance (got ", provenance.type_name(), ", expected an object)");
-  for (const auto& [key, value] : provenance.items()) model.info.provenance[key] = object.to_text(value, "provenance", 65536);
+  check(provenance.object().size() <= 256, object.where(), "provenance (got ", provenance.object().size(),
+        " fields, expected at most 256)");
+  for (const auto& [key, value] : provenance.object()) model.info.provenance[key] = object.to_text(value, "provenance", 65536);
   model.info.preprocessing = detail::preprocessing_from_json(object.at("preprocessing"), file);
   model.stride = static_cast<std::size_t>(object.integer("stride", max_extent));
-  for (const Json& node : object.array("nodes", 1, max_nodes))
+  for (const JsonValue& node : object.array("nodes", 1, max_nodes))
     model.nodes.push_back(node_from_json(node, model.nodes.size(), file));
-  for (const Json& output : object.array("outputs", 1, max_outputs))
+  for (const JsonValue& output : object.array("outputs", 1, max_outputs))
     model.outputs.push_back(detail::output_from_json(output, file));
   model.tensors_hash = object.text("tensors_hash", 32);
   check(is_digest(model.tensors_hash), object.where(), "tensors_hash (got '", model.tensors_hash, "', expected 32 hex digits)");
@@ -116,38 +119,40 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
   return model;
 }
 
-/// The canonical JSON text: sorted keys, no spaces, ASCII.
+/// The canonical JSON text: sorted keys, no spaces, ASCII. Throws Error where a text is not UTF-8.
 [[nodiscard]] inline std::string to_json(const ModelText& model) {
-  Json nodes = Json::array(), outputs = Json::array(), test = {{"unchecked", true}};
+  using Array = JsonValue::Array;
+  using Object = JsonValue::Object;
+  Array nodes, outputs;
   for (const Node& node : model.nodes) nodes.push_back(to_json(node));
   for (const Output& output : model.outputs) {
-    Json json{{"task", output.task}, {"node", output.node}};
+    Object json{{"task", output.task}, {"node", output.node}};
     detail::NodeWriter(json).choice("kind", output.kind, detail::output_kind_names);
-    if (output.kind == OutputKind::classes) json["class_names"] = output.class_names;
-    outputs.push_back(std::move(json));
+    if (output.kind == OutputKind::classes) json["class_names"] = JsonValue::array_of(output.class_names);
+    outputs.emplace_back(std::move(json));
   }
+  Object test{{"unchecked", true}};
   if (model.self_test)
     test = {{"height", model.self_test->height},
             {"width", model.self_test->width},
             {"seed", model.self_test->seed},
-            {"digests", model.self_test->digests}};
+            {"digests", JsonValue::array_of(model.self_test->digests)}};
   const Preprocessing& p = model.info.preprocessing;
-  const Json json{{"format_version", format_version},
-                  {"name", model.info.name},
-                  {"producer", model.info.producer},
-                  {"licence", model.info.licence},
-                  {"provenance", model.info.provenance},
-                  {"preprocessing", {{"mean", p.mean}, {"std", p.deviation}, {"height", p.height}, {"width", p.width}}},
-                  {"stride", model.stride},
-                  {"nodes", std::move(nodes)},
-                  {"outputs", std::move(outputs)},
-                  {"tensors_hash", model.tensors_hash},
-                  {"self_test", std::move(test)}};
-  try {
-    return json.dump(-1, ' ', true);
-  } catch (const Json::exception&) {
-    throw Error("model: a name, licence or provenance is not UTF-8");
-  }
+  return JsonValue(Object{{"format_version", format_version},
+                          {"name", model.info.name},
+                          {"producer", model.info.producer},
+                          {"licence", model.info.licence},
+                          {"provenance", Object(model.info.provenance.begin(), model.info.provenance.end())},
+                          {"preprocessing", Object{{"mean", JsonValue::array_of(p.mean)},
+                                                   {"std", JsonValue::array_of(p.deviation)},
+                                                   {"height", p.height},
+                                                   {"width", p.width}}},
+                          {"stride", model.stride},
+                          {"nodes", std::move(nodes)},
+                          {"outputs", std::move(outputs)},
+                          {"tensors_hash", model.tensors_hash},
+                          {"self_test", std::move(test)}})
+      .to_text();
 }
 
 }  // namespace bimtdp

@@ -54,7 +54,9 @@ class NodeReader {
       value = candidate;
       return;
     }
-    fail(object_.where(), key, ": unknown value '", text, "'");
+    std::string known;
+    for (const auto& entry : names) known += (known.empty() ? "" : ", ") + std::string(entry.first);
+    fail(object_.where(), key, " (got '", text, "', expected one of ", known, ")");
   }
   void weight(std::string_view key, WeightName& name) {
     name = object_.text(key, 128);
@@ -76,11 +78,11 @@ class NodeReader {
     if (object_.find("activation") != nullptr) activation(spec);
   }
   void indices(std::string_view key, std::vector<std::size_t>& values) {
-    for (const Json& item : object_.array(key, 1, max_inputs))
+    for (const JsonValue& item : object_.array(key, 1, max_inputs))
       values.push_back(static_cast<std::size_t>(object_.to_integer(item, key, max_inputs)));
   }
   void convolutions(std::string_view key, std::vector<AttentionConvSpec>& list) {
-    for (const Json& item : object_.array(key, 0, max_inputs * max_inputs)) {
+    for (const JsonValue& item : object_.array(key, 0, max_inputs * max_inputs)) {
       JsonObject inner(item, object_.where() + ": " + std::string(key));
       NodeReader(inner).convolution(list.emplace_back());
       inner.finish();
@@ -95,7 +97,7 @@ class NodeReader {
     optional_weight("bias", conv.bias);
   }
   template <std::size_t Count>
-  void numbers(std::string_view key, const Json& array, std::array<std::size_t, Count>& values) {
+  void numbers(std::string_view key, const JsonValue::Array& array, std::array<std::size_t, Count>& values) {
     for (std::size_t i = 0; i < Count; ++i) values[i] = static_cast<std::size_t>(object_.to_integer(array[i], key, max_extent));
   }
 
@@ -105,17 +107,17 @@ class NodeReader {
 /// Archive that writes a node's fields into a JSON object; see FieldArchive.
 class NodeWriter {
  public:
-  explicit NodeWriter(Json& json) : json_(json) {}
+  explicit NodeWriter(JsonValue::Object& json) : json_(json) {}
 
   void integer(const char* key, std::size_t value) { json_[key] = value; }
   void optional_integer(const char* key, std::size_t value) {
     if (value != 0) json_[key] = value;
   }
-  void pair(const char* key, const std::array<std::size_t, 2>& values) { json_[key] = values; }
+  void pair(const char* key, const std::array<std::size_t, 2>& values) { json_[key] = JsonValue::array_of(values); }
   void optional_pair(const char* key, const std::array<std::size_t, 2>& values) {
-    if (values[0] != 0) json_[key] = values;
+    if (values[0] != 0) pair(key, values);
   }
-  void padding(const char* key, const Padding& p) { json_[key] = {p.top, p.bottom, p.left, p.right}; }
+  void padding(const char* key, const Padding& p) { json_[key] = JsonValue::Array{p.top, p.bottom, p.left, p.right}; }
   void window(const Window& w) {
     pair("kernel", w.kernel);
     pair("stride", w.stride);
@@ -126,14 +128,14 @@ class NodeWriter {
   template <class Enum, std::size_t Count>
   void choice(const char* key, Enum value, const Names<Enum, Count>& names) {
     for (const auto& [name, candidate] : names)
-      if (candidate == value) json_[key] = std::string(name);
+      if (candidate == value) json_[key] = name;
   }
   void weight(const char* key, const WeightName& name) { json_[key] = name; }
   void optional_weight(const char* key, const WeightName& name) {
     if (!name.empty()) json_[key] = name;
   }
   void activation(const ActivationSpec& spec) {
-    Json inner = Json::object();
+    JsonValue::Object inner;
     NodeWriter writer(inner);
     writer.choice("kind", spec.kind, activation_names);
     writer.optional_weight("slope", spec.slope);
@@ -144,14 +146,15 @@ class NodeWriter {
   void optional_activation(const ActivationSpec& spec) {
     if (spec.kind != kernels::ActivationKind::none) activation(spec);
   }
-  void indices(const char* key, const std::vector<std::size_t>& values) { json_[key] = values; }
+  void indices(const char* key, const std::vector<std::size_t>& values) { json_[key] = JsonValue::array_of(values); }
   void convolutions(const char* key, const std::vector<AttentionConvSpec>& list) {
-    json_[key] = Json::array();
+    JsonValue::Array items;
     for (const AttentionConvSpec& conv : list) {
-      Json inner = Json::object();
+      JsonValue::Object inner;
       NodeWriter(inner).convolution(conv);
-      json_[key].push_back(std::move(inner));
+      items.emplace_back(std::move(inner));
     }
+    json_[key] = std::move(items);
   }
 
  private:
@@ -162,14 +165,14 @@ class NodeWriter {
     optional_weight("bias", conv.bias);
   }
 
-  Json& json_;
+  JsonValue::Object& json_;
 };
 
 /// The alternative of NodeOp called `name`; throws Error when there is none.
 template <std::size_t Index = 0>
 [[nodiscard]] NodeOp make_op(std::string_view name, std::string_view where) {
   if constexpr (Index == std::variant_size_v<NodeOp>) {
-    fail(where, "unknown op '", name, "' (a newer version of bimtdp may know it)");
+    fail(where, "unknown op '", name, "' (got an op that this version does not have, expected one of its own)");
   } else {
     using Fields = std::variant_alternative_t<Index, NodeOp>;
     if (name == Fields::op) return Fields{};
@@ -180,14 +183,14 @@ template <std::size_t Index = 0>
 }  // namespace detail
 
 /// Reads node `id`. Field names and types are checked here, their meaning when the Graph is built.
-[[nodiscard]] inline Node node_from_json(const Json& json, NodeId id, std::string_view file) {
+[[nodiscard]] inline Node node_from_json(const JsonValue& json, NodeId id, std::string_view file) {
   JsonObject object(json, std::string(file) + ": node " + std::to_string(id));
   Node node;
   node.name = object.text("name", 128);
   const std::string op = object.text("op", 64);
   JsonObject named(json, object.where() + " (" + op + " " + node.name + ")");
   node.op = detail::make_op(named.text("op", 64), named.where());
-  for (const Json& input : named.array("inputs", 0, max_inputs))
+  for (const JsonValue& input : named.array("inputs", 0, max_inputs))
     node.inputs.push_back(static_cast<NodeId>(named.to_integer(input, "inputs", max_nodes)));
   (void)named.at("name");
   detail::NodeReader reader(named);
@@ -196,8 +199,8 @@ template <std::size_t Index = 0>
   return node;
 }
 
-[[nodiscard]] inline Json to_json(const Node& node) {
-  Json json{{"op", std::string(op_name(node.op))}, {"name", node.name}, {"inputs", node.inputs}};
+[[nodiscard]] inline JsonValue to_json(const Node& node) {
+  JsonValue::Object json{{"op", op_name(node.op)}, {"name", node.name}, {"inputs", JsonValue::array_of(node.inputs)}};
   detail::NodeWriter writer(json);
   visit_node(node.op, [&](const auto& fields, auto traits) { traits.fields(writer, fields); });
   return json;

@@ -45,7 +45,7 @@ namespace bimtdp {
   const Plan plan(program, height, width, {.keep_all = true, .limits = limits});  // refuses bad sizes before the photo is made
   KeptRun run(program, normalizer.run(self_test_photo(height, width, seed)), limits);
   std::vector<std::string> digests;
-  for (NodeId id = 0; id < run.count(); ++id) digests.push_back(digest(run.value(id).bytes()));
+  for (NodeId id = 0; id < run.count(); ++id) digests.push_back(digest(run.value(id)));
   return digests;
 }
 

@@ -49,7 +49,8 @@ class Runner {
         options_{.threads = options.threads == 0 ? default_threads() : options.threads,
                  .keep_all = options.keep_all,
                  .limits = options.limits,
-                 .outputs_apart = !options.keep_all} {
+                 .outputs_apart = !options.keep_all},
+        team_(options_.threads) {
     for (const Output& output : model_.outputs()) predictions_.tasks_.push_back({output.task, output.kind, {}});
   }
 
@@ -66,7 +67,8 @@ class Runner {
   template <class Input>
   [[nodiscard]] Profile profile(const Input& input, std::size_t repeats, const Rates& rates) {
     check(repeats > 0, "profile", "repeats (got 0, expected at least 1)");
-    EventRecorder recorder(options_.threads);
+    load(input);
+    EventRecorder recorder(plan());
     std::int64_t best = std::numeric_limits<std::int64_t>::max();
     std::vector<ProfileEvent> events;
     for (std::size_t i = 0; i < repeats; ++i) {
@@ -153,7 +155,7 @@ class Runner {
       map.reshape(shape);
       output_data_.push_back(map.data());
     }
-    bimtdp::run(*program_, plan, arena_, output_data_, observer);
+    bimtdp::run(*program_, plan, team_, arena_, output_data_, observer);
     for (std::size_t i = 0; i < predictions_.tasks_.size(); ++i) {  // bits, integers, and a node that is an output twice
       const NodeId node = model_.outputs()[i].node;
       const auto* caller = plan.values()[node].at<AtCaller>();
@@ -166,6 +168,7 @@ class Runner {
   Model model_;
   std::shared_ptr<const Program> program_;
   PlanOptions options_;
+  Team team_;
   std::list<Plan> plans_;      // the last used one first
   const Plan* ran_ = nullptr;  // that of the last run, where its values are still there
   AlignedVector<std::byte> arena_;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A bounds-checked reader of safetensors files: 8 bytes header length (little-endian), a JSON header, the tensors' bytes.
 // Invariant: an object of this class was checked completely; its tensors tile the data section without hole or overlap.
+// Nothing is read or allocated that what was read before refuses: beginning, then header, then data.
 #pragma once
 
 #include <bimtdp/core/aligned.hpp>
 #include <bimtdp/core/checked.hpp>
 #include <bimtdp/core/error.hpp>
+#include <bimtdp/core/text.hpp>
 #include <bimtdp/io/dtype.hpp>
 #include <bimtdp/io/json.hpp>
 #include <bimtdp/io/read_file.hpp>
@@ -43,8 +45,30 @@ struct StoredTensor {
   Dtype dtype{};
   std::vector<std::size_t> shape;
   std::size_t elements = 0;
+  std::uint64_t begin = 0, end = 0;  ///< of its bytes in the data section
   std::span<const std::byte> bytes;
 };
+
+/// Bytes in memory that are read as FileReader reads a file.
+class MemoryReader {
+ public:
+  MemoryReader(std::span<const std::byte> bytes, std::string name) : data_(bytes), name_(std::move(name)) {}
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] std::uint64_t bytes() const { return data_.size(); }
+  /// `offset` and the size of `out` lie inside.
+  void read(std::uint64_t offset, std::span<std::byte> out) const {
+    const auto from = data_.subspan(static_cast<std::size_t>(offset), out.size());
+    std::copy(from.begin(), from.end(), out.begin());
+  }
+  void finish() const {}
+
+ private:
+  std::span<const std::byte> data_;
+  std::string name_;
+};
+
+/// The key-value pairs of a file's `__metadata__`.
+using Metadata = std::map<std::string, std::string>;
 
 class SafeTensors {
  public:
@@ -53,19 +77,32 @@ class SafeTensors {
 
   /// Reads and checks the file `path`. Throws Error; every message names the file, and the field where there is one.
   [[nodiscard]] static SafeTensors read(const std::filesystem::path& path, const SafeTensorsLimits& limits = {}) {
-    return SafeTensors(read_file(path), path.string(), limits);
+    FileReader file(path);
+    return read_from(
+        file, [](const Metadata&) {}, limits);
   }
   /// Checks a copy of `bytes`; `name` stands for the file name in messages.
   [[nodiscard]] static SafeTensors parse(std::span<const std::byte> bytes, std::string name = "memory",
                                          const SafeTensorsLimits& limits = {}) {
-    return SafeTensors(AlignedVector<std::byte>(bytes.begin(), bytes.end()), std::move(name), limits);
+    MemoryReader memory(bytes, std::move(name));
+    return read_from(
+        memory, [](const Metadata&) {}, limits);
+  }
+  /// The same from a FileReader or MemoryReader. accept(metadata) is called when the header was checked and before the data is
+  /// read; it throws where the file is not wanted.
+  template <class Reader, class Accept>
+  [[nodiscard]] static SafeTensors read_from(Reader& reader, Accept&& accept, const SafeTensorsLimits& limits = {}) {
+    SafeTensors file(reader, limits);
+    accept(file.metadata());
+    file.read_data(reader);
+    return file;
   }
 
   [[nodiscard]] const std::string& file() const { return file_; }
   /// The tensors in the order of their bytes.
   [[nodiscard]] const std::vector<StoredTensor>& tensors() const { return tensors_; }
   /// The key-value pairs of `__metadata__`.
-  [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  [[nodiscard]] const Metadata& metadata() const { return metadata_; }
   /// All bytes after the header.
   [[nodiscard]] std::span<const std::byte> data() const { return data_; }
 
@@ -77,71 +114,92 @@ class SafeTensors {
   /// The tensor called `name`; throws Error when there is none.
   [[nodiscard]] const StoredTensor& at(std::string_view name) const {
     const StoredTensor* tensor = find(name);
-    check(tensor != nullptr, file_, "no tensor '", name, "'");
+    check(tensor != nullptr, file_, "no tensor ", in_quotes(name));
     return *tensor;
   }
 
  private:
-  SafeTensors(AlignedVector<std::byte> bytes, std::string file, const SafeTensorsLimits& limits)
-      : file_(std::move(file)), buffer_(std::move(bytes)) {
-    const std::span<const std::byte> all(buffer_);
-    const std::uint64_t header = check_safetensors_start(all, file_, limits.header_bytes);
-    data_ = all.subspan(static_cast<std::size_t>(8 + header));
-    const std::string_view text(reinterpret_cast<const char*>(buffer_.data()) + 8, static_cast<std::size_t>(header));
-    const Json json = parse_json(text, file_ + ": header", limits.json);
-    for (const auto& [name, value] : json.items()) {
+  /// Reads and checks everything before the data.
+  template <class Reader>
+  SafeTensors(Reader& reader, const SafeTensorsLimits& limits) : file_(reader.name()) {
+    std::vector<std::byte> bytes(static_cast<std::size_t>(std::min<std::uint64_t>(reader.bytes(), sniffed_bytes)));
+    reader.read(0, bytes);
+    const std::uint64_t header = check_safetensors_start(bytes, reader.bytes(), file_, limits.header_bytes);
+    data_begin_ = 8 + header;
+    data_bytes_ = reader.bytes() - data_begin_;
+    bytes.resize(static_cast<std::size_t>(header));
+    reader.read(8, bytes);
+    read_header({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, limits);
+    tile();
+  }
+
+  template <class Reader>
+  void read_data(Reader& reader) {
+    data_.resize(static_cast<std::size_t>(data_bytes_));
+    reader.read(data_begin_, data_);
+    reader.finish();
+    for (StoredTensor& tensor : tensors_)
+      tensor.bytes = std::span<const std::byte>(data_).subspan(static_cast<std::size_t>(tensor.begin),
+                                                               static_cast<std::size_t>(tensor.end - tensor.begin));
+  }
+
+  void read_header(std::string_view text, const SafeTensorsLimits& limits) {
+    const JsonValue json = parse_json(text, file_ + ": header", limits.json);
+    for (const auto& [name, value] : json.object()) {
       if (name == "__metadata__") {
         read_metadata(value);
       } else {
         read_tensor(name, value, limits);
       }
     }
-    tile();
   }
 
-  void read_metadata(const Json& value) {
+  void read_metadata(const JsonValue& value) {
     check(value.is_object(), file_, "__metadata__ (got ", value.type_name(), ", expected an object of strings)");
-    for (const auto& [key, text] : value.items()) {
-      check(text.is_string(), file_, "__metadata__ key '", key, "' (got ", text.type_name(), ", expected a string)");
-      metadata_.emplace(key, text.get<std::string>());
+    for (const auto& [key, text] : value.object()) {
+      check(text.is_string(), file_, "__metadata__ key ", in_quotes(key), " (got ", text.type_name(), ", expected a string)");
+      metadata_.emplace(key, text.text());
     }
   }
 
-  void read_tensor(const std::string& name, const Json& value, const SafeTensorsLimits& limits) {
-    const std::string where = file_ + ": tensor '" + name + "'";
+  void read_tensor(const std::string& name, const JsonValue& value, const SafeTensorsLimits& limits) {
+    const std::string where = file_ + ": tensor " + in_quotes(name);
     check(value.is_object(), where, "description (got ", value.type_name(), ", expected an object)");
-    for (const auto& [key, unused] : value.items())
-      check(key == "dtype" || key == "shape" || key == "data_offsets", where, "unknown key '", key, "'");
-    for (const char* key : {"dtype", "shape", "data_offsets"}) check(value.contains(key), where, "missing key '", key, "'");
+    for (const auto& [key, unused] : value.object())
+      check(key == "dtype" || key == "shape" || key == "data_offsets", where, "unknown key ", in_quotes(key),
+            " (got a value, expected dtype, shape and data_offsets alone)");
+    for (const char* key : {"dtype", "shape", "data_offsets"})
+      check(value.object().contains(key), where, "missing key '", key, "' (got none, expected one)");
 
     StoredTensor tensor;
     tensor.name = name;
-    const Json& dtype = value["dtype"];
+    const JsonValue& dtype = value.object().at("dtype");
     check(dtype.is_string(), where, "dtype (got ", dtype.type_name(), ", expected a string)");
-    const Dtype* known = find_dtype(dtype.get_ref<const std::string&>());
-    check(known != nullptr, where, "unknown dtype '", dtype.get_ref<const std::string&>(), "'");
+    const Dtype* known = find_dtype(dtype.text());
+    check(known != nullptr, where, "unknown dtype ", in_quotes(dtype.text()),
+          " (got no name of the format, expected F32, F16, U64, U8 or another of its names)");
     tensor.dtype = *known;
-    tensor.elements = read_shape(value["shape"], where, limits, tensor.shape);
+    tensor.elements = read_shape(value.object().at("shape"), where, limits, tensor.shape);
 
-    const auto [begin, end] = read_offsets(value["data_offsets"], where);
+    const auto [begin, end] = read_offsets(value.object().at("data_offsets"), where);
     const Checked bits = Checked(tensor.elements) * tensor.dtype.bits;
-    check(bits.value() % 8 == 0, where, "size is no whole number of bytes (got ", bits.value(), " bits)");
+    check(bits.value() % 8 == 0, where, "size is no whole number of bytes (got ", bits.value(), " bits, expected a multiple of 8)");
     check_equal(end - begin, bits.value() / 8, where, "data_offsets and shape disagree: bytes");
-    check(end <= data_.size(), where, "truncated file: data_offsets end beyond the data (got ", data_.size(),
+    check(end <= data_bytes_, where, "truncated file: data_offsets end beyond the data (got ", data_bytes_,
           " bytes of data, expected at least ", end, ")");
-    tensor.bytes = data_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    tensor.begin = begin, tensor.end = end;
     tensors_.push_back(std::move(tensor));
   }
 
-  static std::size_t read_shape(const Json& value, const std::string& where, const SafeTensorsLimits& limits,
+  static std::size_t read_shape(const JsonValue& value, const std::string& where, const SafeTensorsLimits& limits,
                                 std::vector<std::size_t>& shape) {
     check(value.is_array(), where, "shape (got ", value.type_name(), ", expected an array)");
-    check(value.size() <= limits.rank, where, "shape has too many dimensions (got ", value.size(), ", expected at most ",
-          limits.rank, ")");
+    check(value.array().size() <= limits.rank, where, "shape has too many dimensions (got ", value.array().size(),
+          ", expected at most ", limits.rank, ")");
     std::uint64_t elements = 1;  // below 2^31 * 2^24 at any time; a zero does not end the checks
-    for (const Json& dimension : value) {
-      check(dimension.is_number_unsigned(), where, "bad shape: dimension (got ", dimension.dump(), ", expected an integer >= 0)");
-      const auto extent = dimension.get<std::uint64_t>();
+    for (const JsonValue& dimension : value.array()) {
+      check(dimension.is_unsigned(), where, "bad shape: dimension (got ", shown(dimension), ", expected an integer >= 0)");
+      const auto extent = dimension.integer();
       check(extent <= limits.dimension, where, "bad shape: dimension too large (got ", extent, ", expected at most ",
             limits.dimension, ")");
       elements *= extent;
@@ -152,43 +210,40 @@ class SafeTensors {
     return static_cast<std::size_t>(elements);
   }
 
-  static std::pair<std::uint64_t, std::uint64_t> read_offsets(const Json& value, const std::string& where) {
-    check(value.is_array() && value.size() == 2, where, "data_offsets (got ", value.dump().substr(0, 60),
-          ", expected [begin, end])");
-    for (const Json& offset : value)
-      check(offset.is_number_unsigned(), where, "data_offsets (got ", offset.dump(), ", expected an integer >= 0)");
-    const auto begin = value[0].get<std::uint64_t>();
-    const auto end = value[1].get<std::uint64_t>();
-    check(begin <= end, where, "data_offsets reversed (got begin ", begin, ", end ", end, ")");
+  static std::pair<std::uint64_t, std::uint64_t> read_offsets(const JsonValue& value, const std::string& where) {
+    check(value.is_array() && value.array().size() == 2, where, "data_offsets (got ", shown(value), ", expected [begin, end])");
+    for (const JsonValue& offset : value.array())
+      check(offset.is_unsigned(), where, "data_offsets (got ", shown(offset), ", expected an integer >= 0)");
+    const auto begin = value.array()[0].integer();
+    const auto end = value.array()[1].integer();
+    check(begin <= end, where, "data_offsets reversed (got begin ", begin, ", end ", end, ", expected begin <= end)");
     return {begin, end};
   }
 
   /// Orders the tensors by their bytes and checks that they follow each other exactly, from the first byte to the last.
   void tile() {
-    const std::byte* start = data_.data();
-    const auto begin_of = [start](const StoredTensor& t) { return static_cast<std::size_t>(t.bytes.data() - start); };
-    std::sort(tensors_.begin(), tensors_.end(), [&](const StoredTensor& a, const StoredTensor& b) {
-      return std::pair(begin_of(a), a.bytes.size()) < std::pair(begin_of(b), b.bytes.size());
-    });
-    std::size_t position = 0;
+    std::sort(tensors_.begin(), tensors_.end(),
+              [](const StoredTensor& a, const StoredTensor& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+    std::uint64_t position = 0;
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      const std::string where = file_ + ": tensor '" + tensors_[i].name + "'";
-      const std::size_t begin = begin_of(tensors_[i]);
-      check(begin >= position, where, "overlaps the tensor before it (got begin ", begin, ", expected ", position, ")");
-      check(begin <= position, where, "hole before it (got begin ", begin, ", expected ", position, ")");
-      position += tensors_[i].bytes.size();
-      index_.emplace(tensors_[i].name, i);
+      const StoredTensor& tensor = tensors_[i];
+      const std::string where = file_ + ": tensor " + in_quotes(tensor.name);
+      check(tensor.begin >= position, where, "overlaps the tensor before it (got begin ", tensor.begin, ", expected ", position,
+            ")");
+      check(tensor.begin <= position, where, "hole before it (got begin ", tensor.begin, ", expected ", position, ")");
+      position = tensor.end;
+      index_.emplace(tensor.name, i);
     }
-    check(position == data_.size(), file_, "trailing bytes after the last tensor (got ", data_.size(), " bytes of data, expected ",
+    check(position == data_bytes_, file_, "trailing bytes after the last tensor (got ", data_bytes_, " bytes of data, expected ",
           position, ")");
   }
 
   std::string file_;
-  AlignedVector<std::byte> buffer_;
-  std::span<const std::byte> data_;
+  std::uint64_t data_begin_ = 0, data_bytes_ = 0;  // of the file
+  AlignedVector<std::byte> data_;
   std::vector<StoredTensor> tensors_;
   std::map<std::string, std::size_t, std::less<>> index_;
-  std::map<std::string, std::string> metadata_;
+  Metadata metadata_;
 };
 
 /// The values of an F32 or F16 tensor as float32 (exact). Throws Error for another dtype.

@@ -2,11 +2,12 @@
 // A profile as a trace file: the JSON "trace event format" that Perfetto (https://ui.perfetto.dev) and chrome://tracing open.
 #pragma once
 
-#include <bimtdp/io/json.hpp>
+#include <bimtdp/io/json_value.hpp>
 #include <bimtdp/run/profile.hpp>
 
 #include <cstddef>
 #include <ostream>
+#include <utility>
 #include <vector>
 
 namespace bimtdp {
@@ -19,24 +20,21 @@ inline void write_trace(std::ostream& out, const Profile& profile) {
     if (node.node >= of_node.size()) of_node.resize(node.node + 1, nullptr);
     of_node[node.node] = &node;
   }
-  Json events = Json::array();
+  out << R"({"displayTimeUnit":"ns","traceEvents":[)";
   for (const ProfileEvent& event : profile.events) {
     const NodeProfile& node = *of_node[event.node];
-    events.push_back({{"name", node.description},
-                      {"ph", "X"},
-                      {"pid", 1},
-                      {"tid", event.thread},
-                      {"ts", static_cast<double>(event.begin) * 1e-3},
-                      {"dur", static_cast<double>(event.end - event.begin) * 1e-3},
-                      {"args",
-                       {{"step", node.step},
-                        {"words", node.cost.words},
-                        {"macs", node.cost.macs},
-                        {"bytes", node.cost.bytes},
-                        {"bound_us", node.bound * 1e6},
-                        {"node_us", node.seconds * 1e6}}}});
+    JsonValue::Object arguments{{"step", node.step},        {"words", node.cost.words},     {"macs", node.cost.macs},
+                                {"bytes", node.cost.bytes}, {"bound_us", node.bound * 1e6}, {"node_us", node.seconds * 1e6}};
+    const JsonValue slice(JsonValue::Object{{"name", node.description},
+                                            {"ph", "X"},
+                                            {"pid", 1},
+                                            {"tid", event.thread},
+                                            {"ts", static_cast<double>(event.begin) * 1e-3},
+                                            {"dur", static_cast<double>(event.end - event.begin) * 1e-3},
+                                            {"args", std::move(arguments)}});
+    out << (&event == &profile.events.front() ? "\n" : ",\n") << slice.to_text();
   }
-  out << Json{{"displayTimeUnit", "ns"}, {"traceEvents", std::move(events)}}.dump() << '\n';
+  out << "\n]}\n";
 }
 
 }  // namespace bimtdp

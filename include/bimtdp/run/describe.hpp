@@ -2,12 +2,12 @@
 // A plan as text: one line a step.
 #pragma once
 
+#include <bimtdp/core/text_stream.hpp>
 #include <bimtdp/graph/graph.hpp>
 #include <bimtdp/plan/plan.hpp>
 
 #include <cstddef>
 #include <iomanip>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -48,7 +48,7 @@ inline void describe_place(std::ostream& text, const Graph& graph, const Planned
 /// [in the step's band], @ byte of the arena, -> the caller's map of a task, in CONCAT + first channel. At the end the rows that
 /// each thread takes, where there are several.
 [[nodiscard]] inline std::string describe(const Graph& graph, const Plan& plan, const Rates& rates = {}) {
-  std::ostringstream text;
+  TextStream text;
   text << std::fixed << std::setprecision(1);
   double bound = 0.0;
   for (const Step& step : plan.steps()) bound += plan.cost(step).bound(rates);

@@ -18,7 +18,8 @@ class KeptRun {
         arena_(plan_.arena_bytes()) {
     check_equal(input.shape, plan_.input(), "input", "shape");
     std::copy_n(input.data, input.shape.elements(), value(0).floats().data);
-    run(program, plan_, arena_);
+    Team team(threads);
+    run(program, plan_, team, arena_);
   }
   [[nodiscard]] ValueRef value(NodeId id) { return plan_.value(id, arena_); }
   [[nodiscard]] std::size_t count() const { return plan_.values().size(); }

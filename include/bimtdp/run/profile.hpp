@@ -49,13 +49,33 @@ struct Profile {
   }
 };
 
-/// An observer of run() that writes down every event; each thread has its own list.
+namespace detail {
+
+/// How often a run of the plan computes a stretch of rows of a node.
+[[nodiscard]] inline std::size_t count_events(const Plan& plan) {
+  std::size_t events = 0;
+  for (const Stage& stage : plan.stages())
+    for (const std::vector<Piece>& list : stage.pieces)
+      for (const Piece& piece : list) {
+        const Step& step = plan.steps()[piece.step];
+        events += (piece.end - piece.begin + step.band - 1) / step.band * step.nodes.size();
+      }
+  return events;
+}
+
+}  // namespace detail
+
+/// An observer of run() that writes down every event of one run of a plan; each thread has its own list.
 class EventRecorder {
  public:
-  explicit EventRecorder(std::size_t threads) : start_(Clock::now()), threads_(threads) {}
+  /// Allocates for any division of the work among the threads: nothing may fail during the run.
+  explicit EventRecorder(const Plan& plan) : start_(Clock::now()), threads_(plan.threads()) {
+    const std::size_t events = detail::count_events(plan);
+    for (Thread& t : threads_) t.events.reserve(events);
+  }
 
-  void begin(std::size_t thread) { threads_[thread].begin = now(); }
-  void end(std::size_t thread, NodeId node) {
+  void begin(std::size_t thread) noexcept { threads_[thread].begin = now(); }
+  void end(std::size_t thread, NodeId node) noexcept {
     Thread& t = threads_[thread];
     t.events.push_back({node, thread, t.begin, now()});
   }
@@ -65,7 +85,7 @@ class EventRecorder {
     for (Thread& t : threads_) t.events.clear();
     start_ = Clock::now();
   }
-  [[nodiscard]] std::int64_t now() const {
+  [[nodiscard]] std::int64_t now() const noexcept {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start_).count();
   }
   [[nodiscard]] std::vector<ProfileEvent> events() const {

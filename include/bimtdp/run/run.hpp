@@ -5,6 +5,7 @@
 #include <bimtdp/graph/program.hpp>
 #include <bimtdp/plan/plan.hpp>
 #include <bimtdp/run/team.hpp>
+#include <bimtdp/simd/float_state.hpp>
 
 #include <algorithm>
 #include <array>
@@ -105,22 +106,25 @@ class PieceRunner {
 
 /// Computes all nodes but the input, whose value the caller has written to plan.value(0, arena).
 /// `arena` is 64-byte aligned and has plan.arena_bytes() bytes; `program` is the one of the plan; `outputs` has the memory of each
-/// of the graph's outputs where the plan wants them apart. The observer is called from plan.threads() threads, each with its index.
+/// of the graph's outputs where the plan wants them apart. The team has at most plan.threads() threads; the observer is called from
+/// each, with its index, and must not throw.
 template <class Observer = NoObserver>
-void run(const Program& program, const Plan& plan, std::span<std::byte> arena, std::span<float* const> outputs = {},
+void run(const Program& program, const Plan& plan, Team& team, std::span<std::byte> arena, std::span<float* const> outputs = {},
          Observer&& observer = {}) {
   check(arena.size() >= plan.arena_bytes(), "run", "arena too small (got ", arena.size(), " bytes, expected ", plan.arena_bytes(),
         ")");
   for (const PlannedValue& value : plan.values())
     if (const auto* caller = value.at<AtCaller>())
       check(caller->output < outputs.size(), "run", "no memory for output ", caller->output);
-  Barrier barrier;
-  run_team(plan.threads(), [&](const TeamMember& member) {
+  check(team.threads() <= plan.threads(), "run", "team (got ", team.threads(), " threads, expected at most the plan's ",
+        plan.threads(), ")");
+  team.run([&](const TeamMember& member, Barrier& barrier) {
+    const FloatState standard;
     const detail::PieceRunner runner(program, plan, arena, outputs, member.thread);
     for (const Stage& stage : plan.stages()) {
       for (std::size_t list = member.thread; list < stage.pieces.size(); list += member.size)
         for (const Piece& piece : stage.pieces[list]) runner.run(piece, observer, member.thread);
-      barrier.wait(member.size);
+      barrier.wait();
     }
   });
 }

@@ -63,17 +63,10 @@ namespace detail {
 
 }  // namespace detail
 
-/// At least 1. Found once; without OpenMP a run has one thread whatever the machine has.
+/// 1 to 64: what the calling thread's affinity and the process's quota allow now.
 [[nodiscard]] inline std::size_t default_threads() {
-#ifdef _OPENMP
-  static const std::size_t threads = [] {
-    const std::size_t available = detail::affinity_threads();
-    return std::clamp<std::size_t>(detail::quota_threads(available), 1, std::min<std::size_t>(available, 64));
-  }();
-  return threads;
-#else
-  return 1;
-#endif
+  const std::size_t available = detail::affinity_threads();
+  return std::clamp<std::size_t>(detail::quota_threads(available), 1, std::min<std::size_t>(available, 64));
 }
 
 }  // namespace bimtdp

@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import nn
 
-from ..data.checks import DataError
+from ..data.checks import DataError, naming
 from ..data.datasets import class_names, dataset_of, load_frames, nyud_truth, read_list, scored
 from ..data.nyud import Frames
+from ..data.photo_files import read_photo
 from ..data.photos import is_photo
 from ..machine import add_thread_option
 from ..networks.predictor import training_size
@@ -163,12 +164,12 @@ def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[
     images = []
     for path in files:
         try:
-            with Image.open(path) as photo:
-                photo = ImageOps.exif_transpose(photo).convert("RGB")
-                rows = min(height, max(size[0], photo.height))
-                fitted = ImageOps.fit(photo, (round(rows * size[1] / size[0]), rows), Image.BICUBIC)
-        except OSError as error:
-            raise InputError(f"{path}: not a photo ({error})") from error
+            with naming(path):
+                photo = read_photo(path)
+        except DataError as error:
+            raise InputError(str(error)) from error
+        rows = min(height, max(size[0], photo.height))
+        fitted = ImageOps.fit(photo, (round(rows * size[1] / size[0]), rows), Image.BICUBIC)
         images.append(np.asarray(fitted))
     return Photos(distinct_names([path.stem for path in files]), images)
 

@@ -13,6 +13,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from ..files import whole_file, write_text
+
 STYLE = {
     "svg.hashsalt": "bimtdp",
     "svg.fonttype": "none",
@@ -35,8 +37,9 @@ def save_figure(figure, stem: Path, dpi: int = 150) -> List[Path]:
     """Writes ``stem``.png and ``stem``.svg (the same bytes for the same figure) and closes the figure."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.parent / f"{stem.name}.png", stem.parent / f"{stem.name}.svg"]
-    figure.savefig(paths[0], dpi=dpi, facecolor="white")
-    figure.savefig(paths[1], dpi=dpi, facecolor="white", metadata={"Date": None})
+    for path, options in zip(paths, ({}, {"metadata": {"Date": None}})):
+        with whole_file(path) as temporary:
+            figure.savefig(temporary, dpi=dpi, facecolor="white", **options)
     plt.close(figure)
     return paths
 
@@ -44,14 +47,14 @@ def save_figure(figure, stem: Path, dpi: int = 150) -> List[Path]:
 def save_json(path: Path, values: Mapping[str, Any]) -> Path:
     """Indented, with non-ASCII letters as they are."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
     return path
 
 
 def save_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
     """Floats are written with six significant digits."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="") as file:
+    with whole_file(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([[f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in rows])

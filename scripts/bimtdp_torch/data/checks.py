@@ -20,6 +20,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from .photo_files import refuse_turned
+
 _SHOWN = 20  # problems that an error lists
 _THREADS = min(32, 2 * (os.cpu_count() or 1))
 Item = TypeVar("Item")
@@ -68,17 +70,19 @@ def refuse(problems: Iterable[str]) -> None:
 
 
 class Picture(NamedTuple):
-    """A file and what it has to be: ``modes`` of Pillow, or none for every kind; ``size`` is width and height."""
+    """A file and what it has to be: ``modes`` of Pillow, or none for every kind; ``size`` is width and height; ``upright``:
+    a photo with labels, which EXIF may not turn."""
 
     path: Path
     modes: Tuple[str, ...] = ()
     size: Optional[Tuple[int, int]] = None
+    upright: bool = False
 
 
 def check_picture(picture: Picture) -> None:
     """DataError: a file is missing, is no picture, is damaged, or is of another kind or size."""
     with naming(picture.path), open(picture.path, "rb") as file:
-        check_whole(file, picture.modes, picture.size)
+        check_whole(file, *picture[1:])
 
 
 def check_kind(image: Image.Image, modes: Tuple[str, ...] = (), size: Optional[Tuple[int, int]] = None) -> None:
@@ -89,14 +93,16 @@ def check_kind(image: Image.Image, modes: Tuple[str, ...] = (), size: Optional[T
         raise ValueError(f"a picture of the kind {image.mode}, expected {' or '.join(modes)} (Pillow's names)")
 
 
-def check_whole(file: BinaryIO, modes: Tuple[str, ...] = (), size: Optional[Tuple[int, int]] = None) -> None:
-    """Raises where an open picture is not whole or not of the kind."""
+def check_whole(file: BinaryIO, modes: Tuple[str, ...] = (), size: Optional[Tuple[int, int]] = None, upright: bool = False) -> None:
+    """Raises where an open picture is not whole or not as expected."""
     with Image.open(file) as image:
         check_kind(image, modes, size)
-        if image.format == "PNG":
+        if image.format == "PNG" and not upright:
             image.verify()  # the checksums of all chunks
         elif image.format != "JPEG" or not _ends_with(file, b"\xff\xd9"):
             image.load()
+        if upright:
+            refuse_turned(image)
 
 
 def _ends_with(file: BinaryIO, end: bytes) -> bool:

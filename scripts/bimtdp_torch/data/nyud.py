@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from .checks import Picture, check_picture, check_values, for_all, naming, read_ids
-from .photos import read_photo
+from .photo_files import read_labelled_photo
 from .samples import IGNORE_LABEL, batch_indices, generator, jitter_colour, normalise, unit_vectors
 
 FRAME_SIZE = (320, 240)  # width and height
@@ -69,7 +69,10 @@ def _pictures(root: Path, name: str) -> Dict[str, Picture]:
         "normal": (".jpg", ("RGB",)),
         **dict.fromkeys(("depth", "label", "edge"), (".png", _ONE_CHANNEL)),
     }
-    return {folder: Picture(root / folder / f"{name}{suffix}", modes, FRAME_SIZE) for folder, (suffix, modes) in kinds.items()}
+    return {
+        folder: Picture(root / folder / f"{name}{suffix}", modes, FRAME_SIZE, upright=folder == "image")
+        for folder, (suffix, modes) in kinds.items()
+    }
 
 
 def _check(picture: Picture) -> None:
@@ -87,8 +90,8 @@ def check_frames(root: Path, ids: Sequence[str]) -> None:
 def _pixels(picture: Picture) -> np.ndarray:
     """(height, width[, channels]) of the whole file."""
     with naming(picture.path):
-        if not picture.modes:
-            return np.asarray(read_photo(picture.path))
+        if picture.upright:
+            return np.asarray(read_labelled_photo(picture.path))
         with Image.open(picture.path) as image:
             return np.array(image)
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from .checks import Picture, check_kind, check_mat, check_picture, check_values, for_all, naming, read_ids
-from .photos import read_photo
+from .photo_files import read_labelled_photo
 from .thinning import thin
 
 UNKNOWN = 255
@@ -104,7 +104,7 @@ class _Files(NamedTuple):
 
 def _checks(files: _Files, tasks: Sequence[str]) -> Iterator[Callable[[], None]]:
     """What is looked at before a run."""
-    yield lambda: check_picture(Picture(files.photo))
+    yield lambda: check_picture(Picture(files.photo, upright=True))
     if "semseg" in tasks:
         yield lambda: check_values(files.semseg, _pixels(files.semseg, ("L", "P")), len(CLASS_NAMES), (UNKNOWN,))
     if "human_parts" in tasks:
@@ -178,7 +178,7 @@ def read_frame(frames: PascalFrames, index: int) -> Dict[str, np.ndarray]:
     bool, normals (H, W, 3) float32, unit length or 0."""
     files = _Files(frames.root, frames.ids[index])
     with naming(files.photo):
-        result = {"image": np.asarray(read_photo(files.photo))}
+        result = {"image": np.asarray(read_labelled_photo(files.photo))}
     size = result["image"].shape[:2]
     if {"edge", "normals"} & set(frames.tasks):
         context = _fitting(_load_mat(files.context)["LabelMap"], size)

@@ -8,7 +8,7 @@ import contextlib
 import tarfile
 import threading
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Callable, ContextManager, Dict, Iterator, List, Mapping, NamedTuple, Tuple
+from typing import BinaryIO, Callable, ContextManager, Dict, Iterator, List, Mapping, NamedTuple, Tuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from .checks import DataError, check_whole, for_all, naming
+from .photo_files import read_photo
 from .samples import batch_indices, generator, jitter_colour, normalise, unknown_target
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -36,12 +37,6 @@ class _File(NamedTuple):
     folder: str
     name: str
     open: Callable[[], ContextManager[BinaryIO]]
-
-
-def read_photo(file: Any) -> Image.Image:
-    """The RGB pixels of a photo's path or open file."""
-    with Image.open(file) as image:
-        return image.convert("RGB")
 
 
 def is_photo(path: PurePosixPath, suffixes: Tuple[str, ...] = _SUFFIXES) -> bool:

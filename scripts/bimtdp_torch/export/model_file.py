@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model file: one safetensors file whose ``__metadata__`` holds one key, "bimtdp", with canonical JSON.
+"""The model file: one safetensors file whose ``__metadata__`` holds canonical JSON under "bimtdp" and the XXH3-128 of that
+text under "bimtdp_hash". ``check_texts`` says which names and sentences it may have, as the C++ reader does.
 
 Byte-reproducible: sorted keys, a fixed order of tensors (F32, F16, U8, then by name), a header padded with spaces to a
 multiple of 64 bytes, no dates. PyPI's safetensors reads it; its writer would choose another layout.
@@ -8,7 +9,7 @@ multiple of 64 bytes, no dates. PyPI's safetensors reads it; its writer would ch
 from __future__ import annotations
 
 import json
-import os
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Tuple
 
@@ -16,6 +17,7 @@ import numpy as np
 import xxhash
 from safetensors import SafetensorError, safe_open
 
+from ..files import is_printable, write_bytes
 from .errors import ModelFileError
 from .ir import Node, Output, Parameter
 
@@ -41,15 +43,64 @@ def _layout(tensors: Mapping[str, np.ndarray]) -> Tuple[Dict[str, dict], bytes]:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] = {}) -> int:
-    """Writes atomically; returns the number of bytes."""
+    """Writes the file whole or not at all; returns the number of bytes."""
     entries, data = _layout(tensors)
     header = canonical_json({**({"__metadata__": dict(metadata)} if metadata else {}), **entries}).encode()
     header += b" " * (-(8 + len(header)) % 64)
     content = len(header).to_bytes(8, "little") + header + data
-    temporary = Path(f"{path}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    write_bytes(path, content)
     return len(content)
+
+
+# A model's name becomes that of a folder, a task's that of a file; nodes and tensors are named like tasks, with dots anywhere.
+_NAMES = {
+    "name": (r"(?![.-])[A-Za-z0-9_.-]{1,128}(?<![.-])", "1 to 128 of A-Z a-z 0-9 _ . -, with none of . - at the ends"),
+    "task": (r"(?![.])[A-Za-z0-9_.]{1,128}(?<![.])", "1 to 128 of A-Z a-z 0-9 _ ., with no dot at the ends"),
+    "node": (r"[A-Za-z0-9_.]{1,128}", "1 to 128 of A-Z a-z 0-9 _ ."),
+}
+
+
+def _check_name(kind: str, field: str, value: Any) -> None:
+    pattern, expected = _NAMES[kind]
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise ModelFileError(f"{field} (got {str(value)[:64]!r}, expected {expected})")
+
+
+def _check_text(field: str, value: Any, most: int, least: int = 0) -> None:
+    if not isinstance(value, str) or not is_printable(value) or not least <= len(value.encode()) <= most:
+        raise ModelFileError(f"{field} (got {str(value)[:64]!r}, expected {least} to {most} bytes of printable text on one line)")
+
+
+def check_texts(description: Mapping[str, Any]) -> None:
+    """Checks every name and sentence of a model file's JSON that is there. ModelFileError names the field."""
+    _check_name("name", "name", description.get("name", "unnamed"))
+    for field, most in (("producer", 256), ("licence", 4096)):
+        _check_text(field, description.get(field, ""), most)
+    for key, text in description.get("provenance", {}).items():
+        _check_text("provenance: key", key, 128)
+        _check_text(f"provenance: {key}", text, 65536)
+    for index, node in enumerate(description.get("nodes", [])):
+        _check_name("node", f"node {index}: name", node["name"])
+    tasks = set()
+    for output in description.get("outputs", []):
+        _check_name("task", "output: task", output["task"])
+        if output["task"].lower() in tasks:
+            raise ModelFileError(f"two outputs for the task '{output['task']}' (perhaps in capitals), expected one")
+        tasks.add(output["task"].lower())
+        for name in output.get("class_names", []):
+            _check_text(f"output '{output['task']}': class_names", name, 128, 1)
+
+
+def text_hash(text: str) -> str:
+    """XXH3-128 of the JSON text."""
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def write_model_file(path: Path, tensors: Mapping[str, np.ndarray], description: Mapping[str, Any]) -> int:
+    """Writes a model file whole or not at all; returns the number of bytes. ModelFileError: a name or text is not allowed."""
+    check_texts(description)
+    text = canonical_json(description)
+    return write_safetensors(path, tensors, {"bimtdp": text, "bimtdp_hash": text_hash(text)})
 
 
 def tensors_hash(tensors: Mapping[str, np.ndarray]) -> str:
@@ -82,15 +133,27 @@ def read_model_file(path: Path) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
 def _read(path: Path, tensors: bool) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
     try:
         with safe_open(str(path), "numpy") as file:
-            text = (file.metadata() or {}).get("bimtdp")
+            metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}
     except SafetensorError as error:
         raise ModelFileError(f"{path}: no safetensors file: {error}") from error
-    if text is None:
-        raise ModelFileError(f"{path}: a safetensors file, but no bimtdp model")
-    return json.loads(text), {
+    return _description(metadata, path), {
         name: array.astype(np.float32) if array.dtype == np.float16 else array for name, array in arrays.items()
     }
+
+
+def _description(metadata: Mapping[str, str], path: Path) -> Dict[str, Any]:
+    text, digest = metadata.get("bimtdp"), metadata.get("bimtdp_hash")
+    if text is None:
+        raise ModelFileError(f"{path}: a safetensors file, but no bimtdp model")
+    if digest != text_hash(text):
+        raise ModelFileError(f"{path}: bimtdp_hash: the text is damaged (got {text_hash(text)}, expected {digest})")
+    try:
+        description = json.loads(text)
+        check_texts(description)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    return description
 
 
 def _named_fields(value: Any, name: str, parameters: Dict[str, Parameter]) -> Any:

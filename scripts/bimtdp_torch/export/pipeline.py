@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from ..checkpoints import save_checkpoint
 from ..data import nyud, pascal
 from ..data.samples import IMAGE_MEAN, IMAGE_STD
-from .errors import ConversionError, FlippedSignsError, VerificationError
+from .errors import ConversionError, FlippedSignsError, ModelFileError, VerificationError
 from .fuse import fuse
 from .handlers import lower
 from .ir import Node, Output
-from .model_file import canonical_json, describe_nodes, describe_outputs, stored_arrays, tensors_hash, write_safetensors
+from .model_file import describe_nodes, describe_outputs, stored_arrays, tensors_hash, write_model_file
 from .self_test import normalise_photo, self_test_photo
 from .verify import build_verify_model, compare_with_pytorch, replay_self_test
 
@@ -133,24 +133,24 @@ def build_graph(network: nn.Module, image: Tensor, source: Source) -> Tuple[List
     return fuse(nodes, outputs), outputs
 
 
-def _model_json(source: Source, options: Options, nodes: List[dict], outputs: List[dict], digest: str, test: dict) -> str:
+def _description(
+    source: Source, options: Options, nodes: List[dict], outputs: List[dict], digest: str, test: dict
+) -> Dict[str, Any]:
     height, width = source.size
     provenance = {**source.provenance, "floats": options.floats, "torch": torch.__version__.split("+")[0], **options.provenance}
-    return canonical_json(
-        {
-            "format_version": FORMAT_VERSION,
-            "name": source.name,
-            "producer": "bimtdp scripts/convert.py",
-            "licence": options.licence,
-            "provenance": {str(k): str(v) for k, v in provenance.items()},
-            "preprocessing": {"mean": list(options.mean), "std": list(options.std), "height": height, "width": width},
-            "stride": source.stride,
-            "nodes": nodes,
-            "outputs": outputs,
-            "tensors_hash": digest,
-            "self_test": test,
-        }
-    )
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": source.name,
+        "producer": "bimtdp scripts/convert.py",
+        "licence": options.licence,
+        "provenance": {str(k): str(v) for k, v in provenance.items()},
+        "preprocessing": {"mean": list(options.mean), "std": list(options.std), "height": height, "width": width},
+        "stride": source.stride,
+        "nodes": nodes,
+        "outputs": outputs,
+        "tensors_hash": digest,
+        "self_test": test,
+    }
 
 
 def _self_test_input(options: Options, size: Tuple[int, int], seed: int) -> Tensor:
@@ -192,8 +192,12 @@ class Conversion:
         self.digest = tensors_hash(self.tensors)
 
     def write(self, path: Path, test: Dict[str, Any]) -> int:
-        text = _model_json(self.source, self.options, self.entries, describe_outputs(self.outputs, self.nodes), self.digest, test)
-        return write_safetensors(path, self.tensors, {"bimtdp": text})
+        outputs = describe_outputs(self.outputs, self.nodes)
+        description = _description(self.source, self.options, self.entries, outputs, self.digest, test)
+        try:
+            return write_model_file(path, self.tensors, description)
+        except ModelFileError as error:
+            raise ConversionError(str(error)) from error
 
     def compare(self, program: Path, seed: int) -> dict:
         """Builds the graph for one photo and compares it with PyTorch."""

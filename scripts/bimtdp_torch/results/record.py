@@ -14,7 +14,6 @@ from __future__ import annotations
 import copy
 import csv
 import json
-import os
 import platform
 import re
 import subprocess
@@ -29,6 +28,7 @@ from ..checkpoints import read_checkpoint
 from ..data.datasets import dataset_of, load_frames, read_list
 from ..export import Options, Source, convert
 from ..export.pipeline import round_weights_to_half
+from ..files import write_text
 from ..metrics.cpp_predictor import cpp_predictor
 from ..metrics.evaluation import score, torch_predictor
 from ..networks.build import build_network
@@ -222,10 +222,8 @@ def write_record(record: Mapping[str, Any], path: Path) -> None:
         return float(f"{value:.6g}") if isinstance(value, float) else value
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
     text = _FLAT_LIST.sub(lambda match: "[" + " ".join(match[1].split()) + "]", json.dumps(rounded(record), indent=1))
-    temporary.write_text(text + "\n")
-    os.replace(temporary, path)
+    write_text(path, text + "\n")
 
 
 def read_records(folder: Path) -> Dict[str, Dict[str, Any]]:

@@ -24,6 +24,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 import numpy as np
 import yaml
 
+from ..files import write_text
 from ..metrics import TASK_FIGURES, delta_mtl
 
 _SEED = re.compile(r"_seed\d+$")
@@ -241,4 +242,4 @@ def insert(document: Path, contents: Mapping[str, str]) -> None:
     if not placed:
         names = " or ".join(f"<!-- results:{name} --> .. <!-- /results:{name} -->" for name in contents)
         raise ValueError(f"{document}: has no markers {names}")
-    document.write_text(text)
+    write_text(document, text)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
@@ -11,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from torch import Tensor
 from tqdm import tqdm
 
-from ..checkpoints import check_output
+from ..files import check_output, whole_file
 
 
 class CsvFile:
@@ -28,12 +29,10 @@ class CsvFile:
             return list(csv.DictReader(file))
 
     def _write(self, columns: List[str], rows: List[Mapping[str, Any]]) -> None:
-        temporary = self.path.with_suffix(".tmp")
-        with open(temporary, "w", newline="") as file:
+        with whole_file(self.path) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        temporary.replace(self.path)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Adds one row."""
@@ -45,8 +44,13 @@ class CsvFile:
         if added:
             self._write(columns + added, [*self.read(), row])
             return
-        with open(self.path, "a", newline="") as file:
-            csv.DictWriter(file, columns, restval="", lineterminator="\n").writerow(row)
+        before = self.path.stat().st_size
+        try:
+            with open(self.path, "a", newline="") as file:
+                csv.DictWriter(file, columns, restval="", lineterminator="\n").writerow(row)
+        except OSError:
+            os.truncate(self.path, before)  # a row is whole or absent
+            raise
 
     def keep(self, last: int) -> None:
         """Removes the rows of steps after ``last``: a resumed run makes them again."""
@@ -165,5 +169,6 @@ def plot_losses(output: Path) -> None:
         axis.plot(*zip(*points), linewidth=0.7, marker="." if len(points) < 30 else "")
         axis.set_title(title)
     figure.tight_layout()
-    figure.savefig(output / "losses.png", dpi=80)
+    with whole_file(output / "losses.png") as temporary:
+        figure.savefig(temporary, dpi=80)
     pyplot.close(figure)

@@ -19,6 +19,7 @@ from ..checkpoints import read_checkpoint, save_checkpoint, save_weights
 from ..configuration import dump_config
 from ..data.photos import augmented_crop, load_photos
 from ..data.samples import batch_indices, generator, normalise
+from ..files import write_text
 from ..networks.build import build_network
 from ..networks.efficientnet_lite import EfficientNetLite, load_imagenet
 from ..networks.pointwise import speed_up_pointwise
@@ -199,7 +200,7 @@ class BackbonePretrainer:
         """Makes the folder once a step has worked: a run that is refused leaves none."""
         if not self.log.started:
             self.output.mkdir(parents=True, exist_ok=True)
-            (self.output / "config.yaml").write_text(dump_config(self.config))
+            write_text(self.output / "config.yaml", dump_config(self.config))
             self.log.start(first, False)
 
     def _loop(self, stop: StopSignal) -> None:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..checkpoints import load_strictly, read_checkpoint, save_checkpoint
 from ..configuration import changed_options
 from ..export.model_file import is_model_file
+from ..files import write_text
 from ..networks.build import build_network
 from ..networks.pointwise import speed_up_pointwise
 from .averages import WeightAverage
@@ -262,9 +263,9 @@ class Trainer:
         """Makes the folder with what is known from the start; again: nothing."""
         if self.parallel.main and not self.log.started:
             self.output.mkdir(parents=True, exist_ok=True)
-            (self.output / "config.yaml").write_text(describe(self.config))
+            write_text(self.output / "config.yaml", describe(self.config))
             if self.origins:
-                (self.output / "init.tsv").write_text("".join(f"{key}\t{note}\n" for key, note in self.origins.items()))
+                write_text(self.output / "init.tsv", "".join(f"{key}\t{note}\n" for key, note in self.origins.items()))
             self.log.start(self.first, self.first >= self.schedule.total)
 
     def _loop(self, stop: StopSignal, last: int) -> None:

@@ -96,7 +96,8 @@ class NodeCheck {
     if (channels % 64 == 0) return;
     const std::uint64_t tail = ~std::uint64_t{0} << (channels % 64);
     for (std::size_t i = per_tap - 1; i < words.size(); i += per_tap)
-      require((words[i] & tail) == 0, field, " '", name, "': tail bits of word ", i, " are not 0 (", channels, " channels)");
+      require((words[i] & tail) == 0, field, " '", name, "': tail bits of word ", i, " (got a 1 behind channel ", channels - 1,
+              ", expected 0)");
   }
 
   /// Packed, every group's output channels fill whole blocks of lanes (but not where each channel is a group of its own), so a
@@ -113,7 +114,7 @@ class NodeCheck {
   [[nodiscard]] std::size_t output_channels(const WeightName& name) const {
     use("weight", name);
     const WeightTensor& tensor = weights_.at(name);
-    require(!tensor.shape.empty(), "weight '", name, "' has no dimensions");
+    require(!tensor.shape.empty(), "weight '", name, "' (got no dimensions, expected at least 1)");
     extent("output channels", tensor.shape[0]);
     return tensor.shape[0];
   }
@@ -123,16 +124,18 @@ class NodeCheck {
     optional_floats("alpha", alpha, channels);
     optional_floats("scale", scale, channels);
     optional_floats("bias", bias, channels);
-    require(scale.empty() || !bias.empty(), "scale needs bias");
+    require(scale.empty() || !bias.empty(), "scale needs bias (got scale alone, expected both)");
   }
 
   void activation(const ActivationSpec& a, std::size_t channels) const {
     using kernels::ActivationKind;
     const bool sloped = a.kind == ActivationKind::prelu || a.kind == ActivationKind::rprelu;
-    require(sloped == !a.slope.empty(), "activation: slope belongs to prelu and rprelu, and both need it");
+    require(sloped == !a.slope.empty(), "activation: slope belongs to prelu and rprelu (got ", sloped ? "none" : "one",
+            ", expected ", sloped ? "one" : "none", ")");
     const bool shifted = a.kind == ActivationKind::rprelu;
     require(shifted == !a.shift_in.empty() && shifted == !a.shift_out.empty(),
-            "activation: shift_in and shift_out belong to rprelu, which needs both");
+            "activation: shift_in and shift_out belong to rprelu (got ",
+            (a.shift_in.empty() ? 0 : 1) + (a.shift_out.empty() ? 0 : 1), " of them, expected ", shifted ? "both" : "none", ")");
     optional_floats("activation slope", a.slope, channels);
     optional_floats("activation shift_in", a.shift_in, channels);
     optional_floats("activation shift_out", a.shift_out, channels);
@@ -140,8 +143,8 @@ class NodeCheck {
 
  private:
   void use(std::string_view field, const WeightName& name) const {
-    require(!name.empty(), "missing weight: ", field);
-    require(weights_.contains(name), field, ": no weight '", name, "'");
+    require(!name.empty(), "missing weight: ", field, " (got none, expected the name of one)");
+    require(weights_.contains(name), field, ": no weight '", name, "' (got a name alone, expected a tensor of that name)");
     ++uses_[name];
   }
   void same_shape(std::string_view field, const WeightName& name, const std::vector<std::size_t>& shape) const {

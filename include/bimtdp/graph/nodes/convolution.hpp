@@ -109,9 +109,10 @@ struct NodeTraits<BinaryConv2dNode> : ConvolutionNode {
     c.signs("weight", n.weight, out, n.window.kernel, in / n.groups);
     c.count_idle_lanes(n.weight, n.groups, in, out);
     const bool activated = n.activation.kind != kernels::ActivationKind::none;
-    c.require(n.output == BinaryOutput::floats || !activated, "only the float output has an activation");
+    c.require(n.output == BinaryOutput::floats || !activated, "activation belongs to the float output (got one, expected none)");
     const bool affine = !n.alpha.empty() || !n.scale.empty() || !n.bias.empty();
-    c.require(n.output != BinaryOutput::integer || !affine, "the integer output has no alpha, scale and bias");
+    c.require(n.output != BinaryOutput::integer || !affine,
+              "alpha, scale and bias belong to the other outputs (got one of them, expected none)");
     c.epilogue(n.alpha, n.scale, n.bias, out);
     c.activation(n.activation, out);
     c.residual(out);

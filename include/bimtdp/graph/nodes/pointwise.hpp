@@ -29,7 +29,7 @@ struct NodeTraits<BinarizeNode> : RowwiseNode {
     const std::size_t channels = c.one_float_input();
     c.optional_floats("scale", n.scale, channels);
     c.optional_floats("shift", n.shift, channels);
-    c.require(n.scale.empty() || !n.shift.empty(), "scale needs shift");
+    c.require(n.scale.empty() || !n.shift.empty(), "scale needs shift (got scale alone, expected both)");
     return {ValueType::bits, channels};
   }
   static Op prepare(const BinarizeNode& n, const NodePreparation& p) { return Op({p.in, p.floats(n.scale), p.floats(n.shift)}); }
@@ -93,7 +93,7 @@ struct NodeTraits<ActivationNode> : PixelwiseNode {
   static void fields(auto& a, auto& n) { a.activation(n.activation); }
   static ValueInfo check(const ActivationNode& n, const NodeCheck& c) {
     const std::size_t channels = c.one_float_input();
-    c.require(n.activation.kind != kernels::ActivationKind::none, "activation is missing");
+    c.require(n.activation.kind != kernels::ActivationKind::none, "activation (got none, expected one)");
     c.activation(n.activation, channels);
     return c.input(0);
   }
