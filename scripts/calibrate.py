@@ -16,10 +16,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.checkpoints import save_checkpoint
-from bimtdp_torch.data.datasets import dataset_of, load_frames, read_list
-from bimtdp_torch.data.nyud import split_validation
+from bimtdp_torch.data.datasets import dataset_of, load_parts, split_list
 from bimtdp_torch.export.model_file import is_model_file
-from bimtdp_torch.files import run_program
+from bimtdp_torch.files import check_output, run_program
 from bimtdp_torch.machine import add_machine_options, use_machine
 from bimtdp_torch.metrics.evaluation import format_metrics, score, torch_predictor
 from bimtdp_torch.networks.predictor import check_size, training_size
@@ -50,10 +49,11 @@ def run(arguments: argparse.Namespace) -> None:
     train = config["train"]
     size = check_size(arguments.size, "--size") if arguments.size else training_size(config, arguments.checkpoint)
     dataset, tasks = dataset_of(config), list({**network.tasks, **network.auxiliary})
-    parts = split_validation(read_list(dataset, arguments.data, "train"), int(train.get("validation_every", 20)))
+    check_output(arguments.output)
+    parts = split_list(dataset, arguments.data, int(train.get("validation_every", 20)))
     if not parts[1]:
         raise ValueError("the checkpoint was trained without validation frames (train.validation_every: 0)")
-    training, validation = (load_frames(dataset, arguments.data, ids, tasks) for ids in parts)
+    training, validation = load_parts(dataset, arguments.data, parts, tasks)
     found = calibrate(
         network,
         training,

@@ -19,10 +19,9 @@ from typing import Dict, List, NamedTuple, Tuple
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bimtdp_torch.data.datasets import dataset_of, dataset_of_tasks, load_frames, read_list
-from bimtdp_torch.data.nyud import split_validation
+from bimtdp_torch.data.datasets import dataset_of, dataset_of_tasks, load_frames, read_list, split_list
 from bimtdp_torch.export.model_file import is_model_file
-from bimtdp_torch.files import run_program, write_text
+from bimtdp_torch.files import check_output, run_program, write_text
 from bimtdp_torch.machine import add_machine_options, use_machine
 from bimtdp_torch.metrics.cpp_predictor import cpp_predictor, model_tasks, preferred_size
 from bimtdp_torch.metrics.evaluation import Predictor, format_metrics, score, torch_predictor
@@ -63,12 +62,14 @@ def open_checkpoint(path: Path, size: Tuple[int, int], device: torch.device) -> 
 def evaluate(subject: Subject, arguments: argparse.Namespace) -> Tuple[int, Dict[str, float]]:
     """(number of photos, metrics)."""
     dataset = arguments.dataset or subject.dataset
+    every = arguments.validation_every or subject.validation_every
     if arguments.list == "validation":
-        every = arguments.validation_every or subject.validation_every
-        ids = split_validation(read_list(dataset, arguments.data, "train"), every)[1]
+        ids = split_list(dataset, arguments.data, every)[1]
     else:
         ids = read_list(dataset, arguments.data, arguments.list)
     ids = ids[: arguments.limit]
+    if not ids:
+        raise ValueError(f"no frames to score: --list {arguments.list}, --limit {arguments.limit}")
     frames = load_frames(dataset, arguments.data, ids, subject.tasks)
     return len(ids), score(frames, subject.predictor, subject.size, progress=sys.stderr.isatty())
 
@@ -101,6 +102,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> None:
     """Scores, prints and writes."""
+    if arguments.json:
+        check_output(arguments.json)
     device = use_machine(arguments)
     engine = arguments.engine or ("bimtdp" if is_model_file(arguments.model) else "pytorch")
     if engine == "bimtdp" and not is_model_file(arguments.model):
@@ -118,6 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"{time.time() - started:.0f} s: {format_metrics(metrics)}"
     )
     if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         record = {
             "model": arguments.model.name,
             "engine": engine,

@@ -10,8 +10,8 @@
   part of the public code of Gupta et al., "Perceptual Organization and Recognition of Indoor Scenes" (CVPR 2013).
 
 Writes, at 320x240 and with the official index as name: image/NNNN.jpg, depth/NNNN.png (8 bits, metres =
-(v + 0.5) / 255 * 9.99547), label/NNNN.png (class - 1; 39 = unlabelled or "otherprop", ignored), normal/NNNN.jpg
-(n = v / 127.5 - 1; x right, y up, z toward the viewer), edge/NNNN.png, train.txt and test.txt. Needs h5py and scipy.
+(v + 0.5) / 255 * 9.99547; 0 = not measured), label/NNNN.png (class - 1; 39 = unlabelled or "otherprop", ignored), normal/NNNN.jpg
+(n = v / 127.5 - 1; x right, y up, z toward the viewer; grey = none), edge/NNNN.png, train.txt and test.txt. Needs h5py and scipy.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def surface_normals(depth: np.ndarray, radius: int = 5, tolerance: float = 0.05)
     normals = np.linalg.eigh(covariance)[1][..., 0]
     away = (normals * points).sum(-1) > 0  # a visible surface faces the camera
     normals[away] *= -1
+    normals[depth <= 0] = 0  # nothing was measured; comes out grey
     return normals * np.array((1.0, -1.0, -1.0))  # camera's y down and z forward -> y up and z toward the viewer
 
 
@@ -84,8 +85,8 @@ def region_edges(labels: np.ndarray, gap: int = 4) -> np.ndarray:
 
 
 def encode_depth(depth: np.ndarray) -> np.ndarray:
-    """Metres -> 8 bits."""
-    return np.clip(np.rint(depth / MAX_DEPTH * 255 - 0.5), 0, 255).astype(np.uint8)
+    """Metres -> 8 bits; 0 where nothing was measured, and only there."""
+    return np.where(depth > 0, np.clip(np.rint(depth / MAX_DEPTH * 255 - 0.5), 1, 255), 0).astype(np.uint8)
 
 
 def encode_normals(normals: np.ndarray) -> np.ndarray:
@@ -112,7 +113,7 @@ def write_frame(
     """One frame; arrays are (480, 640[, 3]) as photographed."""
     small = np.asarray(Image.fromarray(photo).resize((WIDTH, HEIGHT), Image.BOX))
     save_image(small, output / "image" / f"{name}.jpg", quality=95)
-    depth, labels = shrink_nearest(depth).astype(np.float64), shrink_nearest(labels).astype(np.int64)
+    depth, labels = np.nan_to_num(shrink_nearest(depth).astype(np.float64)), shrink_nearest(labels).astype(np.int64)
     instances = shrink_nearest(instances).astype(np.int64)
     save_image(encode_depth(depth), output / "depth" / f"{name}.png")
     save_image(class_labels(labels, mapping), output / "label" / f"{name}.png")

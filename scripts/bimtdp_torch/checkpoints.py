@@ -69,7 +69,8 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
 
 
 def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:
-    """Writes a checkpoint whole or not at all."""
+    """Writes a checkpoint whole or not at all; its folder is made."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as temporary:
         torch.save(dict(content), temporary)
 

@@ -50,6 +50,11 @@ def segments(file: bytes) -> Iterator[Tuple[int, bytes]]:
             return
 
 
+def with_orientation(file: bytes, value: int, **options) -> bytes:
+    """A JPEG that EXIF turns; ``options`` of ``tiff``."""
+    return with_segment(file, segment(0xE1, b"Exif\0\0" + tiff(value, **options)))
+
+
 def without(file: bytes, *markers: int) -> bytes:
     return b"\xff\xd8" + b"".join(part for marker, part in segments(file) if marker not in markers)
 
@@ -82,7 +87,7 @@ def tiff(value: int, order: str = "<", kind: int = 3, count: int = 1, entries: i
 
 
 def turned(value: int, **options) -> bytes:
-    return with_segment(jpeg(size=(24, 16)), segment(0xE1, b"Exif\0\0" + tiff(value, **options)))
+    return with_orientation(jpeg(size=(24, 16)), value, **options)
 
 
 def adobe(transform: int) -> bytes:

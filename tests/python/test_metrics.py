@@ -17,8 +17,8 @@ from bimtdp_torch.metrics import (
 
 
 def test_segmentation():
-    meter = SegmentationMeter(classes=3, ignore=3)
-    meter.update(np.array([[0, 0, 1, 2]]), np.array([[0, 1, 1, 3]]))
+    meter = SegmentationMeter(classes=3)
+    meter.update(np.array([[0, 0, 1, 2]]), np.array([[0, 1, 1, 39]]))
     # class 0: 1 hit, 1 false positive; class 1: 1 hit, 1 miss; class 2: absent (its one prediction is ignored)
     assert meter.result() == pytest.approx({"miou": 100 * (0.5 + 0.5 + 0) / 3, "pixel_accuracy": 100 * 2 / 3})
 
@@ -110,11 +110,11 @@ def test_gain_over_single_tasks():
 
 def test_a_prediction_that_is_no_number_is_named():
     with pytest.raises(ValueError, match="map of depth holds NaN"):
-        Metrics(3, 3, 0.01).update({"depth": np.full((2, 2, 1), np.nan)}, {"depth": np.ones((2, 2))})
+        Metrics(3, 0.01).update({"depth": np.full((2, 2, 1), np.nan)}, {"depth": np.ones((2, 2))})
 
 
 def test_only_the_tasks_that_were_predicted_are_reported():
-    metrics = Metrics(classes=2, ignore=9)
+    metrics = Metrics(classes=2)
     semseg = np.zeros((4, 4, 3))
     semseg[..., 2] = 5.0  # an output that no label names is not chosen
     truth = {"semseg": np.zeros((4, 4), int), "depth": np.ones((4, 4))}

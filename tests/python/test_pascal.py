@@ -2,15 +2,18 @@
 """The reader of PASCAL_MT and its augmentation, on two photos made here in the archive's layout."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
+import photo_tools
 import pytest
 import torch
 from PIL import Image
 
-from bimtdp_torch.data import datasets, pascal
-from bimtdp_torch.data.pascal import Motion
+from bimtdp_torch.data import datasets, pascal, pascal_samples
+from bimtdp_torch.data.checks import check_mat
+from bimtdp_torch.data.pascal_samples import Motion
 from bimtdp_torch.metrics.evaluation import score
 from bimtdp_torch.training import Trainer
 
@@ -95,36 +98,111 @@ def test_the_archive_is_read(frames, archive):
     assert edge[8:42, 20:28].any() and not edge[:, 30:36].any()
     assert not (edge[1:, 1:] & edge[:-1, :-1] & edge[1:, :-1] & edge[:-1, 1:]).any()  # one pixel wide
     assert datasets.read_list("pascal5", archive, "test") == ["2008_2"]
-    with pytest.raises(FileNotFoundError, match="train.txt: missing; is .* the folder PASCAL_MT"):
+    with pytest.raises(ValueError, match="train.txt: missing; is .* the folder PASCAL_MT"):
         datasets.read_list("pascal5", archive / "JPEGImages", "train")
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def test_all_problems_are_named_at_once(archive, tmp_path):
+    root = tmp_path / "PASCAL_MT"
+    shutil.copytree(archive, root)
+    (root / "JPEGImages/2008_1.jpg").unlink()
+    cut_off(root / "JPEGImages/2008_2.jpg")
+    wrong = np.full(SIZE, 3, np.uint8)
+    wrong[0, :2] = 21, 254
+    Image.fromarray(wrong).save(root / "semseg/VOC12/2008_1.png")
+    cut_off(root / "human_parts/2008_1.mat")
+    (root / "human_parts/2008_2.mat").write_text("text")
+    loadmat.savemat(root / "pascal-context/trainval/2008_1.mat", {"labels": wrong}, do_compression=True)
+    loadmat.savemat(root / "pascal-context/trainval/2008_2.mat", {"LabelMap": wrong}, do_compression=True)
+    content = bytearray((root / "pascal-context/trainval/2008_2.mat").read_bytes())
+    content[-3] ^= 1  # of the checksum
+    (root / "pascal-context/trainval/2008_2.mat").write_bytes(content)
+    Image.fromarray(wrong).save(root / "normals_distill/2008_1.png")
+    (root / "sal_distill/2008_2.png").unlink()
+    with pytest.raises(ValueError, match="9 problems with the data") as caught:
+        datasets.load_frames("pascal5", root, datasets.read_list("pascal5", root, "train"))
+    for line, expected in zip(
+        str(caught.value).splitlines()[1:],
+        (
+            "JPEGImages/2008_1.jpg: missing",
+            "semseg/VOC12/2008_1.png: labels 21, 254, expected 0 to 20, or 255 where the class is unknown",
+            "human_parts/2008_1.mat: ",
+            "normals_distill/2008_1.png: a picture of the kind L, expected RGB or RGBA",
+            "pascal-context/trainval/2008_1.mat: has no variable LabelMap (it has labels)",
+            "JPEGImages/2008_2.jpg: image file is truncated",
+            "human_parts/2008_2.mat: ",
+            "sal_distill/2008_2.png: missing",
+            "pascal-context/trainval/2008_2.mat: Error -3 while decompressing data: incorrect data check",
+        ),
+    ):
+        assert line.strip().startswith(f"{root}/{expected}"), line
+    frames = datasets.PascalFrames(root, ["2008_2"], ("semseg",))  # as if it had been spoilt later
+    with pytest.raises(ValueError, match="JPEGImages/2008_2.jpg: image file is truncated"):
+        pascal.read_frame(frames, 0)
+
+
+def test_a_photo_that_exif_turns_is_named(archive, tmp_path):
+    root = tmp_path / "PASCAL_MT"
+    shutil.copytree(archive, root)
+    for name in ("2008_1", "2008_2"):
+        path = root / f"JPEGImages/{name}.jpg"
+        path.write_bytes(photo_tools.with_orientation(path.read_bytes(), 8))
+    with pytest.raises(ValueError, match="2 problems(.*\n.*EXIF turns this photo .orientation 8.){2}"):
+        datasets.load_frames("pascal5", root, ["2008_1", "2008_2"])
+
+
+@pytest.mark.parametrize("name", ["a", "anno", "LabelMap"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_mat_file_is_looked_at_without_reading_it(tmp_path, name, compressed):
+    path = tmp_path / "x.mat"
+    loadmat.savemat(path, {"other": 1.0, name: np.arange(6).reshape(2, 3)}, do_compression=compressed)
+    check_mat(path, name)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="x.mat: (no MAT-file|is cut off|has no variable)"):
+            check_mat(path, name)
+
+
+def test_a_part_that_is_none_is_named(archive, tmp_path):
+    shutil.copytree(archive, tmp_path / "data")
+    parts = objects((15, box(10, 40, 8, 24), [("wing", box(10, 18, 8, 24))]))
+    loadmat.savemat(tmp_path / "data/human_parts/2008_1.mat", {"anno": {"imname": "2008_1", "objects": parts}})
+    frames = datasets.load_frames("pascal5", tmp_path / "data", ["2008_1"])
+    with pytest.raises(ValueError, match="human_parts/2008_1.mat: a person has a part 'wing', expected one of hair, head"):
+        pascal.read_frame(frames, 0)
 
 
 def test_a_sample_at_rest_is_the_photo(frames):
     frame = pascal.read_frame(frames, 0)
-    sample = pascal.make_sample(frame, STILL, SIZE)
+    sample = pascal_samples.make_sample(frame, STILL, SIZE)
     torch.testing.assert_close(sample["image"], torch.from_numpy(frame["image"].copy()).permute(2, 0, 1) / 255)
     for task in ("semseg", "human_parts"):
         assert (sample[task].numpy() == frame[task]).all()
     for task in ("sal", "edge"):
         assert (sample[task][0].numpy() == frame[task]).all()
     np.testing.assert_allclose(sample["normals"].permute(1, 2, 0).numpy(), frame["normals"], atol=1e-5)
-    assert (pascal.make_sample(pascal.read_frame(frames, 1), STILL, SIZE)["human_parts"] == pascal.UNKNOWN).all()
+    assert (pascal_samples.make_sample(pascal.read_frame(frames, 1), STILL, SIZE)["human_parts"] == pascal.UNKNOWN).all()
 
 
 def test_flips_and_turns(frames):
     frame = pascal.read_frame(frames, 0)
-    mirrored = pascal.make_sample(frame, Motion(True, 0.0, 1.0), SIZE)
+    mirrored = pascal_samples.make_sample(frame, Motion(True, 0.0, 1.0), SIZE)
     assert (mirrored["semseg"].numpy() == frame["semseg"][:, ::-1]).all()
     np.testing.assert_allclose(mirrored["normals"][:, 20, 63 - 10], (-1, 0, 0), atol=0.01)
     square = {k: v[:, 8:56] for k, v in frame.items()}
-    turned = pascal.make_sample(square, Motion(False, 90.0, 1.0), (48, 48))
+    turned = pascal_samples.make_sample(square, Motion(False, 90.0, 1.0), (48, 48))
     assert (turned["semseg"].numpy() == np.rot90(square["semseg"])).all()  # counter-clockwise
     y, x = np.argwhere(np.rot90(square["semseg"]) == 15)[50]
     np.testing.assert_allclose(turned["normals"][:, y, x], (0, -1, 0), atol=0.01)  # from right to up; y runs down
 
 
 def test_what_a_scale_below_one_uncovers_is_unknown(frames):
-    sample = pascal.make_sample(pascal.read_frame(frames, 0), Motion(False, 0.0, 0.75), SIZE)
+    sample = pascal_samples.make_sample(pascal.read_frame(frames, 0), Motion(False, 0.0, 0.75), SIZE)
     for task in ("semseg", "human_parts", "sal", "edge"):
         assert (sample[task].reshape(*SIZE)[:5] == pascal.UNKNOWN).all() and sample[task].reshape(*SIZE)[24, 32] == 0
     assert not sample["normals"][:, :5].any()
@@ -196,6 +274,5 @@ def test_training_on_five_tasks(archive, tmp_path, monkeypatch, capsys):
     evaluate.main()
     assert "final.pt at 32x64, 1 frames of test" in capsys.readouterr().out
     scores = json.loads((tmp_path / "scores.json").read_text())
-    assert scores["engine"] == "pytorch" and {"miou", "human_parts_miou", "sal_maxf", "normals_degrees", "odsf"} <= set(
-        scores["metrics"]
-    )
+    assert scores["engine"] == "pytorch" and {"miou", "sal_maxf", "normals_degrees", "odsf"} <= set(scores["metrics"])
+    assert "human_parts_miou" not in scores["metrics"]  # there is nobody in the photo

@@ -9,7 +9,8 @@ import photo_cases
 import photo_tools
 import pytest
 from bimtdp_torch.analysis.inputs import folder_photos
-from bimtdp_torch.data.nyud import load_frames
+from bimtdp_torch.data.checks import DataError
+from bimtdp_torch.data.nyud import check_frames, load_frames
 from bimtdp_torch.data.photo_files import exif_orientation, orientation, read_labelled_photo, read_photo
 from bimtdp_torch.data.photos import load_photos
 from PIL import Image, ImageOps
@@ -85,11 +86,10 @@ def test_a_labelled_photo_that_exif_turns_is_refused(data_folder, tmp_path):
     path = data_folder / "image/0001.jpg"
     assert read_labelled_photo(path).size == (320, 240)
     (tmp_path / "image").mkdir()
-    turned = path.read_bytes()
-    turned = turned[:2] + photo_tools.segment(0xE1, b"Exif\0\0" + photo_tools.tiff(3)) + turned[2:]
-    (tmp_path / "image/0001.jpg").write_bytes(turned)
-    with pytest.raises(ValueError, match="0001.jpg: EXIF turns this photo .orientation 3., its labels fit"):
-        load_frames(tmp_path, ["0001"])
+    (tmp_path / "image/0001.jpg").write_bytes(photo_tools.with_orientation(path.read_bytes(), 3))
+    for read in (check_frames, load_frames):
+        with pytest.raises(DataError, match="0001.jpg: EXIF turns this photo .orientation 3., its labels fit"):
+            read(tmp_path, ["0001"])
 
 
 def test_grey_of_16_bits_keeps_its_shades():

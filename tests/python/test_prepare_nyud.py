@@ -3,6 +3,9 @@
 
 import numpy as np
 import pytest
+import torch
+
+from bimtdp_torch.data.nyud import decode_normals
 
 import prepare_nyud
 
@@ -16,6 +19,15 @@ def test_depth_code_is_the_documented_one():
     depth = np.array([0.8, 3.0, 9.9])
     decoded = (prepare_nyud.encode_depth(depth) + 0.5) / 255 * 9.99547
     assert np.abs(decoded - depth).max() <= 0.5 / 255 * 9.99547 + 1e-9
+
+
+def test_what_was_not_measured_is_unknown_and_nothing_else():
+    assert prepare_nyud.encode_depth(np.array([0.0, 0.001, 0.05, 20.0])).tolist() == [0, 1, 1, 255]
+    depth = np.full((30, 40), 2.0)
+    depth[:, 20:] = 0
+    stored = prepare_nyud.encode_normals(prepare_nyud.surface_normals(depth))
+    normals = decode_normals(torch.from_numpy(stored).permute(2, 0, 1))
+    assert not normals[:, :, 20:].any() and (normals[2, :, :20] > 0.99).all()
 
 
 def test_normals_of_a_wall_and_a_floor(monkeypatch):

@@ -9,6 +9,7 @@ from typing import Optional, Tuple
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from ..data.samples import valid_pixels
 from ..metrics import sigmoid
 
 # Okabe and Ito's colours, told apart with every common colour blindness (yellow last: weak on white).
@@ -75,11 +76,11 @@ def picture(task: str, value: np.ndarray, depth_limits: Tuple[float, float], cla
 
 
 def truth_picture(task: str, value: np.ndarray, depth_limits: Tuple[float, float], classes: int) -> np.ndarray:
-    """Ground truth, as ``inputs.Photos`` holds it, as an RGB picture."""
+    """Ground truth, as ``inputs.Photos`` holds it, as an RGB picture, black where depth or class is unknown."""
     if task in ("semseg", "human_parts"):
         return colour_labels(value, classes if task == "semseg" else HUMAN_PARTS)
     if task == "depth":
-        return colour_depth(value, depth_limits)
+        return colour_depth(value, depth_limits) * valid_pixels(task, value)[..., None]
     if task == "normals":
         return colour_normals(value)
     return colour_probability(value.astype(np.float32))

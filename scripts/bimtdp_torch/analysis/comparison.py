@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
 
 from ..data.datasets import class_names, data_family, dataset_of_tasks
+from ..data.samples import valid_pixels
 from ..metrics import DepthMeter, EdgeMeter, NormalsMeter, SegmentationMeter, sigmoid
 from ..metrics.cpp_predictor import cpp_predictor, model_tasks, preferred_size
 from ..metrics.evaluation import Predictor, to_label_size, torch_predictor
@@ -82,18 +84,18 @@ _CAPTIONS: Dict[str, Tuple[str, str]] = {
 def photo_figure(task: str, prediction: np.ndarray, truth: np.ndarray, classes: int) -> Optional[float]:
     """The task's figure for one photo, None where it has no ground truth to count or the task no figure."""
     if task == "semseg":
-        meter: Any = SegmentationMeter(classes, ignore=classes)
-        known = truth < classes
-        meter.update(prediction[..., :classes].argmax(-1)[known], truth[known])
-        return float(meter.result()["pixel_accuracy"]) if known.any() else None
-    if task not in _CAPTIONS:
+        meter: Any = SegmentationMeter(classes)
+        meter.update(prediction[..., :classes].argmax(-1), truth)
+    elif task not in _CAPTIONS:
         return None
-    meter = {"depth": DepthMeter, "normals": NormalsMeter, "edge": EdgeMeter}[task]()
-    if task == "edge":
+    elif task == "edge":
+        meter = EdgeMeter()
         meter.update(sigmoid(prediction[..., 0]), truth)
     else:
+        meter = {"depth": DepthMeter, "normals": NormalsMeter}[task]()
         meter.update(prediction if task == "normals" else prediction[..., 0], truth)
-    return float(meter.result()[_CAPTIONS[task][0]])
+    figure = float(meter.result()[_CAPTIONS[task][0]])
+    return figure if math.isfinite(figure) else None
 
 
 @dataclass
@@ -123,12 +125,15 @@ def predict(entrants: Sequence[Entrant], photos: Photos, quiet: bool = False) ->
     return Predictions(maps, [t for t in TASK_ORDER if t in seen] + sorted(seen - set(TASK_ORDER)))
 
 
-def _depth_limits(maps: Sequence[np.ndarray]) -> Tuple[float, float]:
-    """Near and far of all depth maps of the sheet, but the outermost per cent."""
-    if not maps:
+def known_depth_limits(predictions: Sequence[Sequence[Mapping[str, np.ndarray]]], photos: Photos) -> Tuple[float, float]:
+    """Near and far of what is known in all depth maps of the sheet, but the outermost per cent."""
+    maps = [m["depth"][..., 0] for network in predictions for m in network if "depth" in m]
+    maps += [t["depth"][valid_pixels("depth", t["depth"])] for t in photos.truth if "depth" in t]
+    values = np.concatenate([np.zeros(0, np.float32), *(m.ravel()[::7] for m in maps)])
+    values = values[np.isfinite(values)]
+    if not values.size:
         return 0.0, 1.0
-    values = np.concatenate([m.ravel()[::7] for m in maps])
-    near, far = np.percentile(values[np.isfinite(values)], (1, 99))
+    near, far = np.percentile(values, (1, 99))
     return float(near), float(max(far, near + 1e-3))
 
 
@@ -153,10 +158,7 @@ def build(entrants: Sequence[Entrant], photos: Photos, quiet: bool = False) -> T
     check_rows(len(photos) * (len(entrants) + bool(photos.truth)))
     predictions = predict(entrants, photos, quiet)
     tasks, classes = predictions.tasks, _class_count(predictions, entrants)
-    limits = _depth_limits(
-        [m["depth"][..., 0] for maps in predictions.maps for m in maps if "depth" in m]
-        + [t["depth"] for t in photos.truth if "depth" in t]
-    )
+    limits = known_depth_limits(predictions.maps, photos)
     sheet = Sheet(
         f"{len(entrants)} network{'s' * (len(entrants) > 1)} on {len(photos)} photo{'s' * (len(photos) > 1)}",
         ["photo"] + tile_names(tasks),

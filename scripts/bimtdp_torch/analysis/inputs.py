@@ -12,9 +12,11 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import nn
 
+from ..data.checks import DataError, naming
 from ..data.datasets import class_names, dataset_of, load_frames, nyud_truth, read_list, scored
 from ..data.nyud import Frames
 from ..data.photo_files import read_photo
+from ..data.photos import is_photo
 from ..machine import add_thread_option
 from ..networks.predictor import training_size
 from ..sources import load_checkpoint
@@ -137,7 +139,7 @@ def data_photos(
     try:
         frames = load_frames(dataset, root, list(ids) if ids else spread(read_list(dataset, root, name), count))
         items = [scored(frames, index) for index in range(len(frames.ids))]
-    except FileNotFoundError as error:
+    except DataError as error:
         raise InputError(f"{root}: no {dataset} data in the layout of scripts/README.md ({error})") from error
     whole = isinstance(frames, Frames)
     return Photos(
@@ -154,7 +156,7 @@ def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[
     for path in map(Path, paths):
         if not path.exists():
             raise InputError(f"{path}: no such photo or folder")
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        found = sorted(p for p in path.rglob("*") if is_photo(p.relative_to(path), SUFFIXES)) if path.is_dir() else [path]
         if not found:
             raise InputError(f"{path}: no photos in it ({', '.join(SUFFIXES)})")
         files += found
@@ -162,9 +164,10 @@ def folder_photos(paths: Sequence[Path], size: Tuple[int, int], count: Optional[
     images = []
     for path in files:
         try:
-            photo = read_photo(path)
-        except OSError as error:
-            raise InputError(f"{path}: not a photo ({error})") from error
+            with naming(path):
+                photo = read_photo(path)
+        except DataError as error:
+            raise InputError(str(error)) from error
         rows = min(height, max(size[0], photo.height))
         fitted = ImageOps.fit(photo, (round(rows * size[1] / size[0]), rows), Image.BICUBIC)
         images.append(np.asarray(fitted))

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import nyud, pascal
+from . import nyud, pascal, pascal_samples
+from .checks import refuse
 from .nyud import Frames, TeacherMaps
 from .pascal import PascalFrames
+from .samples import valid_pixels
 
 AnyFrames = Union[Frames, PascalFrames]
 
@@ -31,10 +33,37 @@ def read_list(dataset: str, root: Path, name: str) -> List[str]:
 
 
 def load_frames(dataset: str, root: Path, ids: Sequence[str], tasks: Optional[Sequence[str]] = None) -> AnyFrames:
-    """NYUD's frames in memory, or PASCAL's to be read on demand with the labels of ``tasks`` (default: all five)."""
+    """One part of ``load_parts``."""
+    return load_parts(dataset, root, [ids], tasks)[0]
+
+
+def load_parts(dataset: str, root: Path, parts: Sequence[Sequence[str]], tasks: Optional[Sequence[str]] = None) -> List[AnyFrames]:
+    """NYUD's frames in memory, or PASCAL's to be read on demand with the labels of ``tasks`` (default: all five).
+
+    First every file of all parts is looked at. DataError: what is wrong with them, all of it.
+    """
+    root, every = Path(root), [i for ids in parts for i in ids]
     if data_family(dataset) == "pascal":
-        return pascal.load_frames(root, ids, tasks or ("semseg", "human_parts", "sal", "normals", "edge"))
-    return nyud.load_frames(root, ids)
+        tasks = tuple(tasks or ("semseg", "human_parts", "sal", "normals", "edge"))
+        pascal.check_frames(root, every, tasks)
+        return [PascalFrames(root, list(ids), tasks) for ids in parts]
+    nyud.check_frames(root, every)
+    return [nyud.load_frames(root, ids) for ids in parts]
+
+
+def split_list(dataset: str, root: Path, every: int) -> Tuple[List[str], List[str]]:
+    """(training, validation) of the list ``train``: see ``nyud.split_validation``. ValueError: validation is asked for
+    (``every`` > 0), but the list is too short for it."""
+    ids = read_list(dataset, root, "train")
+    training, validation = nyud.split_validation(ids, every)
+    if every > 0 and not validation:
+        least, largest = nyud.RUN * (every - 1) + 1, (len(ids) - 1) // nyud.RUN + 1
+        remedy = f"at most {largest}, or 0" if largest > 1 else "0"
+        raise ValueError(
+            f"train.validation_every: {every} leaves no frames for validation: {root} lists {len(ids)} training frames, expected "
+            f"at least {least}; set it to {remedy} to train without validation"
+        )
+    return training, validation
 
 
 def make_batch(
@@ -55,7 +84,18 @@ def make_batch(
         return nyud.make_batch(frames, seed, step, batch, size, max_zoom, colour, teacher, part, image_size)
     if teacher is not None:
         raise ValueError("maps of a teacher that were computed beforehand cannot follow PASCAL's rotations")
-    return pascal.make_batch(frames, seed, step, batch, size, colour, part, image_size)
+    return pascal_samples.make_batch(frames, seed, step, batch, size, colour, part, image_size)
+
+
+def check_known(frames: AnyFrames, tasks: Sequence[str]) -> None:
+    """DataError: a task of which NYUD's frames know not a pixel, which could be neither trained nor scored."""
+    labels = {"semseg": "label", "depth": "depth"}
+    if isinstance(frames, Frames):
+        refuse(
+            f"{len(frames.ids)} frames from {frames.ids[0]} on: not a pixel of {task} is known in them (folder {labels[task]})"
+            for task in tasks
+            if task in labels and not any(valid_pixels(task, truth).any() for truth in getattr(frames, labels[task]))
+        )
 
 
 class Scored(NamedTuple):
@@ -71,7 +111,7 @@ def nyud_truth(frames: Frames, index: int) -> Dict[str, np.ndarray]:
     return {
         "semseg": frames.label[index, 0].numpy(),
         "depth": frames.depth[index, 0].numpy(),
-        "normals": (frames.normal[index].permute(1, 2, 0).float() / 127.5 - 1).numpy(),
+        "normals": nyud.decode_normals(frames.normal[index]).permute(1, 2, 0).numpy(),
         "edge": frames.edge[index, 0].numpy().astype(bool),
     }
 

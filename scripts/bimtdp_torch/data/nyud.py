@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """NYUDv2 in the folder layout that prepare_nyud.py writes, held in memory as bytes, and its augmentation.
 
-Layout: image/NNNN.jpg, depth/NNNN.png (8 bits), label/NNNN.png (39 = ignore), normal/NNNN.jpg, edge/NNNN.png,
-train.txt, test.txt; 320x240.
+Layout: image/NNNN.jpg, depth/NNNN.png (8 bits, 0 = not measured), label/NNNN.png (39 or 255 = unknown), normal/NNNN.jpg
+(grey = unknown), edge/NNNN.png, train.txt, test.txt; 320x240.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from .checks import Picture, check_picture, check_values, for_all, naming, read_ids
 from .photo_files import read_labelled_photo
-from .samples import batch_indices, generator, jitter_colour, normalise, unit_vectors
+from .samples import IGNORE_LABEL, batch_indices, generator, jitter_colour, normalise, unit_vectors
 
 FRAME_SIZE = (320, 240)  # width and height
+RUN = 8  # frames of a list that stay together
 # The photos have a white frame of about 4 pixels; the inner part has the ratio 3:4 and holds the scored crop.
 INNER_ROWS, INNER_COLUMNS = (7, 235), (8, 312)
 SCORED_ROWS, SCORED_COLUMNS = (23, 235), (21, 300)
-DEPTH_SCALE = 9.99547 / 255  # metres = (v + 0.5) * DEPTH_SCALE
+DEPTH_SCALE = 9.99547 / 255  # metres = (v + 0.5) * DEPTH_SCALE, but 0 where nothing was measured
+_SHORTEST_NORMAL = 0.25  # a shorter one is none: grey, and what JPEG makes of it
+_ONE_CHANNEL = ("1", "L", "P")
 CLASS_NAMES = tuple(
     "wall,floor,cabinet,bed,chair,sofa,table,door,window,bookshelf,picture,counter,blinds,desk,shelves,"
     "curtain,dresser,pillow,mirror,floor mat,clothes,ceiling,books,refrigerator,television,paper,towel,"
@@ -38,54 +42,87 @@ class Frames(NamedTuple):
 
     ids: List[str]
     image: Tensor  # uint8, 3
-    depth: Tensor  # float32 metres, 1
-    label: Tensor  # uint8, 1
-    normal: Tensor  # uint8, 3: n = v / 127.5 - 1
+    depth: Tensor  # float32 metres, 1; 0: unknown
+    label: Tensor  # uint8, 1; from 39 on: unknown
+    normal: Tensor  # uint8, 3: see decode_normals
     edge: Tensor  # uint8 0/1, 1
 
 
 def read_list(root: Path, name: str) -> List[str]:
     """Frame ids of ``train.txt`` or ``test.txt``."""
-    return (Path(root) / f"{name}.txt").read_text().split()
+    return read_ids(Path(root) / f"{name}.txt")
 
 
 def split_validation(ids: Sequence[str], every: int) -> Tuple[List[str], List[str]]:
-    """(training, validation): neighbours are frames of one room, so validation takes whole runs of 8 ids."""
+    """(training, validation): neighbours are frames of one room, so validation takes whole runs of ids."""
     if every <= 0:
         return list(ids), []
-    validation = [i for n, i in enumerate(ids) if (n // 8) % every == every - 1]
+    validation = [i for n, i in enumerate(ids) if (n // RUN) % every == every - 1]
     chosen = set(validation)
     return [i for i in ids if i not in chosen], validation
 
 
-def _read(path: Path, rows: Tuple[int, int], columns: Tuple[int, int], mode: Optional[str] = None) -> np.ndarray:
-    with read_labelled_photo(path) if mode else Image.open(path) as image:
-        if image.size != FRAME_SIZE:
-            raise ValueError(f"{path}: {image.width}x{image.height} pixels, expected {FRAME_SIZE[0]}x{FRAME_SIZE[1]}")
-        if mode is None and image.mode not in ("1", "L", "P"):
-            raise ValueError(f"{path}: a picture of the kind {image.mode}, expected one channel of 1 or 8 bits")
-        pixels = np.asarray(image)
-    pixels = pixels[rows[0] : rows[1], columns[0] : columns[1]]
+def _pictures(root: Path, name: str) -> Dict[str, Picture]:
+    """The files of a frame."""
+    kinds = {
+        "image": (".jpg", ()),
+        "normal": (".jpg", ("RGB",)),
+        **dict.fromkeys(("depth", "label", "edge"), (".png", _ONE_CHANNEL)),
+    }
+    return {
+        folder: Picture(root / folder / f"{name}{suffix}", modes, FRAME_SIZE, upright=folder == "image")
+        for folder, (suffix, modes) in kinds.items()
+    }
+
+
+def _check(picture: Picture) -> None:
+    check_picture(picture)
+    if picture.path.parent.name == "label":
+        check_values(picture.path, _pixels(picture), len(CLASS_NAMES), (IGNORE_LABEL, 255))
+
+
+def check_frames(root: Path, ids: Sequence[str]) -> None:
+    """All files of the frames, in seconds: headers, checksums, labels' values. DataError: what is missing, damaged, of another
+    kind or no class."""
+    for_all(_check, [picture for i in ids for picture in _pictures(root, i).values()], "checking")
+
+
+def _pixels(picture: Picture) -> np.ndarray:
+    """(height, width[, channels]) of the whole file."""
+    with naming(picture.path):
+        if picture.upright:
+            return np.asarray(read_labelled_photo(picture.path))
+        with Image.open(picture.path) as image:
+            return np.array(image)
+
+
+def _inner(pixels: np.ndarray) -> np.ndarray:
+    """(channels, height, width) of the inner part."""
+    pixels = pixels[slice(*INNER_ROWS), slice(*INNER_COLUMNS)]
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def load_frames(
-    root: Path, ids: Sequence[str], rows: Tuple[int, int] = INNER_ROWS, columns: Tuple[int, int] = INNER_COLUMNS
-) -> Frames:
-    """Reads the frames into memory (about 0.5 MB a frame). ValueError, OSError: a file is not of the layout above."""
-    root = Path(root)
+def load_frames(root: Path, ids: Sequence[str]) -> Frames:
+    """Reads frames that ``check_frames`` let pass into memory (about 0.5 MB a frame). DataError: pixels that cannot be
+    decoded."""
+    height, width = INNER_ROWS[1] - INNER_ROWS[0], INNER_COLUMNS[1] - INNER_COLUMNS[0]
+    channels = {"image": 3, "depth": 1, "label": 1, "normal": 3, "edge": 1}
+    stored = {folder: torch.empty(len(ids), count, height, width, dtype=torch.uint8) for folder, count in channels.items()}
 
-    def stack(folder: str, suffix: str, mode: Optional[str] = None) -> Tensor:
-        return torch.from_numpy(np.stack([_read(root / folder / f"{i}{suffix}", rows, columns, mode) for i in ids]))
+    def read(index: int) -> None:
+        for folder, picture in _pictures(Path(root), ids[index]).items():
+            stored[folder][index].copy_(torch.from_numpy(np.ascontiguousarray(_inner(_pixels(picture)))))
 
-    return Frames(
-        list(ids),
-        stack("image", ".jpg", "RGB"),
-        (stack("depth", ".png").float() + 0.5) * DEPTH_SCALE,
-        stack("label", ".png"),
-        stack("normal", ".jpg", "RGB"),
-        (stack("edge", ".png") > 0).to(torch.uint8),
-    )
+    for_all(read, range(len(ids)), "reading")
+    known = stored["depth"] > 0
+    depth = torch.where(known, (stored["depth"].float() + 0.5) * DEPTH_SCALE, torch.zeros(()))
+    return Frames(list(ids), stored["image"], depth, stored["label"], stored["normal"], (stored["edge"] > 0).to(torch.uint8))
+
+
+def decode_normals(stored: Tensor) -> Tensor:
+    """n = v / 127.5 - 1 of (3, ..) bytes, (0, 0, 0) where they hold no direction."""
+    normal = stored.float() / 127.5 - 1
+    return normal * (normal.square().sum(0, keepdim=True) >= _SHORTEST_NORMAL**2)
 
 
 class Crop(NamedTuple):
@@ -128,7 +165,7 @@ def make_sample(
         image = jitter_colour(image, rng, colour)
     depth = F.interpolate(_cut(frames.depth[index], crop), size, mode="nearest")[0] / crop.zoom
     label = F.interpolate(_cut(frames.label[index], crop), size, mode="nearest")[0, 0].long()
-    normal = F.interpolate(_cut(frames.normal[index], crop).float() / 127.5 - 1, size, mode="bilinear", align_corners=False)[0]
+    normal = F.interpolate(decode_normals(_cut(frames.normal[index], crop)[0])[None], size, mode="bilinear", align_corners=False)[0]
     if crop.flip:
         normal[0].neg_()
     edge = F.adaptive_max_pool2d(_cut(frames.edge[index], crop).float(), size)[0]

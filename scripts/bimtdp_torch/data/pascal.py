@@ -10,24 +10,19 @@ Single-Tasking of Multiple Tasks", CVPR 2019; the one that MTI-Net's public repo
     normals_distill/ID.png                     n = v / 127.5 - 1, made by a network; valid on indoor classes only
     sal_distill/ID.png                         salient where > 127, made by a network
 
-Photos have different sizes; they are read when they are needed. Unknown values in a sample: labels 255, normals
-(0, 0, 0), saliency and edges 255.
+Photos have different sizes; they are read when they are needed.
 """
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
 
+from .checks import Picture, check_kind, check_mat, check_picture, check_values, for_all, naming, read_ids
 from .photo_files import read_labelled_photo
-from .samples import IMAGE_MEAN, batch_indices, generator, jitter_colour, normalise, unit_vectors
 from .thinning import thin
 
 UNKNOWN = 255
@@ -59,7 +54,6 @@ NORMAL_CLASSES = np.array(
 441 442 443 444 446 454 457""".split()
     ]
 )
-ROTATION, SCALE = 20.0, (0.75, 1.25)  # degrees to both sides; MTI-Net's augmentation
 
 
 class PascalFrames(NamedTuple):
@@ -73,29 +67,80 @@ class PascalFrames(NamedTuple):
 def read_list(root: Path, name: str) -> List[str]:
     """IDs of ``train`` or ``val`` (``test`` means val: the data has no public test part)."""
     path = Path(root) / "ImageSets" / "Context" / f"{'val' if name == 'test' else name}.txt"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: missing; is {root} the folder PASCAL_MT?")
-    return path.read_text().split()
+    return read_ids(path, f"; is {root} the folder PASCAL_MT?")
 
 
-def load_frames(root: Path, ids: Sequence[str], tasks: Sequence[str]) -> PascalFrames:
-    """Nothing is read yet; the photos must be there."""
-    for i in ids:
-        if not (Path(root) / "JPEGImages" / f"{i}.jpg").is_file():
-            raise FileNotFoundError(f"{Path(root) / 'JPEGImages' / f'{i}.jpg'}: listed, but missing")
-    return PascalFrames(Path(root), list(ids), tuple(tasks))
+class _Files(NamedTuple):
+    """The files of a frame."""
+
+    root: Path
+    name: str
+
+    @property
+    def photo(self) -> Path:
+        return self.root / "JPEGImages" / f"{self.name}.jpg"
+
+    @property
+    def semseg(self) -> Path:
+        path = self.root / "semseg" / "VOC12" / f"{self.name}.png"
+        return path if path.is_file() else self.root / "semseg" / "pascal-context" / path.name
+
+    @property
+    def human_parts(self) -> Path:
+        return self.root / "human_parts" / f"{self.name}.mat"
+
+    @property
+    def context(self) -> Path:
+        return self.root / "pascal-context" / "trainval" / f"{self.name}.mat"
+
+    @property
+    def normals(self) -> Path:
+        return self.root / "normals_distill" / f"{self.name}.png"
+
+    @property
+    def sal(self) -> Path:
+        return self.root / "sal_distill" / f"{self.name}.png"
+
+
+def _checks(files: _Files, tasks: Sequence[str]) -> Iterator[Callable[[], None]]:
+    """What is looked at before a run."""
+    yield lambda: check_picture(Picture(files.photo, upright=True))
+    if "semseg" in tasks:
+        yield lambda: check_values(files.semseg, _pixels(files.semseg, ("L", "P")), len(CLASS_NAMES), (UNKNOWN,))
+    if "human_parts" in tasks:
+        yield lambda: check_mat(files.human_parts, "anno")
+    if "sal" in tasks:
+        yield lambda: check_picture(Picture(files.sal, ("L", "P")))
+    if "normals" in tasks:
+        yield lambda: check_picture(Picture(files.normals, ("RGB", "RGBA")))
+    if {"edge", "normals"} & set(tasks):
+        yield lambda: check_mat(files.context, "LabelMap")
+
+
+def check_frames(root: Path, ids: Sequence[str], tasks: Sequence[str]) -> None:
+    """Every file that the tasks need, in seconds: labels' values, other pictures' headers, MAT-files' checksums. DataError:
+    what is missing, damaged or of another kind."""
+    if set(tasks) & {"human_parts", "edge", "normals"}:
+        _scipy()
+    for_all(lambda check: check(), [check for i in ids for check in _checks(_Files(Path(root), i), tasks)], "checking")
+
+
+def _scipy() -> Any:
+    try:
+        import scipy.io
+    except ImportError as error:
+        raise ValueError("PASCAL's .mat files need scipy: pip install scipy") from error
+    return scipy.io
 
 
 def _load_mat(path: Path) -> dict:
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise ValueError("PASCAL's .mat files need scipy: pip install scipy") from error
-    return loadmat(path, squeeze_me=True, struct_as_record=False)
+    with naming(path):
+        return _scipy().loadmat(path, squeeze_me=True, struct_as_record=False)
 
 
-def _pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
+def _pixels(path: Path, modes: Tuple[str, ...] = ()) -> np.ndarray:
+    with naming(path), Image.open(path) as image:
+        check_kind(image, modes)
         return np.asarray(image)  # a palette's indices, not its colours
 
 
@@ -114,7 +159,10 @@ def human_parts(anno, size: Tuple[int, int]) -> np.ndarray:
         if int(item.class_ind) != _PERSON:
             continue
         for part in np.atleast_1d(item.parts):
-            result[_fitting(np.asarray(part.mask, bool), size)] = _PARTS[str(part.part_name)]
+            name = str(part.part_name)
+            if name not in _PARTS:
+                raise ValueError(f"a person has a part {name!r}, expected one of {', '.join(_PARTS)}")
+            result[_fitting(np.asarray(part.mask, bool), size)] = _PARTS[name]
     return result
 
 
@@ -128,128 +176,25 @@ def label_boundaries(labels: np.ndarray) -> np.ndarray:
 def read_frame(frames: PascalFrames, index: int) -> Dict[str, np.ndarray]:
     """Photo (H, W, 3) uint8 and the tasks' labels at its size: semseg, human_parts, sal (H, W) uint8, edge (H, W)
     bool, normals (H, W, 3) float32, unit length or 0."""
-    root, name = frames.root, frames.ids[index]
-    result = {"image": np.asarray(read_labelled_photo(root / "JPEGImages" / f"{name}.jpg"))}
+    files = _Files(frames.root, frames.ids[index])
+    with naming(files.photo):
+        result = {"image": np.asarray(read_labelled_photo(files.photo))}
     size = result["image"].shape[:2]
     if {"edge", "normals"} & set(frames.tasks):
-        context = _fitting(_load_mat(root / "pascal-context" / "trainval" / f"{name}.mat")["LabelMap"], size)
+        context = _fitting(_load_mat(files.context)["LabelMap"], size)
     if "semseg" in frames.tasks:
-        path = root / "semseg" / "VOC12" / f"{name}.png"
-        path = path if path.is_file() else root / "semseg" / "pascal-context" / f"{name}.png"
-        result["semseg"] = _fitting(_pixels(path), size)
+        result["semseg"] = _fitting(_pixels(files.semseg), size)
     if "human_parts" in frames.tasks:
-        result["human_parts"] = human_parts(_load_mat(root / "human_parts" / f"{name}.mat")["anno"], size)
+        anno = _load_mat(files.human_parts)["anno"]
+        with naming(files.human_parts):
+            result["human_parts"] = human_parts(anno, size)
     if "sal" in frames.tasks:
-        result["sal"] = (_fitting(_pixels(root / "sal_distill" / f"{name}.png"), size) > 127).astype(np.uint8)
+        result["sal"] = (_fitting(_pixels(files.sal), size) > 127).astype(np.uint8)
     if "edge" in frames.tasks:
         result["edge"] = label_boundaries(context)
     if "normals" in frames.tasks:
-        stored = _pixels(root / "normals_distill" / f"{name}.png")
+        stored = _pixels(files.normals)
         normal = np.stack([_fitting(stored[..., i], size) for i in range(3)], -1).astype(np.float32) / 127.5 - 1
         length = np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
         result["normals"] = normal / length * np.isin(context, NORMAL_CLASSES)[..., None]
-    return result
-
-
-class Motion(NamedTuple):
-    """An augmentation: mirrored or not, turned counter-clockwise by ``degrees`` and enlarged by ``scale``."""
-
-    flip: bool
-    degrees: float
-    scale: float
-
-
-def random_motion(rng: torch.Generator) -> Motion:
-    """Mirrored half of the time, a turn in -20..20 degrees, a scale in 0.75..1.25."""
-    u = torch.rand(3, generator=rng).tolist()
-    return Motion(u[0] < 0.5, (2 * u[1] - 1) * ROTATION, SCALE[0] + u[2] * (SCALE[1] - SCALE[0]))
-
-
-def _sampling_grid(motion: Motion, source: Tuple[int, int], size: Tuple[int, int]) -> Tensor:
-    """(1, H, W, 2) places in the photo, in grid_sample's units, of the pixels of a sample of ``size``.
-
-    The photo is turned about its middle in its own pixels, cut to its own frame, then stretched to ``size``.
-    """
-    ys, xs = ((torch.arange(n) + 0.5) / n * 2 - 1 for n in size)
-    y, x = torch.meshgrid(ys * source[0] / 2, xs * source[1] / 2, indexing="ij")
-    a = math.radians(motion.degrees)
-    back_x = (math.cos(a) * x - math.sin(a) * y) / motion.scale
-    back_y = (math.sin(a) * x + math.cos(a) * y) / motion.scale
-    if motion.flip:
-        back_x = -back_x
-    return torch.stack((back_x / (source[1] / 2), back_y / (source[0] / 2)), -1).unsqueeze(0)
-
-
-def turn_normals(normals: Tensor, motion: Motion) -> Tensor:
-    """(3, H, W) vectors under the motion: x negated by a flip, then (x, y) turned with the image. The archive's y axis
-    is that of the rows (MTI-Net's reader turns so): a quarter turn counter-clockwise takes (0, 1) to (1, 0)."""
-    x, y, z = normals
-    if motion.flip:
-        x = -x
-    a = math.radians(motion.degrees)
-    return torch.stack((math.cos(a) * x + math.sin(a) * y, math.cos(a) * y - math.sin(a) * x, z))
-
-
-def _sample(array: np.ndarray, grid: Tensor, mode: str) -> Tensor:
-    """(channels, H, W) values of an (h, w) or (h, w, channels) array at the places of a grid."""
-    x = torch.tensor(array).float()
-    x = x.unsqueeze(0) if x.dim() == 2 else x.permute(2, 0, 1)
-    return F.grid_sample(x.unsqueeze(0), grid, mode=mode, padding_mode="border", align_corners=False)[0]
-
-
-def _inside(grid: Tensor) -> Tensor:
-    """(H, W) bool: the place lies in the photo."""
-    return (grid.abs() <= 1).all(-1)[0]
-
-
-def make_image(photo: np.ndarray, motion: Motion, size: Tuple[int, int]) -> Tensor:
-    """(3, H, W) in 0..1, the mean colour outside the photo."""
-    grid = _sampling_grid(motion, photo.shape[:2], size)
-    return torch.where(_inside(grid), _sample(photo, grid, "bilinear") / 255, torch.tensor(IMAGE_MEAN).view(3, 1, 1))
-
-
-def make_sample(
-    frame: Dict[str, np.ndarray], motion: Motion, size: Tuple[int, int], image_size: Optional[Tuple[int, int]] = None
-) -> Dict[str, Tensor]:
-    """One training sample: image (perhaps at a size of its own), labels sampled by nearest (unknown outside).
-
-    A photo without a person teaches nothing about parts: its human_parts are unknown everywhere.
-    """
-    grid = _sampling_grid(motion, frame["image"].shape[:2], size)
-    inside = _inside(grid)
-
-    def sample(array: np.ndarray, mode: str) -> Tensor:
-        return _sample(array, grid, mode)
-
-    result = {"image": make_image(frame["image"], motion, image_size or size)}
-    for task in frame.keys() - {"image", "normals"}:
-        labels = torch.where(inside, sample(frame[task], "nearest"), torch.tensor(float(UNKNOWN)))
-        result[task] = labels[0].long() if task in ("semseg", "human_parts") else labels
-    if "human_parts" in result and not ((result["human_parts"] > 0) & (result["human_parts"] != UNKNOWN)).any():
-        result["human_parts"].fill_(UNKNOWN)
-    if "normals" in frame:
-        known = inside & (sample(np.abs(frame["normals"]).sum(-1), "nearest")[0] > 0)
-        result["normals"] = unit_vectors(turn_normals(sample(frame["normals"], "bilinear"), motion), 0) * known
-    return result
-
-
-def make_batch(
-    frames: PascalFrames,
-    seed: int,
-    step: int,
-    batch: int,
-    size: Tuple[int, int],
-    colour: float = 0.0,
-    part: slice = slice(None),
-    image_size: Optional[Tuple[int, int]] = None,
-) -> Dict[str, Tensor]:
-    """The batch of one step (or some of its samples), a function of (seed, step) alone like NYUD's."""
-    samples = []
-    for position, index in list(enumerate(batch_indices(seed, step, batch, len(frames.ids))))[part]:
-        rng = generator(seed, 2, step, position)
-        sample = make_sample(read_frame(frames, index), random_motion(rng), size, image_size)
-        sample["image"] = jitter_colour(sample["image"], rng, colour)
-        samples.append(sample)
-    result = {key: torch.stack([s[key] for s in samples]) for key in samples[0]}
-    result["image"] = normalise(result["image"]).contiguous(memory_format=torch.channels_last)
     return result

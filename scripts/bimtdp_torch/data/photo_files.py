@@ -47,7 +47,7 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF orientation of a loaded photo (PNG may name it behind the pixels)."""
+    """EXIF orientation of a loaded photo (of a JPEG, an opened one; PNG may name it behind the pixels)."""
     exif = image.info.get("exif", b"")
     return exif_orientation(exif[len(_EXIF) :] if exif.startswith(_EXIF) else exif)
 
@@ -68,13 +68,19 @@ def read_photo(file: Union[str, Path, IO[bytes]]) -> Image.Image:
     return photo if turn is None else photo.transpose(turn)
 
 
-def read_labelled_photo(path: Path) -> Image.Image:
-    """A photo whose labels fit its stored pixels; ValueError where EXIF turns it, for its labels do not say so."""
-    with Image.open(path) as image:
+def refuse_turned(image: Image.Image) -> None:
+    """ValueError where EXIF turns a labelled photo: its labels fit the stored pixels."""
+    turn = orientation(image)
+    if turn != 1:
+        raise ValueError(
+            f"EXIF turns this photo (orientation {turn}), its labels fit the stored pixels; turn photo and labels, or remove the "
+            "tag"
+        )
+
+
+def read_labelled_photo(file: Union[str, Path, IO[bytes]]) -> Image.Image:
+    """A photo whose labels fit its stored pixels; ValueError where EXIF turns it, OSError as for ``read_photo``."""
+    with Image.open(file) as image:
         image.load()
-        if orientation(image) != 1:
-            raise ValueError(
-                f"{path}: EXIF turns this photo (orientation {orientation(image)}), its labels fit the stored pixels; "
-                "turn photo and labels, or remove the tag"
-            )
+        refuse_turned(image)
         return as_rgb(image)

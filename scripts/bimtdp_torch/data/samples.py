@@ -6,7 +6,7 @@ Everything random is a function of (seed, step), so a resumed run sees the same 
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 IGNORE_LABEL = 39  # of NYUD; PASCAL's is 255
 LABEL_TASKS = ("semseg", "human_parts")
+Labels = TypeVar("Labels", Tensor, np.ndarray)
 
 
 def normalise(image: Tensor) -> Tensor:
@@ -64,15 +65,19 @@ def jitter_colour(image: Tensor, rng: torch.Generator, strength: float) -> Tenso
     return (image * (1 + 0.25 * u[3:6].view(3, 1, 1))).clamp(0, 1)
 
 
-def valid_pixels(task: str, target: Tensor) -> Tensor:
-    """Bool mask of pixels that count. Labels from 39 on (NYUD's 39, PASCAL's 255), depth 0, normals (0, 0, 0) and
-    edge or saliency values other than 0 and 1 are unknown."""
+def valid_pixels(task: str, target: Labels) -> Labels:
+    """Bool mask of pixels that count, for losses and metrics alike: of a batch's tensor (B, ..), or of one photo's array
+    (H, W), normals (H, W, 3).
+
+    Labels from 39 on (NYUD's 39, PASCAL's 255), depth 0, normals (0, 0, 0) and edge or saliency values other than 0 and 1
+    are unknown.
+    """
     if task in LABEL_TASKS:
         return target < IGNORE_LABEL
     if task == "depth":
         return target > 0
     if task == "normals":
-        return target.abs().sum(1, keepdim=True) > 0
+        return target.abs().sum(1, keepdim=True) > 0 if isinstance(target, Tensor) else np.abs(target).sum(-1) > 0
     return target <= 1
 
 

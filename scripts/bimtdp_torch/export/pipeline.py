@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..checkpoints import save_checkpoint
 from ..data import nyud, pascal
 from ..data.samples import IMAGE_MEAN, IMAGE_STD
-from .errors import ConversionError, ModelFileError, VerificationError
+from .errors import ConversionError, FlippedSignsError, ModelFileError, VerificationError
 from .fuse import fuse
 from .handlers import lower
 from .ir import Node, Output
@@ -230,7 +230,7 @@ class Conversion:
             if report["passed"]:
                 return report, seed
             _say(self.options, "every node agrees, but a tie travels on when the network runs freely: trying another photo")
-        raise VerificationError(
+        raise FlippedSignsError(
             f"running freely, {report['layers_with_too_many_flips']} layers have more than 1 flipped "
             f"sign in 10,000 on {_MAX_SEEDS} photos in a row"
         )

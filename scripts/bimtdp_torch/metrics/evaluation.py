@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..data import nyud, pascal
 from ..data.datasets import AnyFrames, scored
-from ..data.samples import IGNORE_LABEL, to_input
+from ..data.samples import to_input
 from . import MAX_DISTANCE, Metrics
 
 # A predictor maps (N, H, W, 3) uint8 photos to task -> (H, W, C) float32, one dict a photo, in order.
@@ -59,10 +59,10 @@ def to_label_size(array: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
 
 
 def metrics_of(frames: AnyFrames) -> Metrics:
-    """Empty metrics with the data's number of classes, ignored label and tolerance of edges."""
+    """Empty metrics with the data's number of classes and tolerance of edges."""
     if isinstance(frames, nyud.Frames):
-        return Metrics(len(nyud.CLASS_NAMES), IGNORE_LABEL, MAX_DISTANCE["nyud"])
-    return Metrics(len(pascal.CLASS_NAMES), pascal.UNKNOWN, MAX_DISTANCE["pascal"])
+        return Metrics(len(nyud.CLASS_NAMES), MAX_DISTANCE["nyud"])
+    return Metrics(len(pascal.CLASS_NAMES), MAX_DISTANCE["pascal"])
 
 
 def score(frames: AnyFrames, predictor: Predictor, size: Tuple[int, int], progress: bool = False) -> Dict[str, float]:

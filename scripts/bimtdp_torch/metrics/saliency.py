@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Dict
 
 import numpy as np
+
+from ..data.samples import valid_pixels
 
 MTI_NET_THRESHOLDS = np.linspace(0.2, 0.9, 15)
 POOLED_THRESHOLDS = np.arange(1, 20) * 0.05
@@ -24,16 +27,17 @@ class SaliencyMeter:
     ``sal_maxf``: ATRC, InvPT. Pixels pooled over the set at 0.05, 0.10 .. 0.95; the best F with beta^2 = 0.3.
     """
 
-    def __init__(self, ignore: int = 255):
-        self.ignore = ignore
+    def __init__(self):
         self.photos = 0
         self.sums = np.zeros((3, len(MTI_NET_THRESHOLDS)))  # IoU, precision, recall
         self.counts = np.zeros((2, len(POOLED_THRESHOLDS)), np.int64)  # salient by prediction, and by both
         self.salient = 0
 
     def update(self, probability: np.ndarray, truth: np.ndarray) -> None:
-        """(H, W) probabilities; (H, W) 0, 1 or ignored."""
-        valid = truth != self.ignore
+        """(H, W) probabilities; (H, W) 0, 1 or unknown. A photo of which nothing is known does not count."""
+        valid = valid_pixels("sal", truth)
+        if not valid.any():
+            return
         p, g = probability[valid], truth[valid].astype(bool)
         predicted, both = self._count(p, g, MTI_NET_THRESHOLDS)
         union = predicted + g.sum() - both
@@ -52,7 +56,9 @@ class SaliencyMeter:
         return tuple(h[::-1].cumsum()[::-1][1:] for h in histograms)
 
     def result(self) -> Dict[str, float]:
-        iou, precision, recall = self.sums / max(self.photos, 1)
+        if not self.photos:
+            return dict.fromkeys(("sal_miou", "sal_maxf_mti_net", "sal_maxf"), math.nan)
+        iou, precision, recall = self.sums / self.photos
         predicted, both = self.counts
         pooled = _f(both / np.maximum(predicted, 1), both / max(self.salient, 1), POOLED_BETA_SQUARED)
         return {

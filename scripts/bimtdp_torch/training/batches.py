@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..data.datasets import AnyFrames, class_names, load_frames, make_batch, read_list
-from ..data.nyud import TeacherMaps, split_validation
+from ..data.datasets import AnyFrames, check_known, class_names, load_parts, make_batch, split_list
+from ..data.nyud import TeacherMaps
 from ..data.photos import load_photos, unlabelled_batch
 from .distillation import online_size
 from .parallel import Parallel
@@ -30,11 +30,12 @@ class Batches:
         if "semseg" in tasks and config["network"].get("segmentation_classes", classes) < classes:
             raise ValueError(f"network.segmentation_classes: labels of {dataset} have {classes} classes")
         self.train, self.schedule, self.parallel = train, schedule, parallel
-        ids, validation = split_validation(read_list(dataset, data, "train"), int(train["validation_every"]))
-        self.frames: AnyFrames = load_frames(dataset, data, ids, tasks)
-        self.validation: Optional[AnyFrames] = None
-        if validation and parallel.main:
-            self.validation = load_frames(dataset, data, validation, tasks)
+        lists = [ids for ids in split_list(dataset, data, int(train["validation_every"])) if ids]
+        parts = load_parts(dataset, data, lists if parallel.main else lists[:1], tasks)  # the main process validates
+        for frames in parts:
+            check_known(frames, tasks)
+        self.frames: AnyFrames = parts[0]
+        self.validation: Optional[AnyFrames] = parts[1] if len(parts) > 1 else None
         self.teacher: Optional[TeacherMaps] = None
         options = config.get("distillation") or {"photos_share": 0.0}
         self.teacher_size = online_size(config)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ..data.datasets import AnyFrames, scored
 from ..data.nyud import Frames
-from ..data.samples import to_input
-from ..metrics.evaluation import metrics_of, resize_photos, to_label_size, torch_predictor
+from ..data.samples import to_input, valid_pixels
+from ..metrics.evaluation import resize_photos, to_label_size, torch_predictor
 from .batch_norm import recalibrate
 
 
@@ -44,7 +44,10 @@ def fit_depth(network: nn.Module, frames: AnyFrames, size: Tuple[int, int]) -> T
         predicted.append(prediction[::4, ::4].ravel())
         truth.append(item.truth["depth"][::4, ::4].ravel())
     p, g = np.concatenate(predicted).astype(np.float64), np.concatenate(truth)
-    a, b = np.polyfit(p[g > 0], g[g > 0], 1)
+    known = valid_pixels("depth", g)
+    if not known.any():
+        raise ValueError("the validation frames have no measured depth to fit the depth's scale to")
+    a, b = np.polyfit(p[known], g[known], 1)
     return float(a), float(b)
 
 
@@ -55,9 +58,8 @@ def log_prior(frames: AnyFrames, classes: int) -> Tensor:
         if isinstance(frames, Frames)
         else (torch.from_numpy(scored(frames, index).truth["semseg"]) for index in range(len(frames.ids)))
     )
-    counts = sum(torch.bincount(label.flatten().long(), minlength=256) for label in labels).double()
-    counts[metrics_of(frames).classes :] = 0  # unknown pixels
-    counts = counts[:classes].clamp(min=1)
+    counts = sum(torch.bincount(label[valid_pixels("semseg", label)].long(), minlength=classes) for label in labels)
+    counts = counts.double().clamp(min=1)
     return (counts / counts.sum()).log().float()
 
 

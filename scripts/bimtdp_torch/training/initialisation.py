@@ -12,11 +12,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from torch import Tensor, nn
 
-from ..files import write_text
 from ..networks.efficientnet_lite import load_imagenet
 from ..sources import read_state_dict
 
@@ -98,13 +97,11 @@ def initialise_from(network: nn.Module, state: Mapping[str, Tensor]) -> Initiali
     return result
 
 
-def initialise(
-    network: nn.Module, init: Mapping[str, Any], report_file: Optional[Path] = None, log: Callable[[str], None] = print
-) -> None:
+def initialise(network: nn.Module, init: Mapping[str, Any], log: Callable[[str], None] = print) -> Dict[str, str]:
     """Applies the section ``init`` of a configuration: ImageNet weights, then whatever fits of a checkpoint (or of its
     backbone).
 
-    Says how many tensors of each part came from the checkpoint; ``report_file`` gets one line a tensor.
+    Says how many tensors of each part came from the checkpoint; returns where each came from.
     """
     if init["imagenet"]:
         load_imagenet(network.backbone)
@@ -112,11 +109,10 @@ def initialise(
     if not init["checkpoint"]:
         if not init["imagenet"]:
             log("initialised: fresh weights")
-        return
+        return {}
     path = Path(init["checkpoint"])
     found = initialise_from(network, read_state_dict(path))
     if not found.used:
         raise ValueError(f"init.checkpoint: no tensor of {path} fits the network")
     log(f"initialised from {path.name}: {found}")
-    if report_file is not None:
-        write_text(report_file, "".join(f"{key}\t{note}\n" for key, note in found.notes().items()))
+    return found.notes()

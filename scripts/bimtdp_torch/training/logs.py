@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from torch import Tensor
 from tqdm import tqdm
 
-from ..files import whole_file
+from ..files import check_output, whole_file
 
 
 class CsvFile:
@@ -101,10 +101,11 @@ def _summary_writer(folder: Path, first: int) -> Optional[Any]:
 
 
 class RunLog:
-    """Writes to the files of one run."""
+    """Writes to the files of one run, from ``start`` on. ValueError: the folder cannot be made or written."""
 
     def __init__(self, output: Path):
-        self.output = output
+        check_output(output)
+        self.output, self.started = output, False
         self.losses, self.validation = CsvFile(output / "losses.csv"), CsvFile(output / "validation.csv")
         self._events: Optional[Any] = None
 
@@ -115,6 +116,7 @@ class RunLog:
 
     def start(self, step: int, finished: bool) -> None:
         """Drops rows after ``step``; a finished run's last validation belongs to the end, which comes again."""
+        self.started = True
         self.losses.keep(step)
         self.validation.keep(step - 1 if finished else step)
         self._events = _summary_writer(self.output / "tensorboard", step + 1)

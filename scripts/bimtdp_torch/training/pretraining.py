@@ -23,6 +23,8 @@ from ..files import write_text
 from ..networks.build import build_network
 from ..networks.efficientnet_lite import EfficientNetLite, load_imagenet
 from ..networks.pointwise import speed_up_pointwise
+from .batch_norm import reset_spoilt_statistics
+from .finiteness import FiniteSteps
 from .flips import FlipMonitor
 from .logs import RunLog, Window, plot_losses
 from .losses import resize_map
@@ -100,7 +102,7 @@ class BackbonePretrainer:
     def __init__(self, config: Mapping[str, Any], photos: Path, output: Path, device: torch.device = torch.device("cpu")):
         self.config = resolve(config)
         self.train, self.output, self.device = self.config["train"], Path(output), device
-        self.output.mkdir(parents=True, exist_ok=True)
+        self.log = RunLog(self.output)
         self.seed = int(self.train["seed"])
         seed_everything(self.seed, self.device)
         self.bf16 = use_bf16(self.train["amp"], self.device)
@@ -113,8 +115,9 @@ class BackbonePretrainer:
         self.parts = FeatureStudent(backbone, self.teacher, len(names)).to(**layout)
         speed_up_pointwise(self.parts)
         self.optimizer = torch.optim.AdamW(self.parts.parameters(), lr=0.0, weight_decay=0.0)
-        self.log, self.window, self.flips = RunLog(self.output), Window(), FlipMonitor(self.parts.student)
+        self.window, self.flips = Window(), FlipMonitor(self.parts.student)
         self.step, self.total = 0, int(self.train["steps"])
+        self.finite = FiniteSteps()
 
     def student_view(self, crops: Tensor) -> Tensor:
         """The teacher's crops at the student's size."""
@@ -144,9 +147,12 @@ class BackbonePretrainer:
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.train["clip_norm"])
-        self.optimizer.step()
         self.step += 1
         losses["total"] = total
+        if self.finite.good(self.step, losses, norm):
+            self.optimizer.step()
+        else:
+            reset_spoilt_statistics(self.parts)
         return {**{key: value.detach() for key, value in losses.items()}, "gradient_norm": norm}
 
     def backbone(self) -> Dict[str, Tensor]:
@@ -161,6 +167,7 @@ class BackbonePretrainer:
                 optimizer=self.optimizer.state_dict(),
                 window=self.window.state(),
                 flips=self.flips.state(),
+                skipped_steps=self.finite.skipped,
             )
         save_checkpoint(checkpoint, self.output / name)
 
@@ -172,6 +179,7 @@ class BackbonePretrainer:
             self.optimizer.load_state_dict(state["optimizer"])
             self.window.load(state["window"])
             self.flips.load(state["flips"])
+            self.finite.skipped = state.get("skipped_steps", [])
             self.step = state["step"]
             self.log.say(f"resumed at step {self.step} of {self.total}")
 
@@ -179,8 +187,6 @@ class BackbonePretrainer:
         """Trains to the end; raises ``Stopped`` after a signal, with last.pt saved."""
         with StopSignal() as stop:
             self.resume()
-            write_text(self.output / "config.yaml", dump_config(self.config))
-            self.log.start(self.step, False)
             self.parts.train()
             try:
                 self._loop(stop)
@@ -190,12 +196,21 @@ class BackbonePretrainer:
             save_weights(self.backbone(), self.output / "backbone.safetensors")
             plot_losses(self.output)
 
+    def _open_output(self, first: int) -> None:
+        """Makes the folder once a step has worked: a run that is refused leaves none."""
+        if not self.log.started:
+            self.output.mkdir(parents=True, exist_ok=True)
+            write_text(self.output / "config.yaml", dump_config(self.config))
+            self.log.start(first, False)
+
     def _loop(self, stop: StopSignal) -> None:
-        size, batch = int(self.train["size"]), int(self.train["batch"])
+        size, batch, first = int(self.train["size"]), int(self.train["batch"]), self.step
         phases = PhaseList([Phase(0, self.total, (size, size), batch)])
         progress = Progress(self.config["name"], phases, self.step, True)
         while self.step < self.total:
-            self.window.add(self.train_step())
+            values = self.train_step()
+            self._open_output(first)
+            self.window.add(values)
             progress.advance(self.step)
             if self.step % self.train["log_every"] == 0 or self.step == self.total:
                 means, flips = self.window.means(), self.flips.rates()

@@ -27,6 +27,7 @@ from .averages import WeightAverage
 from .batch_norm import freeze, measure_statistics, recalibrate, reset_spoilt_statistics
 from .batches import Batches
 from .distillation import cached_teacher_maps
+from .finiteness import FiniteSteps
 from .flips import FlipMonitor
 from .initialisation import initialise
 from .logs import RunLog, Window, plot_losses
@@ -41,24 +42,24 @@ from .settings import describe, resolve
 from .signals import StopSignal, Stopped
 from .validation import Validator
 
-_MAX_SKIPPED = 50  # steps in a row without a finite gradient
-
 
 class Trainer:
-    """Trains one configuration; ``run`` resumes from ``output/last.pt`` if there is one."""
+    """Trains one configuration; ``run`` resumes from ``output/last.pt`` if there is one.
+
+    The output folder is made when the first step has worked: a run that is refused leaves none.
+    """
 
     def __init__(self, config: Mapping[str, Any], data: Path, output: Path, parallel: Optional[Parallel] = None):
         self.config = resolve(config)
         self.train, self.output = self.config["train"], Path(output)
-        self.output.mkdir(parents=True, exist_ok=True)
+        self.log = RunLog(self.output)
         self.parallel = parallel or Parallel()
         self.device, self.seed = self.parallel.device, int(self.train["seed"])
         self.bf16 = use_bf16(self.train["amp"], self.device)
         self.precision = "bf16" if self.bf16 else "float32"
-        self.log = RunLog(self.output)
         seed_everything(self.seed, self.device)
         self.network = build_network(self.config["network"])
-        initialise(self.network, self.config["init"], self.output / "init.tsv" if self.parallel.main else None, self._say)
+        self.origins = initialise(self.network, self.config["init"], self._say)
         self.network.to(device=self.device, memory_format=torch.channels_last)
         speed_up_pointwise(self.network)
         self.frozen = freeze(self.network, self.train["freeze"])
@@ -75,9 +76,12 @@ class Trainer:
         self.validator = Validator(
             self.network, self.batches.validation, self.schedule.phases[-1].size, self.bf16, self.train["best"], self.log
         )
+        if not self.train["validation_every"]:
+            self._say("no validation, and no best.pt: train.validation_every is 0")
         self.average = WeightAverage(self.network, self.train["ema"]) if self.train["ema"] > 0 else None
         self.flips, self.window = FlipMonitor(self.network), Window()
-        self.step, self.skipped, self.seconds = 0, 0, 0.0
+        self.finite = FiniteSteps(self.parallel)
+        self.step, self.first, self.seconds = 0, 0, 0.0  # first: where this start of the run began
 
     def _say(self, text: str) -> None:
         if self.parallel.main:
@@ -93,7 +97,7 @@ class Trainer:
                 window=self.window.state(),
                 flips=self.flips.state(),
                 processes=self.parallel.world,
-                skipped=self.skipped,
+                skipped_steps=self.finite.skipped,
                 seconds=self.seconds,
                 average=self.average.average if self.average else None,
             )
@@ -119,7 +123,8 @@ class Trainer:
         self.window.load(state["window"])
         self.flips.load(state["flips"])
         self.validator.best = state["best"]
-        self.step, self.skipped, self.seconds = (state[key] for key in ("step", "skipped", "seconds"))
+        self.finite.skipped = state.get("skipped_steps", [])
+        self.step, self.seconds = state["step"], state["seconds"]
         self._say(f"resumed at step {self.step} of {self.schedule.total}")
         return True
 
@@ -157,21 +162,18 @@ class Trainer:
                 losses[key] = losses.get(key, 0) + value / len(pieces)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.train["clip_norm"])
         self.step += 1
-        if torch.isfinite(norm):
-            self.skipped = 0
+        good = self.finite.good(self.step, losses, norm)
+        if good:
             self.optimizer.step()
             if self.average:
                 self.average.update(self.step)
         else:
-            self.skipped += 1
             reset_spoilt_statistics(self.network)
-            if self.skipped >= _MAX_SKIPPED:
-                raise ValueError(f"step {self.step}: no finite gradient in {_MAX_SKIPPED} steps; lower train.lr")
         return {
             **losses,
             "gradient_norm": norm,
             "learning_rate": torch.tensor(factor * self.train["lr"]),
-            "skipped": 1 - norm.isfinite().float(),
+            "skipped": torch.tensor(float(not good)),
         }
 
     def _log_row(self, progress: Progress) -> None:
@@ -220,6 +222,7 @@ class Trainer:
 
     def finish(self) -> None:
         """Exact statistics, final validation, and ``final.pt`` with the network alone."""
+        self._open_output()
         if self.parallel.main:
             synchronise(self.network, False)
             if self.average:
@@ -247,9 +250,7 @@ class Trainer:
                     self._say(f"finished already: {self.output / 'final.pt'}")
                     return
                 self.prepare_teacher(stop)
-                if self.parallel.main:
-                    write_text(self.output / "config.yaml", describe(self.config))
-                    self.log.start(self.step, self.step >= self.schedule.total)
+                self.first = self.step
                 self.training_mode()
                 self._loop(stop, min(self.schedule.total, stop_after or self.schedule.total))
                 if self.step >= self.schedule.total:
@@ -258,10 +259,21 @@ class Trainer:
                 self.batches.close()
                 self.log.close()
 
+    def _open_output(self) -> None:
+        """Makes the folder with what is known from the start; again: nothing."""
+        if self.parallel.main and not self.log.started:
+            self.output.mkdir(parents=True, exist_ok=True)
+            write_text(self.output / "config.yaml", describe(self.config))
+            if self.origins:
+                write_text(self.output / "init.tsv", "".join(f"{key}\t{note}\n" for key, note in self.origins.items()))
+            self.log.start(self.first, self.first >= self.schedule.total)
+
     def _loop(self, stop: StopSignal, last: int) -> None:
         progress = Progress(self.config["name"], self.schedule, self.step, self.parallel.main, self.seconds)
         while self.step < last:
-            self.window.add(self.train_step())
+            values = self.train_step()
+            self._open_output()
+            self.window.add(values)
             progress.advance(self.step)
             self.seconds = progress.seconds()
             stopping = self.parallel.any(stop.received is not None)

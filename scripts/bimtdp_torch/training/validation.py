@@ -10,7 +10,7 @@ from torch import nn
 
 from ..data.datasets import AnyFrames
 from ..metrics import TASK_FIGURES
-from ..metrics.evaluation import format_metrics, score, torch_predictor
+from ..metrics.evaluation import format_metrics, metrics_of, score, torch_predictor
 from .logs import RunLog
 
 _FIGURES = {figure.key: figure.lower_is_better for figure in TASK_FIGURES.values()}
@@ -40,6 +40,9 @@ class Validator:
     def __init__(self, network: nn.Module, frames: Optional[AnyFrames], size: Tuple[int, int], bf16: bool, best: str, log: RunLog):
         self.network, self.frames, self.size, self.bf16 = network, frames, size, bf16
         self.rule, self.log, self.best = best, log, -math.inf
+        figures = metrics_of(frames).figures(network.tasks) if frames is not None and best != "auto" else [best]
+        if best not in figures:
+            raise ValueError(f"train.best: the network's tasks have no metric {best!r}; there are: auto, {', '.join(figures)}")
 
     def __call__(self, step: int, note: str, counts: bool = True) -> bool:
         """Validates the network as it stands (and leaves it in evaluation mode); whether it is the best so far of those
