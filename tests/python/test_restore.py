@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a model file back to PyTorch: the same network, exactly; and what it is good for."""
 
-
 import numpy as np
 import pytest
 import torch
