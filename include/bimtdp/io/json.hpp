@@ -63,7 +63,8 @@ class StrictJsonBuilder final : public nlohmann::json_sax<Json> {
  private:
   Json* put(Json value) {
     ++count_;
-    check(count_ <= limits_.values, where_, "too many JSON values (got ", count_, " or more, expected at most ", limits_.values, ")");
+    check(count_ <= limits_.values, where_, "too many JSON values (got ", count_, " or more, expected at most ", limits_.values,
+          ")");
     if (open_.empty()) return &(root_ = std::move(value));
     Json& parent = *open_.back();
     if (parent.is_object()) return &(parent[key_] = std::move(value));
