@@ -146,6 +146,7 @@ int run(int count, char** arguments) {
   std::vector<std::size_t> size;
   app.add_option("-s,--size", size, "height and width for the network (default: the model's, at the photo's proportions)")
       ->expected(2)
+      ->allow_extra_args(false)  // photos may follow
       ->check(CLI::Range(1, 8192));
   app.add_option("--repeat", options.repeat, "run so often and report the shortest time")->check(CLI::Range(1, 10000));
   app.add_flag("--plan", options.plan, "print how the network runs at the last photo's size, one line a step");

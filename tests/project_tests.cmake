@@ -71,6 +71,12 @@ add_test(NAME example/dense_prediction/profile COMMAND dense_prediction "${examp
   --output "${CMAKE_CURRENT_BINARY_DIR}/pictures" --size 64 96 --profile "${CMAKE_CURRENT_BINARY_DIR}/trace.json")
 set_tests_properties(example/dense_prediction/profile PROPERTIES PASS_REGULAR_EXPRESSION "sum of the nodes' bounds.*trace.json")
 
+# Results that would collide, standard output closed or full, a full disk.
+if(BIMTDP_BASH AND NOT BIMTDP_SANITIZE)
+  add_test(NAME example/programs COMMAND "${BIMTDP_BASH}" "${CMAKE_CURRENT_SOURCE_DIR}/check_programs.sh"
+    "$<TARGET_FILE_DIR:dense_prediction>" "${model}" "${examples}/photos/office.jpg" "${CMAKE_CURRENT_BINARY_DIR}/programs")
+endif()
+
 # Files that are no photo or no model: one message, exit status 1, no crash.
 foreach(case "no_photo;${examples}/photos/README.md;model" "no_model;${examples}/photos/office.jpg;${examples}/photos/README.md")
   list(GET case 0 name)

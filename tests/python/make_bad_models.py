@@ -275,7 +275,7 @@ def shapes_and_offsets() -> None:
     entry("tensor.unknown_key", "stem.bias", scale=1)
     draft("tensor.missing_key", lambda made: made.entries["stem.bias"].pop("dtype"))
     draft("tensor.missing", lambda made: made.entries.pop("stem.bias"))
-    draft("tensor.unused", lambda made: (made.entries.update(extra=dict(made.entries["stem.bias"], shape=[0], data_offsets=[0, 0]))))
+    draft("tensor.unused", lambda made: made.entries.update(extra=dict(made.entries["stem.bias"], shape=[0], data_offsets=[0, 0])))
     draft("tensor.bad_name", lambda made: made.entries.update({"../x": made.entries.pop("stem.bias")}))
 
 

@@ -169,6 +169,8 @@ class Conversion:
     def __init__(self, source: Source, output: Path, options: Options):
         if options.rounded_checkpoint is not None and source.config is None:
             raise ConversionError("only a checkpoint of train.py can be written again with rounded weights")
+        if options.rounded_checkpoint is not None and Path(options.rounded_checkpoint).resolve() == Path(output).resolve():
+            raise ConversionError(f"{output}: both the model file and the rounded checkpoint would be written to it")
         self.source, self.output, self.options = source, Path(output), options
         self.network = copy.deepcopy(source.network).float().eval()
         self.network.requires_grad_(False)
