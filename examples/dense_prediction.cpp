@@ -58,8 +58,8 @@ Image for_display(const Image& photo) {
 /// The folder of a photo's results. Throws Error for a photo whose name names none.
 fs::path folder_of(const fs::path& photo, const fs::path& results) {
   const fs::path stem = photo.stem();
-  check(!stem.empty() && stem != "." && stem != "..", photo.string(), "its name cannot name the folder of its results (got '",
-        stem.string(), "'); rename it");
+  demand(!stem.empty() && stem != "." && stem != "..", photo.string(), "its name cannot name the folder of its results (got '",
+         stem.string(), "'); rename it");
   return results / stem;
 }
 
@@ -69,8 +69,8 @@ void check_folders(const std::vector<fs::path>& photos, const fs::path& results)
   for (const fs::path& photo : photos) {
     const fs::path folder = folder_of(photo, results);
     const auto [other, free] = taken.emplace(lower_case(folder.string()), photo);
-    check(free, photo.string(), "its results would overwrite those of ", other->second.string(), " in ", folder.string(),
-          "; rename one, or run twice with another --output");
+    demand(free, photo.string(), "its results would overwrite those of ", other->second.string(), " in ", folder.string(),
+           "; rename one, or run twice with another --output");
   }
 }
 
@@ -93,8 +93,8 @@ void write_results(const Model& model, const Predictions& predictions, const Ima
 }
 
 void verify(const Model& model) {
-  const VerifyReport report = model.verify();
-  check(report.checked, model.name(), "the file has no self-test");
+  const VerifyReport report = model.verify_self_test();
+  demand(report.checked, model.name(), "the file has no self-test");
   if (report.first_difference)
     fail(model.name(), "the self-test differs on ", report.tier, " at ", report.first_difference->description);
   std::cout << "self-test: " << report.nodes << " nodes equal on " << report.tier << '\n';

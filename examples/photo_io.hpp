@@ -38,7 +38,7 @@ inline void write_picture(const std::filesystem::path& path, const Image& pictur
     const int encoded = path.extension() == ".jpg"
                             ? stbi_write_jpg_to_func(append, &out, width, height, 3, picture.data(), 90)
                             : stbi_write_png_to_func(append, &out, width, height, 3, picture.data(), 3 * width);
-    check(encoded != 0, path.string(), "cannot be encoded");
+    demand(encoded != 0, path.string(), "cannot be encoded");
   });
 }
 

@@ -24,31 +24,31 @@ std::size_t read_number(std::istream& in, const std::string& path) {
     if (in.get() == '#') in.ignore(1 << 20, '\n');
   }
   std::size_t number = 0;
-  check(static_cast<bool>(in >> number), path, "is no binary PPM file: a number is missing in its header");
+  demand(static_cast<bool>(in >> number), path, "is no binary PPM file: a number is missing in its header");
   return number;
 }
 
 Image read_ppm(const std::string& path, std::size_t height, std::size_t width) {
   std::ifstream in(path, std::ios::binary);
-  check(in.good(), path, "cannot be opened");
+  demand(in.good(), path, "cannot be opened");
   char magic[2] = {};
   in.read(magic, 2);
-  check(in.good() && magic[0] == 'P' && magic[1] == '6', path, "is no binary PPM file (expected it to begin with P6)");
+  demand(in.good() && magic[0] == 'P' && magic[1] == '6', path, "is no binary PPM file (expected it to begin with P6)");
   const std::size_t w = read_number(in, path), h = read_number(in, path), most = read_number(in, path);
-  check(w == width && h == height, path, "size (got ", h, "x", w, ", expected ", height, "x", width, ")");
+  demand(w == width && h == height, path, "size (got ", h, "x", w, ", expected ", height, "x", width, ")");
   check_equal(most, std::size_t{255}, path, "largest value");
   in.get();  // the one blank before the pixels
   Image image({height, width, 3});
   in.read(reinterpret_cast<char*>(image.data()), static_cast<std::streamsize>(image.span().size()));
-  check(in.gcount() == static_cast<std::streamsize>(image.span().size()), path, "is truncated");
+  demand(in.gcount() == static_cast<std::streamsize>(image.span().size()), path, "is truncated");
   return image;
 }
 
 std::size_t parse_extent(std::string_view text, std::string_view name) {
   std::size_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  check(error == std::errc{} && end == text.data() + text.size() && value > 0, name, "(got '", text,
-        "', expected a number of pixels)");
+  demand(error == std::errc{} && end == text.data() + text.size() && value > 0, name, "(got '", text,
+         "', expected a number of pixels)");
   return value;
 }
 
@@ -60,8 +60,8 @@ std::vector<Job> read_jobs(std::istream& in) {
   std::vector<Job> jobs;
   for (std::string line; std::getline(in, line);) {
     const std::size_t tab = line.find('\t');
-    check(tab != std::string::npos, "standard input", "line without a tab (got ", in_quotes(line),
-          ", expected photo.ppm<TAB>prefix)");
+    demand(tab != std::string::npos, "standard input", "line without a tab (got ", in_quotes(line),
+           ", expected photo.ppm<TAB>prefix)");
     jobs.push_back({line.substr(0, tab), line.substr(tab + 1) + "."});
   }
   return jobs;
@@ -72,8 +72,8 @@ void check_files(const std::vector<Job>& jobs, const Model& model) {
   std::set<std::string> files;
   for (const Job& job : jobs)
     for (const Output& output : model.outputs())
-      check(files.insert(lower_case(job.prefix + output.task)).second, "standard input", "two maps would be written to ",
-            job.prefix, output.task, ".npy; give each photo a prefix of its own");
+      demand(files.insert(lower_case(job.prefix + output.task)).second, "standard input", "two maps would be written to ",
+             job.prefix, output.task, ".npy; give each photo a prefix of its own");
 }
 
 void predict_all(const std::string& path, std::size_t height, std::size_t width) {

@@ -34,7 +34,7 @@ int run_program(std::string_view name, int failed, Body&& body) {
   try {
     const int status = body();
     std::cout.flush();
-    bimtdp::check(std::cout.good(), "standard output", "cannot be written (is it closed, or its disk full?)");
+    bimtdp::demand(std::cout.good(), "standard output", "cannot be written (is it closed, or its disk full?)");
     return status;
   } catch (const std::exception& error) {
     std::cerr << name << ": " << bimtdp::printable(error.what()) << '\n';

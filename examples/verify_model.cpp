@@ -199,7 +199,7 @@ int verify_against(const Model& model, const std::string& path, const std::strin
 }
 
 int replay_self_test(const Model& model) {
-  const VerifyReport report = model.verify();
+  const VerifyReport report = model.verify_self_test();
   if (!report.checked) {
     std::cerr << model.name() << ": the file holds no self-test (converted with --no-verify)\n";
     return 1;

@@ -115,7 +115,7 @@ TEST_CASE("an error says the file, what was there, what was expected and what to
 }
 
 TEST_CASE("the small model is a model that keeps its self-test") {
-  const VerifyReport report = Model::load(bytes_of("accepted.base")).verify();
+  const VerifyReport report = Model::load(bytes_of("accepted.base")).verify_self_test();
   INFO((report.first_difference ? report.first_difference->description + ": " + report.first_difference->got : ""));
   CHECK(report.ok());
 }

@@ -61,23 +61,23 @@ TEST_CASE("a model file round trip keeps everything") {
 
 TEST_CASE("verify replays the self-test on every table") {
   const Model model = Model::load(test::model_file(test::every_operation()).bytes());
-  const VerifyReport active = model.verify();
+  const VerifyReport active = model.verify_self_test();
   CHECK(active.ok());
   CHECK(active.nodes == model.graph().nodes().size());
   CHECK(active.tier == kernels::active().name);
   for (const kernels::KernelTable* table : kernels::tables()) {
-    const VerifyReport report = model.verify(*table);
+    const VerifyReport report = model.verify_self_test(*table);
     INFO(table->name << (report.first_difference ? report.first_difference->description : ""));
     CHECK(report.ok());
   }
-  CHECK(model.verify(kernels::reference_table()).ok());
+  CHECK(model.verify_self_test(kernels::reference_table()).ok());
 }
 
 TEST_CASE("verify names the first node that differs") {
   test::ModelFile file = test::model_file(test::every_operation());
   file.text.self_test->digests[5] = std::string(32, '0');
   file.text.self_test->digests[9] = std::string(32, '1');
-  const VerifyReport report = Model::load(file.bytes()).verify();
+  const VerifyReport report = Model::load(file.bytes()).verify_self_test();
   CHECK_FALSE(report.ok());
   REQUIRE(report.first_difference.has_value());
   CHECK(report.first_difference->node == 5);
@@ -87,7 +87,7 @@ TEST_CASE("verify names the first node that differs") {
 
 TEST_CASE("an unchecked file loads and verify says so") {
   const Model model = Model::load(test::model_file(test::small_network(), /*unchecked=*/true).bytes());
-  const VerifyReport report = model.verify();
+  const VerifyReport report = model.verify_self_test();
   CHECK_FALSE(report.checked);
   CHECK_FALSE(report.ok());
   CHECK(report.nodes == 0);

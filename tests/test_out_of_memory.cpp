@@ -148,7 +148,7 @@ TEST_CASE("planning, running and looking at it; the runner lives on") {
 
 TEST_CASE("verifying") {
   const Model model = Model::load(test::model_file(test::every_operation()).bytes());
-  exhaust({.work = [&] { (void)model.verify(); }, .after = [&] { CHECK(model.verify().ok()); }}, 100);
+  exhaust({.work = [&] { (void)model.verify_self_test(); }, .after = [&] { CHECK(model.verify_self_test().ok()); }}, 100);
 }
 
 TEST_CASE("drawing and writing") {

@@ -90,9 +90,9 @@ inline constexpr std::size_t max_photo_pixels = std::size_t{64} << 20;
 
 /// Refuses sizes before anything is allocated for them.
 inline void check_photo_size(std::string_view where, std::size_t width, std::size_t height) {
-  bimtdp::check(width > 0 && height > 0, where, "has no pixels (got ", width, "x", height, ")");
-  bimtdp::check(width <= max_photo_pixels / height, where, "is too large (got ", width, "x", height, ", expected at most ",
-                max_photo_pixels, " pixels); make the photo smaller");
+  bimtdp::demand(width > 0 && height > 0, where, "has no pixels (got ", width, "x", height, ")");
+  bimtdp::demand(width <= max_photo_pixels / height, where, "is too large (got ", width, "x", height, ", expected at most ",
+                 max_photo_pixels, " pixels); make the photo smaller");
 }
 
 /// What a walk over a file found: everything is there, and every decoder reads `clean` alike.

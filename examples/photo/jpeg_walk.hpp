@@ -28,7 +28,7 @@ class JpegWalk {
     file_.expect(!frame_.components.empty(), "there is no frame header");
     for (const Component& component : frame_.components)
       for (const int low : component.low_bit)
-        bimtdp::check(low == 0, file_.where(), "the JPEG file is cut off: scans of its image data are missing");
+        bimtdp::demand(low == 0, file_.where(), "the JPEG file is cut off: scans of its image data are missing");
     writer_.mark(EOI);
     return {writer_.take(), frame_.width, frame_.height, frame_.components.size(), exif_orientation(exif_)};
   }

@@ -61,7 +61,7 @@ inline bool decode_rows(png_structp state, png_infop info, PngSource& source, pn
   png_infop info = state != nullptr ? png_create_info_struct(state) : nullptr;
   const bool decoded = info != nullptr && detail::decode_rows(state, info, source, rows.data());
   png_destroy_read_struct(&state, &info, nullptr);
-  bimtdp::check(decoded, where, "libpng cannot decode it: ", source.message.empty() ? "out of memory" : source.message);
+  bimtdp::demand(decoded, where, "libpng cannot decode it: ", source.message.empty() ? "out of memory" : source.message);
   return photo;
 }
 

@@ -35,8 +35,8 @@ namespace example::photo {
       stbi_image_free);
   if (decoded == nullptr) bimtdp::fail(where, "stb_image cannot decode it: ", stbi_failure_reason());
   bimtdp::Image photo({walked.height, walked.width, 3});
-  bimtdp::check(static_cast<std::size_t>(width) == walked.width && static_cast<std::size_t>(height) == walked.height, where,
-                "stb_image gives another size");
+  bimtdp::demand(static_cast<std::size_t>(width) == walked.width && static_cast<std::size_t>(height) == walked.height, where,
+                 "stb_image gives another size");
   std::copy_n(decoded.get(), photo.span().size(), photo.data());
   return photo;
 }

@@ -142,7 +142,7 @@ void use(const Model& model) {
     } catch (const Error&) {
     }
   }
-  (void)model.verify(kernels::active(), limits);
+  (void)model.verify_self_test(kernels::active(), limits);
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ struct BitView {
   }
   /// Throws Error unless the invariant holds.
   void check_tail(std::string_view where) const {
-    check(tail_is_zero(), where, "tail bits of a bit map of shape ", shape, " are not 0");
+    demand(tail_is_zero(), where, "tail bits of a bit map of shape ", shape, " are not 0");
   }
 };
 
@@ -113,7 +113,7 @@ void copy_bits(const Word* from, std::size_t from_bit, std::size_t count, Word* 
   constexpr std::size_t bits = word_bits<Word>;
   while (count > 0) {
     const std::size_t from_at = from_bit % bits, to_at = to_bit % bits;
-    const std::size_t step = std::min({count, bits - from_at, bits - to_at});
+    const std::size_t step = (std::min)({count, bits - from_at, bits - to_at});
     const Word mask = low_bits<Word>(step);
     const Word value = static_cast<Word>((from[from_bit / bits] >> from_at) & mask);
     Word& target = to[to_bit / bits];

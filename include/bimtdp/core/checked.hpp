@@ -20,33 +20,33 @@ class Checked {
 
   /// The value as a std::size_t; throws Error where that type is narrower (32-bit builds).
   [[nodiscard]] std::size_t size() const {
-    check(value_ <= std::numeric_limits<std::size_t>::max(), "size", value_, " does not fit into this machine's memory");
+    demand(value_ <= (std::numeric_limits<std::size_t>::max)(), "size", value_, " does not fit into this machine's memory");
     return static_cast<std::size_t>(value_);
   }
 
   /// The smallest multiple of `step` (above 0) that is not below the value.
   [[nodiscard]] Checked align_up(std::uint64_t step) const {
-    check(step > 0, "size", "alignment 0");
+    demand(step > 0, "size", "alignment 0");
     const std::uint64_t rest = value_ % step;
     return rest == 0 ? *this : *this + Checked(step - rest);
   }
 
   friend Checked operator+(Checked a, Checked b) {
-    check(a.value_ <= largest - b.value_, "size", a.value_, " + ", b.value_, " does not fit into 64 bits");
+    demand(a.value_ <= largest - b.value_, "size", a.value_, " + ", b.value_, " does not fit into 64 bits");
     return a.value_ + b.value_;
   }
   friend Checked operator-(Checked a, Checked b) {
-    check(a.value_ >= b.value_, "size", a.value_, " - ", b.value_, " is negative");
+    demand(a.value_ >= b.value_, "size", a.value_, " - ", b.value_, " is negative");
     return a.value_ - b.value_;
   }
   friend Checked operator*(Checked a, Checked b) {
-    check(b.value_ == 0 || a.value_ <= largest / b.value_, "size", a.value_, " * ", b.value_, " does not fit into 64 bits");
+    demand(b.value_ == 0 || a.value_ <= largest / b.value_, "size", a.value_, " * ", b.value_, " does not fit into 64 bits");
     return a.value_ * b.value_;
   }
   friend constexpr auto operator<=>(const Checked&, const Checked&) = default;
 
  private:
-  static constexpr std::uint64_t largest = std::numeric_limits<std::uint64_t>::max();
+  static constexpr std::uint64_t largest = (std::numeric_limits<std::uint64_t>::max)();
   std::uint64_t value_;
 };
 

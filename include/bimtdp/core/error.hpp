@@ -25,7 +25,7 @@ template <class... Parts>
 
 /// Throws Error("where: parts...") unless `condition` holds. The parts are only formatted on failure.
 template <class... Parts>
-void check(bool condition, std::string_view where, const Parts&... parts) {
+void demand(bool condition, std::string_view where, const Parts&... parts) {
   if (!condition) [[unlikely]]
     fail(where, parts...);
 }

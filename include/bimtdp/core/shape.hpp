@@ -28,8 +28,8 @@ struct Shape {
 /// Throws Error unless `part` has the shape of rows first, first + 1, ... of a map of shape `whole`.
 inline void check_rows(const Shape& part, std::size_t first, const Shape& whole, std::string_view where) {
   const bool inside = first <= whole.height && part.height <= whole.height - first;
-  check(inside && part.width == whole.width && part.channels == whole.channels, where, "rows (got ", part, " from row ", first,
-        " on, expected rows of ", whole, ")");
+  demand(inside && part.width == whole.width && part.channels == whole.channels, where, "rows (got ", part, " from row ", first,
+         " on, expected rows of ", whole, ")");
 }
 
 /// Zero padding on each side, in input pixels.
@@ -56,14 +56,14 @@ inline constexpr std::size_t max_extent = std::size_t{1} << 20;
 /// Throws Error when the window does not fit or a parameter is 0 or above max_extent.
 [[nodiscard]] inline std::size_t window_extent(std::size_t input, std::size_t kernel, std::size_t stride, std::size_t dilation,
                                                std::size_t before, std::size_t after, std::string_view where) {
-  check(input > 0 && kernel > 0 && stride > 0 && dilation > 0, where, "input, kernel, stride and dilation must be positive");
-  check(input <= max_extent && kernel <= max_extent && stride <= max_extent && dilation <= max_extent && before <= max_extent &&
-            after <= max_extent,
-        where, "an extent is above ", max_extent);
+  demand(input > 0 && kernel > 0 && stride > 0 && dilation > 0, where, "input, kernel, stride and dilation must be positive");
+  demand(input <= max_extent && kernel <= max_extent && stride <= max_extent && dilation <= max_extent && before <= max_extent &&
+             after <= max_extent,
+         where, "an extent is above ", max_extent);
   const std::size_t reach = dilation * (kernel - 1) + 1;  // below 2^41: no overflow after the checks above
   const std::size_t padded = input + before + after;
-  check(padded >= reach, where, "window does not fit into the padded input (got ", reach, " pixels, expected at most ", padded,
-        ")");
+  demand(padded >= reach, where, "window does not fit into the padded input (got ", reach, " pixels, expected at most ", padded,
+         ")");
   return (padded - reach) / stride + 1;
 }
 

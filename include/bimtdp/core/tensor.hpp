@@ -48,7 +48,7 @@ struct StridedView {
 template <class T>
 [[nodiscard]] std::size_t checked_elements(const Shape& shape, std::size_t each) {
   const Checked elements = Checked(shape.height) * shape.width * each;
-  check(elements <= Checked(std::numeric_limits<std::size_t>::max() / 2 / sizeof(T)), "tensor", "too large (got ", shape, ")");
+  demand(elements <= Checked((std::numeric_limits<std::size_t>::max)() / 2 / sizeof(T)), "tensor", "too large (got ", shape, ")");
   return elements.size();
 }
 

@@ -51,11 +51,11 @@ struct Dataflow {
   const std::string where = label(id, node);
   const NodeShapes shapes{inputs, graph.values()[id].channels, where};
   const Shape shape = visit_node(node.op, [&](const auto& n, auto traits) { return traits.shape(n, shapes); });
-  check(shape.height >= 1 && shape.width >= 1 && shape.height <= max_extent && shape.width <= max_extent, where,
-        "output size (got ", shape, ", expected 1 to ", max_extent, " pixels a side)");
+  demand(shape.height >= 1 && shape.width >= 1 && shape.height <= max_extent && shape.width <= max_extent, where,
+         "output size (got ", shape, ", expected 1 to ", max_extent, " pixels a side)");
   const Checked elements = Checked(shape.height) * shape.width * shape.channels;
-  check(elements.value() <= max_elements, where, "output too large (got ", shape, ", expected at most ", max_elements,
-        " elements)");
+  demand(elements.value() <= max_elements, where, "output too large (got ", shape, ", expected at most ", max_elements,
+         " elements)");
   return shape;
 }
 
@@ -82,11 +82,11 @@ inline void add_cost(Dataflow& flow, const Graph& graph, NodeId id, std::span<co
 
 /// The dataflow for a height x width input. Throws Error that names the first node that cannot take it.
 [[nodiscard]] inline Dataflow make_dataflow(const Graph& graph, std::size_t height, std::size_t width) {
-  check(height > 0 && width > 0 && height <= max_extent && width <= max_extent, "input", "size (got ", height, "x", width,
-        ", expected 1 to ", max_extent, " pixels a side)");
-  check(height % graph.stride() == 0 && width % graph.stride() == 0, "input",
-        "height and width must be multiples of the stride (got ", height, "x", width, ", expected multiples of ", graph.stride(),
-        ")");
+  demand(height > 0 && width > 0 && height <= max_extent && width <= max_extent, "input", "size (got ", height, "x", width,
+         ", expected 1 to ", max_extent, " pixels a side)");
+  demand(height % graph.stride() == 0 && width % graph.stride() == 0, "input",
+         "height and width must be multiples of the stride (got ", height, "x", width, ", expected multiples of ", graph.stride(),
+         ")");
   const std::size_t count = graph.nodes().size();
   Dataflow flow;
   flow.uses.resize(count), flow.readers.resize(count), flow.is_output.resize(count);

@@ -69,7 +69,7 @@ class Program {
 [[nodiscard]] inline Value run_node(const Program& program, NodeId id, std::span<const Value> inputs) {
   const FloatState standard;
   const Graph& graph = program.graph();
-  check(id > 0 && id < graph.nodes().size(), "run_node", "node (got ", id, ", expected 1 to ", graph.nodes().size() - 1, ")");
+  demand(id > 0 && id < graph.nodes().size(), "run_node", "node (got ", id, ", expected 1 to ", graph.nodes().size() - 1, ")");
   const Node& node = graph.nodes()[id];
   const std::string where = label(id, node);
   check_equal(inputs.size(), node.inputs.size(), where, "number of inputs");

@@ -65,7 +65,7 @@ struct ValueRef {
 
  private:
   [[nodiscard]] std::byte* need(ValueType wanted) const {
-    check(type == wanted, "value", "type (got ", to_string(type), ", expected ", to_string(wanted), ")");
+    demand(type == wanted, "value", "type (got ", to_string(type), ", expected ", to_string(wanted), ")");
     return data;
   }
 };

@@ -55,28 +55,28 @@ class Weights {
   [[nodiscard]] bool contains(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
   [[nodiscard]] const WeightTensor& at(std::string_view name) const {
     const auto found = tensors_.find(name);
-    check(found != tensors_.end(), "weights", "no tensor '", name, "'");
+    demand(found != tensors_.end(), "weights", "no tensor '", name, "'");
     return found->second;
   }
   /// The values of a float tensor; an empty span for the empty name.
   [[nodiscard]] std::span<const float> floats(std::string_view name) const {
     if (name.empty()) return {};
     const auto* values = std::get_if<AlignedVector<float>>(&at(name).values);
-    check(values != nullptr, "weight '" + std::string(name) + "'", "dtype (got U64, expected F32 or F16)");
+    demand(values != nullptr, "weight '" + std::string(name) + "'", "dtype (got U64, expected F32 or F16)");
     return *values;
   }
   [[nodiscard]] std::span<const std::uint64_t> words(std::string_view name) const {
     const auto* values = std::get_if<AlignedVector<std::uint64_t>>(&at(name).values);
-    check(values != nullptr, "weight '" + std::string(name) + "'", "dtype (got floats, expected U64)");
+    demand(values != nullptr, "weight '" + std::string(name) + "'", "dtype (got floats, expected U64)");
     return *values;
   }
   [[nodiscard]] const std::map<std::string, WeightTensor, std::less<>>& tensors() const { return tensors_; }
 
  private:
   void check_new(const std::string& name, const std::vector<std::size_t>& shape, std::size_t values) const {
-    check(is_valid_name(name), "weight " + in_quotes(name), "name (got ", name.size(),
-          " bytes, expected 1 to 128 of A-Z a-z 0-9 _ .)");
-    check(!contains(name), "weight '" + name + "'", "added twice");
+    demand(is_valid_name(name), "weight " + in_quotes(name), "name (got ", name.size(),
+           " bytes, expected 1 to 128 of A-Z a-z 0-9 _ .)");
+    demand(!contains(name), "weight '" + name + "'", "added twice");
     Checked elements = 1;
     for (const std::size_t extent : shape) elements = elements * extent;
     check_equal(values, elements.value(), "weight '" + name + "'", "number of values for the shape " + shape_text(shape));

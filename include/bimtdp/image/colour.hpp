@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Maps as pictures: classes by a palette, depth by a scale from near (yellow) to far (dark blue), normals as RGB, edges
+// Maps as pictures: classes by a palette, depth by a scale from nearest (yellow) to farthest (dark blue), normals as RGB, edges
 // as grey, overlays, and panels of several pictures.
 #pragma once
 
@@ -26,7 +26,7 @@ namespace detail {
 
 /// 0..1 to 0..255, rounded; NaN gives 0.
 [[nodiscard]] inline std::uint8_t to_byte(double value) {
-  return value > 0 ? static_cast<std::uint8_t>(std::min(value, 1.0) * 255.0 + 0.5) : std::uint8_t{0};
+  return value > 0 ? static_cast<std::uint8_t>((std::min)(value, 1.0) * 255.0 + 0.5) : std::uint8_t{0};
 }
 
 /// Hue, saturation and value, all 0..1.
@@ -34,7 +34,7 @@ namespace detail {
   Colour colour{};
   for (std::size_t c = 0; c < 3; ++c) {
     const double k = std::fmod((c == 0 ? 5.0 : c == 1 ? 3.0 : 1.0) + hue * 6.0, 6.0);
-    colour[c] = to_byte(value - value * saturation * std::clamp(std::min(k, 4.0 - k), 0.0, 1.0));
+    colour[c] = to_byte(value - value * saturation * std::clamp((std::min)(k, 4.0 - k), 0.0, 1.0));
   }
   return colour;
 }
@@ -70,8 +70,8 @@ namespace detail {
 [[nodiscard]] inline Colour scale_colour(double t) {
   constexpr std::array<Colour, 7> stops{
       {{8, 10, 50}, {58, 16, 110}, {122, 30, 120}, {184, 52, 92}, {232, 98, 52}, {250, 168, 54}, {252, 244, 170}}};
-  const double at = (t > 0 ? std::min(t, 1.0) : 0.0) * static_cast<double>(stops.size() - 1);
-  const auto below = std::min(static_cast<std::size_t>(at), stops.size() - 2);
+  const double at = (t > 0 ? (std::min)(t, 1.0) : 0.0) * static_cast<double>(stops.size() - 1);
+  const auto below = (std::min)(static_cast<std::size_t>(at), stops.size() - 2);
   Colour colour{};
   for (std::size_t c = 0; c < 3; ++c)
     colour[c] = detail::to_byte(std::lerp(stops[below][c], stops[below + 1][c], at - static_cast<double>(below)) / 255.0);
@@ -82,19 +82,20 @@ namespace detail {
 [[nodiscard]] inline std::pair<float, float> finite_range(const TensorView<const float>& map) {
   float least = INFINITY, most = -INFINITY;
   for (const float value : map.span())
-    if (std::isfinite(value)) least = std::min(least, value), most = std::max(most, value);
+    if (std::isfinite(value)) least = (std::min)(least, value), most = (std::max)(most, value);
   return {least, most};
 }
 
-/// Depth with `near` light and `far` dark; where near == far (default) the map's smallest and largest finite values are taken.
-[[nodiscard]] inline Image colour_depth(const TensorView<const float>& depth, float near = 0, float far = 0) {
+/// Depth with `nearest` light and `farthest` dark; where nearest == farthest (default) the map's smallest and largest finite values
+/// are taken.
+[[nodiscard]] inline Image colour_depth(const TensorView<const float>& depth, float nearest = 0, float farthest = 0) {
   const FloatState standard;
   check_equal(depth.shape.channels, std::size_t{1}, "colour_depth", "channels");
-  if (near == far) std::tie(near, far) = finite_range(depth);
-  const double range = far > near ? static_cast<double>(far) - static_cast<double>(near) : 1.0;
+  if (nearest == farthest) std::tie(nearest, farthest) = finite_range(depth);
+  const double range = farthest > nearest ? static_cast<double>(farthest) - static_cast<double>(nearest) : 1.0;
   Image out({depth.shape.height, depth.shape.width, 3});
   for (std::size_t p = 0; p < depth.shape.pixels(); ++p) {
-    const Colour colour = scale_colour((static_cast<double>(far) - static_cast<double>(depth.data[p])) / range);
+    const Colour colour = scale_colour((static_cast<double>(farthest) - static_cast<double>(depth.data[p])) / range);
     std::copy_n(colour.begin(), 3, out.data() + 3 * p);
   }
   return out;
@@ -142,10 +143,10 @@ namespace detail {
 
 /// Pictures of one size in rows of `columns`, `gap` white pixels between and around them.
 [[nodiscard]] inline Image panel(std::span<const Image> pictures, std::size_t columns, std::size_t gap = 8) {
-  check(!pictures.empty() && columns > 0, "panel", "no pictures or columns");
+  demand(!pictures.empty() && columns > 0, "panel", "no pictures or columns");
   const Shape size = pictures[0].shape();
   for (const Image& picture : pictures) check_equal(picture.shape(), size, "panel", "shape of a picture");
-  columns = std::min(columns, pictures.size());
+  columns = (std::min)(columns, pictures.size());
   const std::size_t rows = (pictures.size() + columns - 1) / columns;
   Image out({rows * (size.height + gap) + gap, columns * (size.width + gap) + gap, size.channels});
   std::fill(out.span().begin(), out.span().end(), std::uint8_t{255});

@@ -37,7 +37,7 @@ struct PhotoMap {
   template <class Values>
   [[nodiscard]] const Values& get(std::string_view what) const {
     const auto* found = std::get_if<Values>(&values);
-    check(found != nullptr, "map of the task '" + task + "'", "holds no ", what);
+    demand(found != nullptr, "map of the task '" + task + "'", "holds no ", what);
     return *found;
   }
 };
@@ -54,7 +54,7 @@ struct PhotoMap {
   Tensor<float> strip;
   LabelMap labels({whole.height, whole.width, 1});
   for (std::size_t y = 0; y < whole.height; y += rows) {
-    strip.reshape({std::min(rows, whole.height - y), whole.width, whole.channels});
+    strip.reshape({(std::min)(rows, whole.height - y), whole.width, whole.channels});
     resize.run_rows(scores, whole.height, y, strip.view(), workspace);
     argmax(strip, labels.view().rows(y, strip.shape().height));
   }

@@ -61,10 +61,10 @@ struct LegendEntry {
   if (map.kind == OutputKind::normals) return "surface normals";
   if (map.kind == OutputKind::edges) return "edges";
   if (map.kind == OutputKind::raw) return map.task;
-  const auto [near, far] = finite_range(map.floats());
-  if (near > far) return "depth";  // no finite value
+  const auto [nearest, farthest] = finite_range(map.floats());
+  if (nearest > farthest) return "depth";  // no finite value
   TextStream text;
-  text << std::fixed << std::setprecision(1) << "depth " << near << " to " << far << " m";
+  text << std::fixed << std::setprecision(1) << "depth " << nearest << " to " << farthest << " m";
   return text.str();
 }
 

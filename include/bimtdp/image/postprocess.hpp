@@ -18,7 +18,7 @@ using LabelMap = Tensor<std::int32_t>;
 
 /// The channel with the largest value; the first one on ties. `labels` is height x width x 1.
 inline void argmax(const TensorView<const float>& scores, const TensorView<std::int32_t>& labels) {
-  check(scores.shape.channels > 0, "argmax", "map without channels");
+  demand(scores.shape.channels > 0, "argmax", "map without channels");
   check_equal(labels.shape, Shape{scores.shape.height, scores.shape.width, 1}, "argmax", "shape of the labels");
   for (std::size_t p = 0; p < scores.shape.pixels(); ++p) {
     const float* first = scores.data + p * scores.shape.channels;
@@ -39,7 +39,7 @@ inline void argmax(const TensorView<const float>& scores, const TensorView<std::
   for (std::size_t p = 0; p < normals.shape.pixels(); ++p) {
     const float* n = normals.data + 3 * p;
     const double x = n[0], y = n[1], z = n[2];
-    const float length = std::max(static_cast<float>(std::sqrt(x * x + y * y + z * z)), 1e-12f);
+    const float length = (std::max)(static_cast<float>(std::sqrt(x * x + y * y + z * z)), 1e-12f);
     for (std::size_t c = 0; c < 3; ++c) out.data()[3 * p + c] = n[c] / length;
   }
   return out;

@@ -20,12 +20,12 @@ class Normalizer {
   Normalizer(const std::array<double, 3>& mean, const std::array<double, 3>& deviation) {
     const FloatState standard;
     for (std::size_t c = 0; c < 3; ++c) {
-      check(std::isfinite(mean[c]), "preprocessing", "mean (got ", mean[c], ", expected a finite number)");
-      check(std::isfinite(deviation[c]) && deviation[c] > 0, "preprocessing", "std (got ", deviation[c],
-            ", expected a positive number)");
+      demand(std::isfinite(mean[c]), "preprocessing", "mean (got ", mean[c], ", expected a finite number)");
+      demand(std::isfinite(deviation[c]) && deviation[c] > 0, "preprocessing", "std (got ", deviation[c],
+             ", expected a positive number)");
       for (std::size_t v = 0; v < 256; ++v) {
         table_[c][v] = static_cast<float>((static_cast<double>(v) / 255.0 - mean[c]) / deviation[c]);
-        check(std::isfinite(table_[c][v]), "preprocessing", "std (got ", deviation[c], ", expected a larger number)");
+        demand(std::isfinite(table_[c][v]), "preprocessing", "std (got ", deviation[c], ", expected a larger number)");
       }
     }
   }

@@ -27,7 +27,7 @@ struct FilterTap {
 
 [[nodiscard]] inline std::vector<FilterTap> triangle_filter(std::size_t in, std::size_t out) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
-  const double reach = std::max(scale, 1.0);
+  const double reach = (std::max)(scale, 1.0);
   std::vector<FilterTap> taps(out);
   std::vector<double> weights;
   for (std::size_t i = 0; i < out; ++i) {
@@ -39,7 +39,7 @@ struct FilterTap {
     double sum = 0;
     weights.clear();
     for (std::size_t p = begin; p <= end; ++p) {
-      weights.push_back(std::max(0.0, 1.0 - std::abs(static_cast<double>(p) - center) / reach));
+      weights.push_back((std::max)(0.0, 1.0 - std::abs(static_cast<double>(p) - center) / reach));
       sum += weights.back();
     }
     for (const double weight : weights) taps[i].weights.push_back(static_cast<float>(weight / sum));
@@ -53,9 +53,9 @@ struct FilterTap {
 [[nodiscard]] inline Image resize_photo(const ImageView& photo, std::size_t height, std::size_t width) {
   const FloatState standard;
   const Shape& in = photo.shape;
-  check(in.elements() > 0 && height > 0 && width > 0, "resize_photo", "empty photo or target (got ", in, " to ", height, "x", width,
-        ")");
-  check(height <= max_extent && width <= max_extent, "resize_photo", "target above ", max_extent, " pixels a side");
+  demand(in.elements() > 0 && height > 0 && width > 0, "resize_photo", "empty photo or target (got ", in, " to ", height, "x",
+         width, ")");
+  demand(height <= max_extent && width <= max_extent, "resize_photo", "target above ", max_extent, " pixels a side");
   const std::size_t channels = in.channels;
   const std::vector<detail::FilterTap> rows = detail::triangle_filter(in.height, height);
   const std::vector<detail::FilterTap> columns = detail::triangle_filter(in.width, width);
@@ -84,8 +84,8 @@ struct FilterTap {
 /// The rectangle from (top, left), height x width pixels. Throws Error when it is not inside the photo.
 [[nodiscard]] inline Image crop(const ImageView& photo, std::size_t top, std::size_t left, std::size_t height, std::size_t width) {
   const Shape& in = photo.shape;
-  check(top <= in.height && left <= in.width && height <= in.height - top && width <= in.width - left, "crop", height, "x", width,
-        " at (", top, ", ", left, ") is not inside a photo of ", in);
+  demand(top <= in.height && left <= in.width && height <= in.height - top && width <= in.width - left, "crop", height, "x", width,
+         " at (", top, ", ", left, ") is not inside a photo of ", in);
   Image out({height, width, in.channels});
   for (std::size_t y = 0; y < height; ++y)
     if (width > 0) std::copy_n(photo.pixel(top + y, left), width * in.channels, out.view().pixel(y, 0));
@@ -96,7 +96,7 @@ struct FilterTap {
 template <class T>
 [[nodiscard]] Tensor<T> resize_labels(const TensorView<const T>& labels, std::size_t height, std::size_t width) {
   const Shape& in = labels.shape;
-  check(in.elements() > 0 && height > 0 && width > 0, "resize_labels", "empty map or target");
+  demand(in.elements() > 0 && height > 0 && width > 0, "resize_labels", "empty map or target");
   Tensor<T> out({height, width, in.channels});
   for (std::size_t y = 0; y < height; ++y)
     for (std::size_t x = 0; x < width; ++x)

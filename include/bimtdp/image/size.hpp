@@ -28,8 +28,8 @@ struct Size {
 namespace detail {
 
 inline void check_size(const Size& size, std::string_view where) {
-  check(size.height > 0 && size.width > 0 && size.height <= max_extent && size.width <= max_extent, where, "size (got ", size,
-        ", expected 1 to ", max_extent, " pixels a side)");
+  demand(size.height > 0 && size.width > 0 && size.height <= max_extent && size.width <= max_extent, where, "size (got ", size,
+         ", expected 1 to ", max_extent, " pixels a side)");
 }
 
 /// Both sides times `scale`, rounded, within 1 to `most`.
@@ -44,7 +44,7 @@ inline void check_size(const Size& size, std::string_view where) {
 
 /// The multiple of `stride` nearest to `extent`, at least one stride: an extent that a network takes.
 [[nodiscard]] inline std::size_t nearest_multiple(std::size_t extent, std::size_t stride) {
-  check(stride > 0, "nearest_multiple", "stride must be positive");
+  demand(stride > 0, "nearest_multiple", "stride must be positive");
   return std::max<std::size_t>(1, (extent + stride / 2) / stride) * stride;
 }
 /// The same for both sides. Throws Error for a side of 0 or above max_extent.
@@ -69,9 +69,9 @@ inline void check_size(const Size& size, std::string_view where) {
 [[nodiscard]] inline Size size_within(const Size& photo, std::size_t longest) {
   const FloatState standard;
   detail::check_size(photo, "size_within");
-  check(longest > 0, "size_within", "longest side must be positive");
-  const double most = static_cast<double>(std::max(photo.height, photo.width));
-  return detail::scaled(photo, std::min(1.0, static_cast<double>(longest) / most), max_extent);
+  demand(longest > 0, "size_within", "longest side must be positive");
+  const double most = static_cast<double>((std::max)(photo.height, photo.width));
+  return detail::scaled(photo, (std::min)(1.0, static_cast<double>(longest) / most), max_extent);
 }
 
 }  // namespace bimtdp

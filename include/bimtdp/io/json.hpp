@@ -51,7 +51,7 @@ class StrictJsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
   bool end_array() override { return close(); }
 
   bool key(string_t& name) override {
-    check(!open_.back()->object().contains(name), where_, "duplicate key ", in_quotes(name), " (got it twice, expected it once)");
+    demand(!open_.back()->object().contains(name), where_, "duplicate key ", in_quotes(name), " (got it twice, expected it once)");
     key_ = std::move(name);
     return true;
   }
@@ -63,16 +63,16 @@ class StrictJsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
  private:
   JsonValue* put(JsonValue value) {
     ++count_;
-    check(count_ <= limits_.values, where_, "too many JSON values (got ", count_, " or more, expected at most ", limits_.values,
-          ")");
+    demand(count_ <= limits_.values, where_, "too many JSON values (got ", count_, " or more, expected at most ", limits_.values,
+           ")");
     if (open_.empty()) return &(root_ = std::move(value));
     JsonValue& parent = *open_.back();
     if (parent.is_object()) return &(parent.object()[key_] = std::move(value));
     return &parent.array().emplace_back(std::move(value));
   }
   bool open(JsonValue container) {
-    check(open_.size() < limits_.depth, where_, "JSON nested too deep (got ", open_.size() + 1,
-          " or more levels, expected at most ", limits_.depth, ")");
+    demand(open_.size() < limits_.depth, where_, "JSON nested too deep (got ", open_.size() + 1,
+           " or more levels, expected at most ", limits_.depth, ")");
     open_.push_back(put(std::move(container)));
     return true;
   }
@@ -94,11 +94,12 @@ class StrictJsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
 /// Parses `text`. Throws Error, which begins with `where`, on anything but one complete JSON value within the limits.
 [[nodiscard]] inline JsonValue parse_json(std::string_view text, std::string_view where, const JsonLimits& limits = {}) {
   // nlohmann/json takes a NUL for the end of the text and skips a byte order mark.
-  check(text.find('\0') == std::string_view::npos, where, "NUL byte in the JSON text (got byte 0, expected printable text)");
-  check(text.substr(0, 3) != "\xEF\xBB\xBF", where, "byte order mark before the JSON text (got bytes 239, 187, 191, expected '{')");
+  demand(text.find('\0') == std::string_view::npos, where, "NUL byte in the JSON text (got byte 0, expected printable text)");
+  demand(text.substr(0, 3) != "\xEF\xBB\xBF", where,
+         "byte order mark before the JSON text (got bytes 239, 187, 191, expected '{')");
   detail::StrictJsonBuilder builder(where, limits);
   const bool complete = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
-  check(complete, where, "malformed JSON (expected one JSON value)");
+  demand(complete, where, "malformed JSON (expected one JSON value)");
   return builder.take();
 }
 

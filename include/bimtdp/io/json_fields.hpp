@@ -21,7 +21,7 @@ class JsonObject {
  public:
   /// `where` begins every message: file and path inside it. `value` must outlive the object.
   JsonObject(const JsonValue& value, std::string where) : value_(value), where_(std::move(where)) {
-    check(value.is_object(), where_, "is no object (got ", value.type_name(), ", expected an object)");
+    demand(value.is_object(), where_, "is no object (got ", value.type_name(), ", expected an object)");
   }
 
   [[nodiscard]] const std::string& where() const { return where_; }
@@ -35,50 +35,50 @@ class JsonObject {
   }
   [[nodiscard]] const JsonValue& at(std::string_view key) {
     const JsonValue* field = find(key);
-    check(field != nullptr, where_, "missing field '", key, "' (got none, expected one)");
+    demand(field != nullptr, where_, "missing field '", key, "' (got none, expected one)");
     return *field;
   }
 
   [[nodiscard]] std::uint64_t integer(std::string_view key, std::uint64_t most) { return to_integer(at(key), key, most); }
   [[nodiscard]] bool boolean(std::string_view key) {
     const JsonValue& field = at(key);
-    check(field.is_boolean(), where_, key, " (got ", shown(field), ", expected true or false)");
+    demand(field.is_boolean(), where_, key, " (got ", shown(field), ", expected true or false)");
     return field.boolean();
   }
   [[nodiscard]] std::string text(std::string_view key, std::size_t most) { return to_text(at(key), key, most); }
   [[nodiscard]] const JsonValue::Array& array(std::string_view key, std::size_t least, std::size_t most) {
     const JsonValue& field = at(key);
-    check(field.is_array(), where_, key, " (got ", shown(field), ", expected an array)");
+    demand(field.is_array(), where_, key, " (got ", shown(field), ", expected an array)");
     const std::size_t items = field.array().size();
-    check(items >= least && items <= most, where_, key, " (got ", items, " items, expected ", least,
-          least == most ? std::string() : " to " + std::to_string(most), ")");
+    demand(items >= least && items <= most, where_, key, " (got ", items, " items, expected ", least,
+           least == most ? std::string() : " to " + std::to_string(most), ")");
     return field.array();
   }
 
   [[nodiscard]] std::uint64_t to_integer(const JsonValue& field, std::string_view key, std::uint64_t most) const {
-    check(field.is_unsigned(), where_, key, " (got ", shown(field), ", expected an integer >= 0)");
+    demand(field.is_unsigned(), where_, key, " (got ", shown(field), ", expected an integer >= 0)");
     const auto value = field.integer();
-    check(value <= most, where_, key, " (got ", value, ", expected at most ", most, ")");
+    demand(value <= most, where_, key, " (got ", value, ", expected at most ", most, ")");
     return value;
   }
   [[nodiscard]] double to_number(const JsonValue& field, std::string_view key) const {
-    check(field.is_number(), where_, key, " (got ", shown(field), ", expected a number)");
+    demand(field.is_number(), where_, key, " (got ", shown(field), ", expected a number)");
     const double value = field.number();
-    check(std::isfinite(value), where_, key, " is not finite (got ", shown(field), ", expected a finite number)");
+    demand(std::isfinite(value), where_, key, " is not finite (got ", shown(field), ", expected a finite number)");
     return value;
   }
   [[nodiscard]] std::string to_text(const JsonValue& field, std::string_view key, std::size_t most) const {
-    check(field.is_string(), where_, key, " (got ", shown(field), ", expected a string)");
+    demand(field.is_string(), where_, key, " (got ", shown(field), ", expected a string)");
     const auto& value = field.text();
-    check(value.size() <= most, where_, key, " (got ", value.size(), " bytes, expected at most ", most, ")");
-    check(is_printable(value), where_, key, " (got ", in_quotes(printable(value)), ", expected printable text)");
+    demand(value.size() <= most, where_, key, " (got ", value.size(), " bytes, expected at most ", most, ")");
+    demand(is_printable(value), where_, key, " (got ", in_quotes(printable(value)), ", expected printable text)");
     return value;
   }
 
   /// Throws Error when the object has a field that was not read.
   void finish() const {
     for (const auto& [key, unused] : value_.object())
-      check(taken_.contains(key), where_, "unknown field ", in_quotes(key), " (got a value, expected no such field)");
+      demand(taken_.contains(key), where_, "unknown field ", in_quotes(key), " (got a value, expected no such field)");
   }
 
  private:

@@ -105,7 +105,7 @@ class JsonValue {
     out += '"';
     for (std::size_t i = 0; i < text.size();) {
       const auto [code, bytes] = detail::first_code_point(std::string_view(text).substr(i));
-      check(bytes > 0, "JSON", "text (got ", in_quotes(text), ", expected UTF-8)");
+      demand(bytes > 0, "JSON", "text (got ", in_quotes(text), ", expected UTF-8)");
       i += bytes;
       if (code == '"' || code == '\\') {
         out += {'\\', static_cast<char>(code)};

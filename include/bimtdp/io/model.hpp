@@ -90,7 +90,8 @@ class Model {
   }
 
   /// Replays the self-test and compares every node's value with the file's digest, without tolerance.
-  [[nodiscard]] VerifyReport verify(const kernels::KernelTable& kernels = kernels::active(), const Limits& limits = {}) const {
+  [[nodiscard]] VerifyReport verify_self_test(const kernels::KernelTable& kernels = kernels::active(),
+                                              const Limits& limits = {}) const {
     if (!self_test()) return {.tier = kernels.name};
     return replay(*self_test(), *program(kernels), normalizer(), limits);
   }
@@ -109,8 +110,8 @@ class Model {
           self_test(std::move(test)) {
       check_info(info);
       const Preprocessing& p = info.preprocessing;
-      check(p.height % graph->stride() == 0 && p.width % graph->stride() == 0, "preprocessing", "size (got ", p.height, "x",
-            p.width, ", expected multiples of the stride ", graph->stride(), ")");
+      demand(p.height % graph->stride() == 0 && p.width % graph->stride() == 0, "preprocessing", "size (got ", p.height, "x",
+             p.width, ", expected multiples of the stride ", graph->stride(), ")");
       if (!self_test) return;
       check_equal(graph->values()[0].channels, std::size_t{3}, "self_test", "channels of the input");
       (void)detail::inside("self_test", [&] { return make_dataflow(*graph, self_test->height, self_test->width); });
@@ -141,12 +142,12 @@ class Model {
 
   static ModelText parse(const Metadata& metadata, const std::string& file) {
     const auto found = metadata.find("bimtdp"), hash = metadata.find("bimtdp_hash");
-    check(found != metadata.end(), file,
-          "is a safetensors file but no bimtdp model (got __metadata__ without the key 'bimtdp', "
-          "expected one)");
-    check(hash != metadata.end() && metadata.size() == 2, file, "__metadata__ (got ", metadata.size(),
-          " keys, expected two: "
-          "bimtdp and bimtdp_hash)");
+    demand(found != metadata.end(), file,
+           "is a safetensors file but no bimtdp model (got __metadata__ without the key 'bimtdp', "
+           "expected one)");
+    demand(hash != metadata.end() && metadata.size() == 2, file, "__metadata__ (got ", metadata.size(),
+           " keys, expected two: "
+           "bimtdp and bimtdp_hash)");
     check_equal(digest(std::as_bytes(std::span(found->second))), hash->second.substr(0, 64), file,
                 "bimtdp_hash: the text is damaged");
     return model_from_json(found->second, file);

@@ -30,16 +30,16 @@ struct ModelInfo {
 namespace detail {
 
 inline void check_text(std::string_view field, std::string_view text, std::size_t most) {
-  check(text.size() <= most, "model", field, " (got ", text.size(), " bytes, expected at most ", most, ")");
-  check(is_printable(text), "model", field, " (got ", in_quotes(printable(text)), ", expected printable UTF-8 on one line)");
+  demand(text.size() <= most, "model", field, " (got ", text.size(), " bytes, expected at most ", most, ")");
+  demand(is_printable(text), "model", field, " (got ", in_quotes(printable(text)), ", expected printable UTF-8 on one line)");
 }
 
 }  // namespace detail
 
 /// Throws Error for a name that cannot be a folder's, and for text that is not printable.
 inline void check_info(const ModelInfo& info) {
-  check(is_model_name(info.name), "model", "name (got ", in_quotes(info.name),
-        ", expected 1 to 128 of A-Z a-z 0-9 _ . -, with none of . - at the ends)");
+  demand(is_model_name(info.name), "model", "name (got ", in_quotes(info.name),
+         ", expected 1 to 128 of A-Z a-z 0-9 _ . -, with none of . - at the ends)");
   detail::check_text("producer", info.producer, 256);
   detail::check_text("licence", info.licence, 4096);
   for (const auto& [key, text] : info.provenance) {

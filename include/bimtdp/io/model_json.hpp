@@ -73,17 +73,17 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
                                                                  const std::string& file) {
   JsonObject object(json, file + ": self_test");
   if (object.find("unchecked") != nullptr) {
-    check(object.boolean("unchecked"), object.where(), "unchecked (got false, expected true)");
+    demand(object.boolean("unchecked"), object.where(), "unchecked (got false, expected true)");
     object.finish();
     return std::nullopt;
   }
   SelfTest test;
   test.height = static_cast<std::size_t>(object.integer("height", max_extent));
   test.width = static_cast<std::size_t>(object.integer("width", max_extent));
-  test.seed = object.integer("seed", std::numeric_limits<std::uint64_t>::max());
+  test.seed = object.integer("seed", (std::numeric_limits<std::uint64_t>::max)());
   for (const JsonValue& item : object.array("digests", nodes, nodes)) {
     test.digests.push_back(object.to_text(item, "digests", 32));
-    check(is_digest(test.digests.back()), object.where(), "digests (got '", test.digests.back(), "', expected 32 hex digits)");
+    demand(is_digest(test.digests.back()), object.where(), "digests (got '", test.digests.back(), "', expected 32 hex digits)");
   }
   object.finish();
   return test;
@@ -95,16 +95,16 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
 [[nodiscard]] inline ModelText model_from_json(std::string_view text, const std::string& file) {
   const JsonValue json = parse_json(text, file + ": bimtdp");
   JsonObject object(json, file + ": bimtdp");
-  const std::uint64_t version = object.integer("format_version", std::numeric_limits<std::uint64_t>::max());
-  check(version == format_version, file, "unknown format_version (got ", version, ", expected ", format_version, ")");
+  const std::uint64_t version = object.integer("format_version", (std::numeric_limits<std::uint64_t>::max)());
+  demand(version == format_version, file, "unknown format_version (got ", version, ", expected ", format_version, ")");
   ModelText model;
   model.info.name = object.text("name", 256);
   model.info.producer = object.text("producer", 256);
   model.info.licence = object.text("licence", 4096);
   const JsonValue& provenance = object.at("provenance");
-  check(provenance.is_object(), object.where(), "provenance (got ", provenance.type_name(), ", expected an object)");
-  check(provenance.object().size() <= 256, object.where(), "provenance (got ", provenance.object().size(),
-        " fields, expected at most 256)");
+  demand(provenance.is_object(), object.where(), "provenance (got ", provenance.type_name(), ", expected an object)");
+  demand(provenance.object().size() <= 256, object.where(), "provenance (got ", provenance.object().size(),
+         " fields, expected at most 256)");
   for (const auto& [key, value] : provenance.object()) model.info.provenance[key] = object.to_text(value, "provenance", 65536);
   model.info.preprocessing = detail::preprocessing_from_json(object.at("preprocessing"), file);
   model.stride = static_cast<std::size_t>(object.integer("stride", max_extent));
@@ -113,7 +113,7 @@ inline constexpr Names<OutputKind, 5> output_kind_names{{{"classes", OutputKind:
   for (const JsonValue& output : object.array("outputs", 1, max_outputs))
     model.outputs.push_back(detail::output_from_json(output, file));
   model.tensors_hash = object.text("tensors_hash", 32);
-  check(is_digest(model.tensors_hash), object.where(), "tensors_hash (got '", model.tensors_hash, "', expected 32 hex digits)");
+  demand(is_digest(model.tensors_hash), object.where(), "tensors_hash (got '", model.tensors_hash, "', expected 32 hex digits)");
   model.self_test = detail::self_test_from_json(object.at("self_test"), model.nodes.size(), file);
   object.finish();
   return model;

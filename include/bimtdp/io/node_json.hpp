@@ -26,13 +26,13 @@ class NodeReader {
   void optional_integer(std::string_view key, std::size_t& value) {
     if (object_.find(key) == nullptr) return;
     integer(key, value);
-    check(value > 0, object_.where(), key, " (got 0, expected at least 1)");
+    demand(value > 0, object_.where(), key, " (got 0, expected at least 1)");
   }
   void pair(std::string_view key, std::array<std::size_t, 2>& values) { numbers(key, object_.array(key, 2, 2), values); }
   void optional_pair(std::string_view key, std::array<std::size_t, 2>& values) {
     if (object_.find(key) == nullptr) return;
     pair(key, values);
-    check(values[0] > 0 && values[1] > 0, object_.where(), key, " (got 0, expected at least 1)");
+    demand(values[0] > 0 && values[1] > 0, object_.where(), key, " (got 0, expected at least 1)");
   }
   void padding(std::string_view key, Padding& p) {
     std::array<std::size_t, 4> sides{};
@@ -60,7 +60,7 @@ class NodeReader {
   }
   void weight(std::string_view key, WeightName& name) {
     name = object_.text(key, 128);
-    check(is_valid_name(name), object_.where(), key, " (got '", name, "', expected the name of a tensor)");
+    demand(is_valid_name(name), object_.where(), key, " (got '", name, "', expected the name of a tensor)");
   }
   void optional_weight(std::string_view key, WeightName& name) {
     if (object_.find(key) != nullptr) weight(key, name);

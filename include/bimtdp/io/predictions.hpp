@@ -41,7 +41,7 @@ class Predictions {
   }
   [[nodiscard]] std::size_t known(std::string_view task) const {
     const std::size_t found = index(task);
-    check(found < tasks_.size(), "predictions", "no task '", task, "'");
+    demand(found < tasks_.size(), "predictions", "no task '", task, "'");
     return found;
   }
   std::vector<Task> tasks_;

@@ -66,10 +66,10 @@ class Runner {
   }
   template <class Input>
   [[nodiscard]] Profile profile(const Input& input, std::size_t repeats, const Rates& rates) {
-    check(repeats > 0, "profile", "repeats (got 0, expected at least 1)");
+    demand(repeats > 0, "profile", "repeats (got 0, expected at least 1)");
     load(input);
     EventRecorder recorder(plan());
-    std::int64_t best = std::numeric_limits<std::int64_t>::max();
+    std::int64_t best = (std::numeric_limits<std::int64_t>::max)();
     std::vector<ProfileEvent> events;
     for (std::size_t i = 0; i < repeats; ++i) {
       load(input);
@@ -85,7 +85,7 @@ class Runner {
 
   /// The plan of the size that was run or planned last: cost in bytes and multiply-accumulates.
   [[nodiscard]] const Plan& plan() const {
-    check(!plans_.empty(), "runner", "nothing was run or planned yet");
+    demand(!plans_.empty(), "runner", "nothing was run or planned yet");
     return plans_.front();
   }
   /// That plan as a table, one line a step; see bimtdp::describe.
@@ -98,8 +98,8 @@ class Runner {
 
   /// A node's value after the last run; nodes other than outputs need RunnerOptions::keep_all.
   [[nodiscard]] ValueRef value(NodeId id) {
-    check(ran_ != nullptr, "runner", "no run to read a value of");
-    check(id < ran_->values().size(), "runner", "node (got ", id, ", expected below ", ran_->values().size(), ")");
+    demand(ran_ != nullptr, "runner", "no run to read a value of");
+    demand(id < ran_->values().size(), "runner", "node (got ", id, ", expected below ", ran_->values().size(), ")");
     return ran_->value(id, arena_, output_data_);
   }
   /// Runs one node on given inputs, apart from everything else; see bimtdp::run_node.

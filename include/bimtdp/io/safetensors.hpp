@@ -114,7 +114,7 @@ class SafeTensors {
   /// The tensor called `name`; throws Error when there is none.
   [[nodiscard]] const StoredTensor& at(std::string_view name) const {
     const StoredTensor* tensor = find(name);
-    check(tensor != nullptr, file_, "no tensor ", in_quotes(name));
+    demand(tensor != nullptr, file_, "no tensor ", in_quotes(name));
     return *tensor;
   }
 
@@ -155,68 +155,69 @@ class SafeTensors {
   }
 
   void read_metadata(const JsonValue& value) {
-    check(value.is_object(), file_, "__metadata__ (got ", value.type_name(), ", expected an object of strings)");
+    demand(value.is_object(), file_, "__metadata__ (got ", value.type_name(), ", expected an object of strings)");
     for (const auto& [key, text] : value.object()) {
-      check(text.is_string(), file_, "__metadata__ key ", in_quotes(key), " (got ", text.type_name(), ", expected a string)");
+      demand(text.is_string(), file_, "__metadata__ key ", in_quotes(key), " (got ", text.type_name(), ", expected a string)");
       metadata_.emplace(key, text.text());
     }
   }
 
   void read_tensor(const std::string& name, const JsonValue& value, const SafeTensorsLimits& limits) {
     const std::string where = file_ + ": tensor " + in_quotes(name);
-    check(value.is_object(), where, "description (got ", value.type_name(), ", expected an object)");
+    demand(value.is_object(), where, "description (got ", value.type_name(), ", expected an object)");
     for (const auto& [key, unused] : value.object())
-      check(key == "dtype" || key == "shape" || key == "data_offsets", where, "unknown key ", in_quotes(key),
-            " (got a value, expected dtype, shape and data_offsets alone)");
+      demand(key == "dtype" || key == "shape" || key == "data_offsets", where, "unknown key ", in_quotes(key),
+             " (got a value, expected dtype, shape and data_offsets alone)");
     for (const char* key : {"dtype", "shape", "data_offsets"})
-      check(value.object().contains(key), where, "missing key '", key, "' (got none, expected one)");
+      demand(value.object().contains(key), where, "missing key '", key, "' (got none, expected one)");
 
     StoredTensor tensor;
     tensor.name = name;
     const JsonValue& dtype = value.object().at("dtype");
-    check(dtype.is_string(), where, "dtype (got ", dtype.type_name(), ", expected a string)");
+    demand(dtype.is_string(), where, "dtype (got ", dtype.type_name(), ", expected a string)");
     const Dtype* known = find_dtype(dtype.text());
-    check(known != nullptr, where, "unknown dtype ", in_quotes(dtype.text()),
-          " (got no name of the format, expected F32, F16, U64, U8 or another of its names)");
+    demand(known != nullptr, where, "unknown dtype ", in_quotes(dtype.text()),
+           " (got no name of the format, expected F32, F16, U64, U8 or another of its names)");
     tensor.dtype = *known;
     tensor.elements = read_shape(value.object().at("shape"), where, limits, tensor.shape);
 
     const auto [begin, end] = read_offsets(value.object().at("data_offsets"), where);
     const Checked bits = Checked(tensor.elements) * tensor.dtype.bits;
-    check(bits.value() % 8 == 0, where, "size is no whole number of bytes (got ", bits.value(), " bits, expected a multiple of 8)");
+    demand(bits.value() % 8 == 0, where, "size is no whole number of bytes (got ", bits.value(),
+           " bits, expected a multiple of 8)");
     check_equal(end - begin, bits.value() / 8, where, "data_offsets and shape disagree: bytes");
-    check(end <= data_bytes_, where, "truncated file: data_offsets end beyond the data (got ", data_bytes_,
-          " bytes of data, expected at least ", end, ")");
+    demand(end <= data_bytes_, where, "truncated file: data_offsets end beyond the data (got ", data_bytes_,
+           " bytes of data, expected at least ", end, ")");
     tensor.begin = begin, tensor.end = end;
     tensors_.push_back(std::move(tensor));
   }
 
   static std::size_t read_shape(const JsonValue& value, const std::string& where, const SafeTensorsLimits& limits,
                                 std::vector<std::size_t>& shape) {
-    check(value.is_array(), where, "shape (got ", value.type_name(), ", expected an array)");
-    check(value.array().size() <= limits.rank, where, "shape has too many dimensions (got ", value.array().size(),
-          ", expected at most ", limits.rank, ")");
+    demand(value.is_array(), where, "shape (got ", value.type_name(), ", expected an array)");
+    demand(value.array().size() <= limits.rank, where, "shape has too many dimensions (got ", value.array().size(),
+           ", expected at most ", limits.rank, ")");
     std::uint64_t elements = 1;  // below 2^31 * 2^24 at any time; a zero does not end the checks
     for (const JsonValue& dimension : value.array()) {
-      check(dimension.is_unsigned(), where, "bad shape: dimension (got ", shown(dimension), ", expected an integer >= 0)");
+      demand(dimension.is_unsigned(), where, "bad shape: dimension (got ", shown(dimension), ", expected an integer >= 0)");
       const auto extent = dimension.integer();
-      check(extent <= limits.dimension, where, "bad shape: dimension too large (got ", extent, ", expected at most ",
-            limits.dimension, ")");
+      demand(extent <= limits.dimension, where, "bad shape: dimension too large (got ", extent, ", expected at most ",
+             limits.dimension, ")");
       elements *= extent;
-      check(elements <= limits.elements, where, "bad shape: too many elements (got ", elements, " or more, expected at most ",
-            limits.elements, ")");
+      demand(elements <= limits.elements, where, "bad shape: too many elements (got ", elements, " or more, expected at most ",
+             limits.elements, ")");
       shape.push_back(static_cast<std::size_t>(extent));
     }
     return static_cast<std::size_t>(elements);
   }
 
   static std::pair<std::uint64_t, std::uint64_t> read_offsets(const JsonValue& value, const std::string& where) {
-    check(value.is_array() && value.array().size() == 2, where, "data_offsets (got ", shown(value), ", expected [begin, end])");
+    demand(value.is_array() && value.array().size() == 2, where, "data_offsets (got ", shown(value), ", expected [begin, end])");
     for (const JsonValue& offset : value.array())
-      check(offset.is_unsigned(), where, "data_offsets (got ", shown(offset), ", expected an integer >= 0)");
+      demand(offset.is_unsigned(), where, "data_offsets (got ", shown(offset), ", expected an integer >= 0)");
     const auto begin = value.array()[0].integer();
     const auto end = value.array()[1].integer();
-    check(begin <= end, where, "data_offsets reversed (got begin ", begin, ", end ", end, ", expected begin <= end)");
+    demand(begin <= end, where, "data_offsets reversed (got begin ", begin, ", end ", end, ", expected begin <= end)");
     return {begin, end};
   }
 
@@ -228,14 +229,14 @@ class SafeTensors {
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
       const StoredTensor& tensor = tensors_[i];
       const std::string where = file_ + ": tensor " + in_quotes(tensor.name);
-      check(tensor.begin >= position, where, "overlaps the tensor before it (got begin ", tensor.begin, ", expected ", position,
-            ")");
-      check(tensor.begin <= position, where, "hole before it (got begin ", tensor.begin, ", expected ", position, ")");
+      demand(tensor.begin >= position, where, "overlaps the tensor before it (got begin ", tensor.begin, ", expected ", position,
+             ")");
+      demand(tensor.begin <= position, where, "hole before it (got begin ", tensor.begin, ", expected ", position, ")");
       position = tensor.end;
       index_.emplace(tensor.name, i);
     }
-    check(position == data_bytes_, file_, "trailing bytes after the last tensor (got ", data_bytes_, " bytes of data, expected ",
-          position, ")");
+    demand(position == data_bytes_, file_, "trailing bytes after the last tensor (got ", data_bytes_, " bytes of data, expected ",
+           position, ")");
   }
 
   std::string file_;
@@ -253,8 +254,8 @@ class SafeTensors {
     if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
     return values;
   }
-  check(tensor.dtype.name == "F16", where, "dtype of tensor '", tensor.name, "' (got ", tensor.dtype.name,
-        ", expected F32 or F16)");
+  demand(tensor.dtype.name == "F16", where, "dtype of tensor '", tensor.name, "' (got ", tensor.dtype.name,
+         ", expected F32 or F16)");
   for (std::size_t i = 0; i < values.size(); ++i) {
     std::uint16_t half = 0;
     std::memcpy(&half, tensor.bytes.data() + 2 * i, 2);
@@ -271,7 +272,7 @@ class SafeTensors {
 /// The words of packed signs, bit i of word w = channel 64w+i. Rows (the last extent) of a U8 tensor are filled up with zero
 /// bytes to whole words. Throws Error for another dtype.
 [[nodiscard]] inline AlignedVector<std::uint64_t> to_words(const StoredTensor& tensor, std::string_view where) {
-  check(holds_signs(tensor), where, "dtype of tensor '", tensor.name, "' (got ", tensor.dtype.name, ", expected U64 or U8)");
+  demand(holds_signs(tensor), where, "dtype of tensor '", tensor.name, "' (got ", tensor.dtype.name, ", expected U64 or U8)");
   const std::size_t row = tensor.shape.empty() ? tensor.bytes.size() : tensor.shape.back() * (tensor.dtype.bits / 8);
   const std::size_t rows = row == 0 ? 0 : tensor.bytes.size() / row, words = (row + 7) / 8;
   AlignedVector<std::uint64_t> result(rows * words);

@@ -26,7 +26,7 @@ void write_stream(const std::filesystem::path& path, const std::string& name, Wr
   if (file.is_open()) std::forward<Write>(write)(file);
   file.close();
   const int reason = errno;
-  check(!file.fail(), name, "cannot be written (", reason == 0 ? "no reason given" : std::generic_category().message(reason), ")");
+  demand(!file.fail(), name, "cannot be written (", reason == 0 ? "no reason given" : std::generic_category().message(reason), ")");
 }
 
 /// Removes the file at the end, where it still is.
@@ -60,7 +60,7 @@ void write_file(const std::filesystem::path& path, Write&& write) {
   const detail::TemporaryFile guard(temporary);
   detail::write_stream(temporary, name, std::forward<Write>(write));
   fs::rename(temporary, target, code);
-  check(!code, name, "cannot be written (", code.message(), ")");
+  demand(!code, name, "cannot be written (", code.message(), ")");
 }
 
 }  // namespace bimtdp

@@ -21,7 +21,7 @@ class Binarize {
       : channels_(p.channels),
         scale_(channel_values(p.scale, p.channels, "binarize", "scale")),
         shift_(channel_values(p.shift, p.channels, "binarize", "shift")) {
-    check(scale_.empty() || !shift_.empty(), "binarize", "a scale needs a shift");
+    demand(scale_.empty() || !shift_.empty(), "binarize", "a scale needs a shift");
   }
 
   [[nodiscard]] Shape output_shape(const Shape& input) const {

@@ -43,17 +43,18 @@ inline constexpr std::size_t max_attention_sources = 64;  // those that are read
 
 /// Throws Error unless sources, targets, convolutions and window belong together; their weights are not looked at.
 inline void check_attention(const BinaryAttentionParameters& p, std::string_view where) {
-  check(p.sources >= 1 && p.sources <= max_attention_sources, where, "sources (got ", p.sources, ", expected 1 to ",
-        max_attention_sources, ")");
-  check(!p.targets.empty() && p.targets.size() <= p.sources, where, "targets (got ", p.targets.size(),
-        ", expected at least 1 and at most ", p.sources, " sources)");
-  for (const std::size_t t : p.targets) check(t < p.sources, where, "targets (got source ", t, ", expected below ", p.sources, ")");
+  demand(p.sources >= 1 && p.sources <= max_attention_sources, where, "sources (got ", p.sources, ", expected 1 to ",
+         max_attention_sources, ")");
+  demand(!p.targets.empty() && p.targets.size() <= p.sources, where, "targets (got ", p.targets.size(),
+         ", expected at least 1 and at most ", p.sources, " sources)");
+  for (const std::size_t t : p.targets)
+    demand(t < p.sources, where, "targets (got source ", t, ", expected below ", p.sources, ")");
   const std::size_t messages = p.message_weights == MessageWeights::per_source ? p.sources : p.targets.size() * (p.sources - 1);
   check_equal(p.gates.size(), p.gate_source == GateSource::target ? p.targets.size() : messages, where, "number of gates");
   check_equal(p.messages.size(), messages, where, "number of messages");
   BinaryCounts::check_geometry(p.window, 1, p.channels, p.channels, where);
   const Window& w = p.window;
-  check(w.stride[0] == 1 && w.stride[1] == 1 && w.dilation[0] == 1 && w.dilation[1] == 1, where, "stride and dilation must be 1");
+  demand(w.stride[0] == 1 && w.stride[1] == 1 && w.dilation[0] == 1 && w.dilation[1] == 1, where, "stride and dilation must be 1");
   const Padding& side = w.padding;
   for (const auto& [padded, kernel] :
        {std::pair{side.top + side.bottom, w.kernel[0]}, std::pair{side.left + side.right, w.kernel[1]}})
@@ -110,7 +111,7 @@ class BinaryAttention {
   /// Output rows first_row, first_row + 1, ... out.shape.height of them: `out` holds these rows alone, the inputs are whole maps.
   void run_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row,
                 const BitView<std::uint32_t>& out, const Workspace& workspace) const {
-    check(outer_sign_, where, "bit output without the outer sign");
+    demand(outer_sign_, where, "bit output without the outer sign");
     for_rows(sources, identities, first_row, out.shape, workspace,
              [&](std::size_t k, std::size_t y, const kernels::AttentionRow& row) {
                std::uint32_t* to = out.pixel(y, 0);
@@ -120,7 +121,7 @@ class BinaryAttention {
   }
   void run_rows(std::span<const Bits> sources, std::span<const Floats> identities, std::size_t first_row,
                 const TensorView<float>& out, const Workspace& workspace) const {
-    check(!outer_sign_, where, "float output with the outer sign");
+    demand(!outer_sign_, where, "float output with the outer sign");
     for_rows(sources, identities, first_row, out.shape, workspace,
              [&](std::size_t k, std::size_t y, const kernels::AttentionRow& row) {
                kernels_->attend(row, out.shape.width, channels_, out.pixel(y, 0) + k * channels_, out.shape.channels);
@@ -157,7 +158,7 @@ class BinaryAttention {
 
   [[nodiscard]] WindowStretches stretches(const Shape& source) const {
     check_equal(source.channels, channels_, where, "channels");
-    check(source.elements() > 0, where, "empty input ", source);
+    demand(source.elements() > 0, where, "empty input ", source);
     return {source, window_, where};
   }
   [[nodiscard]] const BinaryConv2d* any_conv() const {
@@ -192,7 +193,7 @@ class BinaryAttention {
     const WindowStretches stretches = this->stretches(source);
     check_rows(out, first_row, output_shape(source), where);
     check_workspace(workspace, need(stretches), where);
-    check(workspace.kernels == kernels_, where, "weights were packed for other kernels");
+    demand(workspace.kernels == kernels_, where, "weights were packed for other kernels");
     Scratch scratch(workspace.scratch);
     SourceRows rows;
     if (const BinaryConv2d* conv = any_conv())

@@ -37,8 +37,8 @@ class BinaryConv2d {
     if (output == BinaryOutput::bits) set_thresholds(kernels, counts_.pairs());
     if (output == BinaryOutput::integer) {
       const EpilogueParameters& e = p.epilogue;
-      check(e.alpha.empty() && e.scale.empty() && e.bias.empty() && !epilogue_.has_activation(), where,
-            "integer output with an epilogue");
+      demand(e.alpha.empty() && e.scale.empty() && e.bias.empty() && !epilogue_.has_activation(), where,
+             "integer output with an epilogue");
     }
   }
 
@@ -147,10 +147,10 @@ class BinaryConv2d {
 
   template <class Row>
   void for_rows(BinaryOutput output, const Input& in, std::size_t rows, const Workspace& workspace, Row&& row) const {
-    check(output == output_, where, "output type is not that of the constructor");
+    demand(output == output_, where, "output type is not that of the constructor");
     const WindowStretches stretches = counts_.stretches(in.shape);
     check_workspace(workspace, need(stretches), where);
-    check(workspace.kernels == &counts_.table(), where, "weights were packed for other kernels");
+    demand(workspace.kernels == &counts_.table(), where, "weights were packed for other kernels");
     debug_check_tail(in, where);
     Scratch scratch(workspace.scratch);
     PackedRows packed = counts_.rows(in.data, stretches, scratch);

@@ -43,7 +43,7 @@ class BinaryCounts {
   /// Throws Error unless these are parameters of a binary convolution.
   static void check_geometry(const Window& window, std::size_t groups, std::size_t in, std::size_t out, std::string_view where) {
     check_convolution(window, groups, in, out, where);
-    check(window.taps() <= max_taps, where, "kernel (got ", window.taps(), " taps, expected at most ", max_taps, ")");
+    demand(window.taps() <= max_taps, where, "kernel (got ", window.taps(), " taps, expected at most ", max_taps, ")");
   }
 
   [[nodiscard]] std::size_t group_channels() const noexcept { return in_ / groups_; }
@@ -54,7 +54,7 @@ class BinaryCounts {
 
   [[nodiscard]] WindowStretches stretches(const Shape& input) const {
     check_equal(input.channels, in_, where_, "input channels");
-    check(input.elements() > 0, where_, "empty input ", input);
+    demand(input.elements() > 0, where_, "empty input ", input);
     return WindowStretches(input, window_, where_);
   }
   [[nodiscard]] std::size_t row_bytes(const WindowStretches& stretches) const noexcept {
@@ -89,8 +89,8 @@ class BinaryCounts {
       }
       const std::size_t end = stretches[j - 1].end;
       const ColumnStretch* stretch = &stretches[i];
-      for (std::size_t x = stretch->begin; x < end; x += std::min(longest_stretch(), end - x)) {
-        const std::size_t pixels = std::min(longest_stretch(), end - x);
+      for (std::size_t x = stretch->begin; x < end; x += (std::min)(longest_stretch(), end - x)) {
+        const std::size_t pixels = (std::min)(longest_stretch(), end - x);
         sum(rows, row, x, pixels, stretch->computed);
         stretch = finish_piece(stretch, row, x, x + pixels, finish);
       }
@@ -203,13 +203,13 @@ class BinaryCounts {
     std::int32_t valid = 0;
     const std::size_t tap_pairs = group_channels() * row.inside.count();  // of a column of taps
     const auto all_columns = static_cast<std::int32_t>(tap_pairs * window_.kernel[1]);
-    for (std::size_t p = x; p < end; p = std::min(stretch->end, end), stretch += p == stretch->end) {
+    for (std::size_t p = x; p < end; p = (std::min)(stretch->end, end), stretch += p == stretch->end) {
       const std::size_t missing = tap_pairs * (window_.kernel[1] - stretch->inside.count());
       const bool corrects = stretch->computed != stretch->inside;  // else the columns outside were left out
       const std::int32_t now = all_columns - static_cast<std::int32_t>(corrects ? missing % 2 : missing);
       if (p > x && now != valid) done(from, p, valid), from = p;
       valid = now;
-      if (corrects) correct(*stretch, row, missing / 2, std::min(stretch->end, end) - p, row.sums + (p - x) * stride());
+      if (corrects) correct(*stretch, row, missing / 2, (std::min)(stretch->end, end) - p, row.sums + (p - x) * stride());
     }
     done(from, end, valid);
     return stretch;

@@ -16,7 +16,7 @@ namespace bimtdp::ops {
 class Concat {
  public:
   [[nodiscard]] Shape output_shape(std::span<const Shape> inputs) const {
-    check(!inputs.empty(), where, "no inputs");
+    demand(!inputs.empty(), where, "no inputs");
     Shape out = inputs[0];
     out.channels = 0;
     for (const Shape& shape : inputs) add(out, shape);
@@ -56,15 +56,15 @@ class Concat {
   static constexpr std::string_view where = "concat";
 
   static void add(Shape& sum, const Shape& shape) {
-    check(shape.height == sum.height && shape.width == sum.width, where, "input size (got ", shape, ", expected ", sum.height, "x",
-          sum.width, ")");
-    check(shape.channels <= max_extent && sum.channels + shape.channels <= max_extent, where, "more than ", max_extent,
-          " channels");
+    demand(shape.height == sum.height && shape.width == sum.width, where, "input size (got ", shape, ", expected ", sum.height, "x",
+           sum.width, ")");
+    demand(shape.channels <= max_extent && sum.channels + shape.channels <= max_extent, where, "more than ", max_extent,
+           " channels");
     sum.channels += shape.channels;
   }
   template <class View>
   static void check_inputs(std::span<const View> in, const Shape& out, const Workspace& workspace) {
-    check(!in.empty(), where, "no inputs");
+    demand(!in.empty(), where, "no inputs");
     Shape sum = in[0].shape;
     sum.channels = 0;
     for (const View& map : in) add(sum, map.shape);
@@ -77,11 +77,11 @@ class Concat {
 class Slice {
  public:
   Slice(std::size_t begin, std::size_t end) : begin_(begin), end_(end) {
-    check(begin < end, where, "empty range ", begin, " to ", end);
+    demand(begin < end, where, "empty range ", begin, " to ", end);
   }
 
   [[nodiscard]] Shape output_shape(const Shape& input) const {
-    check(end_ <= input.channels, where, "end (got ", end_, ", expected at most ", input.channels, ")");
+    demand(end_ <= input.channels, where, "end (got ", end_, ", expected at most ", input.channels, ")");
     return {input.height, input.width, end_ - begin_};
   }
 

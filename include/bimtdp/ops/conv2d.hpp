@@ -33,7 +33,7 @@ class Conv2d {
         depthwise_(p.groups > 1 && p.groups == p.in_channels && p.groups == p.out_channels) {
     check_convolution(window_, groups_, in_, out_, where);
     check_equal(p.weights.size(), (Checked(out_) * window_.taps() * (in_ / groups_)).size(), where, "weights");
-    for (const float weight : p.weights) check(std::isfinite(weight), where, "weights hold ", weight);
+    for (const float weight : p.weights) demand(std::isfinite(weight), where, "weights hold ", weight);
     epilogue_ = PreparedEpilogue(p.epilogue, out_, where);
     if (depthwise_) {
       pack_depthwise(p.weights);
@@ -82,7 +82,7 @@ class Conv2d {
 
   [[nodiscard]] WindowStretches stretches(const Shape& input) const {
     check_equal(input.channels, in_, where_, "input channels");
-    check(input.elements() > 0, where_, "empty input ", input);
+    demand(input.elements() > 0, where_, "empty input ", input);
     return WindowStretches(input, window_, where_);
   }
   [[nodiscard]] static std::size_t need(const WindowStretches& stretches) {
@@ -93,7 +93,7 @@ class Conv2d {
                 const TensorView<float>& out, const Workspace& workspace, const TensorView<const float>& residual) const {
     if (residual.data) check_equal(residual.shape, out.shape, where_, "residual shape");
     check_workspace(workspace, need(stretches), where_);
-    check(workspace.kernels == table_, where_, "weights were packed for other kernels");
+    demand(workspace.kernels == table_, where_, "weights were packed for other kernels");
     const std::size_t most_rows = std::max<std::size_t>(cached / (stretches.rows().stride * in.shape.width * in_), 1);
     auto* taps = Scratch(workspace.scratch).take<kernels::Tap<float>>(stretches.max_taps());
     stretches.for_each_rectangle(first_row, first_row + out.shape.height, most_rows, [&](const Rectangle& r) {

@@ -15,7 +15,7 @@ class Add {
       : channels_(channels), epilogue_({{}, {}, {}, activation}, channels, "add") {}
 
   [[nodiscard]] Shape output_shape(std::span<const Shape> inputs) const {
-    check(inputs.size() >= 2, "add", "inputs (got ", inputs.size(), ", expected at least 2)");
+    demand(inputs.size() >= 2, "add", "inputs (got ", inputs.size(), ", expected at least 2)");
     check_equal(inputs[0].channels, channels_, "add", "channels");
     for (const Shape& shape : inputs) check_equal(shape, inputs[0], "add", "input shape");
     return inputs[0];
@@ -23,7 +23,7 @@ class Add {
 
   /// `out` may be the first input.
   void run(std::span<const TensorView<const float>> in, const TensorView<float>& out, const Workspace& workspace) const {
-    check(in.size() >= 2, "add", "inputs (got ", in.size(), ", expected at least 2)");
+    demand(in.size() >= 2, "add", "inputs (got ", in.size(), ", expected at least 2)");
     check_equal(in[0].shape.channels, channels_, "add", "channels");
     for (const auto& map : in) check_equal(map.shape, out.shape, "add", "input shape");
     check_workspace(workspace, 0, "add");
@@ -45,8 +45,8 @@ class Add {
 class Multiply {
  public:
   [[nodiscard]] Shape output_shape(const Shape& a, const Shape& b) const {
-    check(b == a || b == Shape{1, 1, a.channels}, "multiply", "second shape (got ", b, ", expected ", a, " or 1x1x", a.channels,
-          ")");
+    demand(b == a || b == Shape{1, 1, a.channels}, "multiply", "second shape (got ", b, ", expected ", a, " or 1x1x", a.channels,
+           ")");
     return a;
   }
 

@@ -34,7 +34,7 @@ struct EpilogueParameters {
 [[nodiscard]] inline AlignedVector<float> channel_values(std::span<const float> values, std::size_t channels,
                                                          std::string_view where, std::string_view name, std::size_t repeat = 1) {
   if (!values.empty()) check_equal(values.size(), channels, where, name);
-  for (const float value : values) check(std::isfinite(value), where, name, " holds ", value);
+  for (const float value : values) demand(std::isfinite(value), where, name, " holds ", value);
   AlignedVector<float> copy;
   copy.reserve(repeat * values.size());
   for (std::size_t i = 0; i < repeat; ++i) copy.insert(copy.end(), values.begin(), values.end());
@@ -53,12 +53,12 @@ class PreparedEpilogue {
         slope_(channel_values(p.activation.slope, channels, where, "slope", repeat)),
         shift_in_(channel_values(p.activation.shift_in, channels, where, "shift_in", repeat)),
         shift_out_(channel_values(p.activation.shift_out, channels, where, "shift_out", repeat)) {
-    check(scale_.empty() || !bias_.empty(), where, "a scale needs a bias");
+    demand(scale_.empty() || !bias_.empty(), where, "a scale needs a bias");
     const bool has_slope = activation_ == kernels::ActivationKind::prelu || activation_ == kernels::ActivationKind::rprelu;
     const bool has_shifts = activation_ == kernels::ActivationKind::rprelu;
-    check(slope_.empty() != has_slope, where, has_slope ? "activation without a slope" : "slope without prelu or rprelu");
-    check(shift_in_.empty() != has_shifts && shift_out_.empty() != has_shifts, where,
-          has_shifts ? "rprelu without both shifts" : "shifts without rprelu");
+    demand(slope_.empty() != has_slope, where, has_slope ? "activation without a slope" : "slope without prelu or rprelu");
+    demand(shift_in_.empty() != has_shifts && shift_out_.empty() != has_shifts, where,
+           has_shifts ? "rprelu without both shifts" : "shifts without rprelu");
   }
 
   /// For the kernels, from channel `first` on; `residual` is the first pixel of the stretch, or null.

@@ -20,7 +20,7 @@ class Linear {
       : where_(where), conv_(kernels, {{}, 1, p.in_channels, p.out_channels, p.weights, {{}, {}, p.bias, p.activation}}, where) {}
 
   [[nodiscard]] Shape output_shape(const Shape& input) const {
-    check(input.height == 1 && input.width == 1, where_, "input shape (got ", input, ", expected 1x1xC)");
+    demand(input.height == 1 && input.width == 1, where_, "input shape (got ", input, ", expected 1x1xC)");
     return conv_.output_shape(input);
   }
   [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const {

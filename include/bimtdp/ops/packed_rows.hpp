@@ -21,15 +21,15 @@ class PackedRows {
   /// `packing` is null where only the map is needed.
   [[nodiscard]] static std::size_t bytes(const RowPacking* packing, const WindowStretches& stretches) noexcept {
     if (!packing) return 0;
-    return scratch_size<ColumnStretch>(most_stretches(stretches)) + scratch_size<std::size_t>(slots(stretches)) +
-           scratch_size<std::uint32_t>(slots(stretches) * packing->row_size(stretches.columns()));
+    return scratch_size<ColumnStretch>(most_stretches(stretches)) + scratch_size<std::size_t>(slot_count(stretches)) +
+           scratch_size<std::uint32_t>(slot_count(stretches) * packing->row_size(stretches.columns()));
   }
   /// `map`: the input, `step` 32-bit words a pixel; takes bytes() of `scratch`.
   PackedRows(const RowPacking* packing, const WindowStretches& stretches, const std::uint32_t* map, std::size_t step,
              Scratch& scratch) noexcept
       : packing_(packing), stretches_(&stretches), map_(map), step_(step) {
     if (!packing) return;
-    slots_ = slots(stretches), row_size_ = packing->row_size(stretches.columns());
+    slots_ = slot_count(stretches), row_size_ = packing->row_size(stretches.columns());
     column_stretches_ = scratch.take<ColumnStretch>(most_stretches(stretches));
     held_ = scratch.take<std::size_t>(slots_);
     rows_ = scratch.take<std::uint32_t>(slots_ * row_size_);
@@ -55,14 +55,14 @@ class PackedRows {
   }
 
  private:
-  static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+  static constexpr std::size_t none = (std::numeric_limits<std::size_t>::max)();
   static constexpr std::size_t worth_a_stretch = 8;  // pixels: shorter stretches compute all taps, together with their neighbours
 
-  [[nodiscard]] static std::size_t slots(const WindowStretches& stretches) noexcept {
-    return std::min(stretches.rows().kernel, (stretches.rows().input - 1) / stretches.rows().dilation + 1);
+  [[nodiscard]] static std::size_t slot_count(const WindowStretches& stretches) noexcept {
+    return (std::min)(stretches.rows().kernel, (stretches.rows().input - 1) / stretches.rows().dilation + 1);
   }
   [[nodiscard]] static std::size_t most_stretches(const WindowStretches& stretches) noexcept {
-    return std::min(stretches.columns().output, 2 * stretches.columns().kernel + 1);
+    return (std::min)(stretches.columns().output, 2 * stretches.columns().kernel + 1);
   }
 
   void find_stretches() noexcept {
@@ -70,7 +70,7 @@ class PackedRows {
     const TapRange all{0, axis.kernel};
     const std::size_t reach = axis.dilation * (axis.kernel - 1), limit = axis.before + axis.input;
     const std::size_t full_begin = axis.before == 0 ? 0 : (axis.before + axis.stride - 1) / axis.stride;
-    const std::size_t full_end = reach >= limit ? 0 : std::min(axis.output, (limit - reach - 1) / axis.stride + 1);
+    const std::size_t full_end = reach >= limit ? 0 : (std::min)(axis.output, (limit - reach - 1) / axis.stride + 1);
     for (std::size_t x = 0; x < axis.output;) {
       const bool full = full_begin <= x && x < full_end;
       ColumnStretch stretch{x, full ? full_end : x + 1, full ? all : taps_inside(axis, x), all};

@@ -16,13 +16,13 @@ namespace detail {
 
 /// The stretches of a pooling window; throws Error unless every window sees a pixel.
 [[nodiscard]] inline WindowStretches pool_stretches(const Shape& input, const Window& window, std::string_view where) {
-  check(input.elements() > 0, where, "empty input ", input);
+  demand(input.elements() > 0, where, "empty input ", input);
   const WindowStretches stretches(input, window, where);
   for (const WindowAxis& axis : {stretches.rows(), stretches.columns()}) {
-    check(axis.dilation <= axis.input || axis.output <= 65536, where, "dilation (got ", axis.dilation, " for an input of ",
-          axis.input, " pixels)");  // else looking at every window takes long
+    demand(axis.dilation <= axis.input || axis.output <= 65536, where, "dilation (got ", axis.dilation, " for an input of ",
+           axis.input, " pixels)");  // else looking at every window takes long
     const std::size_t outside = axis.an_output_outside();
-    check(outside == axis.output, where, "window ", outside, " lies in the padding altogether");
+    demand(outside == axis.output, where, "window ", outside, " lies in the padding altogether");
   }
   return stretches;
 }
@@ -108,7 +108,7 @@ class MaxPool2d {
 class AveragePool2d {
  public:
   AveragePool2d(const Window& window, bool count_include_pad) : window_(window), count_include_pad_(count_include_pad) {
-    check(window.dilation == std::array<std::size_t, 2>{1, 1}, where, "dilation must be 1");
+    demand(window.dilation == std::array<std::size_t, 2>{1, 1}, where, "dilation must be 1");
   }
 
   [[nodiscard]] Shape output_shape(const Shape& input) const { return pool_shape(input, window_, where); }
@@ -143,12 +143,12 @@ class AveragePool2d {
 class AdaptiveAveragePool2d {
  public:
   AdaptiveAveragePool2d(std::size_t height, std::size_t width) : height_(height), width_(width) {
-    check(height > 0 && width > 0 && height <= max_extent && width <= max_extent, where, "size (got ", height, "x", width,
-          ", expected 1 to ", max_extent, ")");
+    demand(height > 0 && width > 0 && height <= max_extent && width <= max_extent, where, "size (got ", height, "x", width,
+           ", expected 1 to ", max_extent, ")");
   }
 
   [[nodiscard]] Shape output_shape(const Shape& input) const {
-    check(input.elements() > 0, where, "empty input ", input);
+    demand(input.elements() > 0, where, "empty input ", input);
     return {height_, width_, input.channels};
   }
   [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const { return scratch_size<double>(input.channels); }

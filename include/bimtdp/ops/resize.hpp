@@ -16,10 +16,10 @@ namespace bimtdp::ops {
 namespace detail {
 
 [[nodiscard]] inline Shape resize_shape(const Shape& input, std::size_t height, std::size_t width, std::string_view where) {
-  check(input.elements() > 0, where, "empty input ", input);
-  check(height > 0 && width > 0 && height <= max_extent && width <= max_extent, where, "size (got ", height, "x", width,
-        ", expected 1 to ", max_extent, ")");
-  check(input.height <= max_extent && input.width <= max_extent, where, "input ", input, " is above ", max_extent);
+  demand(input.elements() > 0, where, "empty input ", input);
+  demand(height > 0 && width > 0 && height <= max_extent && width <= max_extent, where, "size (got ", height, "x", width,
+         ", expected 1 to ", max_extent, ")");
+  demand(input.height <= max_extent && input.width <= max_extent, where, "input ", input, " is above ", max_extent);
   return {height, width, input.channels};
 }
 
@@ -31,14 +31,14 @@ struct Neighbours {
 
 [[nodiscard]] inline Neighbours bilinear_neighbours(std::size_t i, std::size_t in, std::size_t out) noexcept {
   const float scale = static_cast<float>(in) / static_cast<float>(out);
-  const float source = std::max(std::fma(scale, static_cast<float>(i) + 0.5F, -0.5F), 0.0F);
-  const std::size_t first = std::min(static_cast<std::size_t>(source), in - 1);
-  return {first, std::min(first + 1, in - 1), source - static_cast<float>(first)};
+  const float source = (std::max)(std::fma(scale, static_cast<float>(i) + 0.5F, -0.5F), 0.0F);
+  const std::size_t first = (std::min)(static_cast<std::size_t>(source), in - 1);
+  return {first, (std::min)(first + 1, in - 1), source - static_cast<float>(first)};
 }
 
 [[nodiscard]] inline std::size_t nearest_neighbour(std::size_t i, std::size_t in, std::size_t out) noexcept {
   const float scale = static_cast<float>(in) / static_cast<float>(out);
-  return std::min(static_cast<std::size_t>(static_cast<float>(i) * scale), in - 1);
+  return (std::min)(static_cast<std::size_t>(static_cast<float>(i) * scale), in - 1);
 }
 
 }  // namespace detail
@@ -61,7 +61,7 @@ class ResizeBilinear {
   void run_rows(const TensorView<const float>& in, std::size_t height, std::size_t first_row, const StridedView<float>& out,
                 const Workspace& workspace) const {
     check_rows(out.shape, first_row, output_shape(in.shape, height, out.shape.width), where);
-    check(out.stride >= out.shape.channels, where, "stride (got ", out.stride, ", expected at least ", out.shape.channels, ")");
+    demand(out.stride >= out.shape.channels, where, "stride (got ", out.stride, ", expected at least ", out.shape.channels, ")");
     check_workspace(workspace, need(out.shape), where);
     const std::size_t rows = out.shape.height;
     if (rows == 0) return;

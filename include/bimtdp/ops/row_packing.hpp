@@ -28,7 +28,7 @@ struct TapRange {
 [[nodiscard]] inline TapRange taps_inside(const WindowAxis& axis, std::size_t o) noexcept {
   const std::size_t at = o * axis.stride, limit = axis.before + axis.input;
   const std::size_t first = at >= axis.before ? 0 : (axis.before - at + axis.dilation - 1) / axis.dilation;
-  const std::size_t end = at >= limit ? 0 : std::min(axis.kernel, (limit - at - 1) / axis.dilation + 1);
+  const std::size_t end = at >= limit ? 0 : (std::min)(axis.kernel, (limit - at - 1) / axis.dilation + 1);
   return first < end ? TapRange{first, end} : TapRange{};
 }
 
@@ -45,7 +45,7 @@ class RowPacking {
     const std::size_t apart = taps_ * tap_words_, joined = words_for<std::uint64_t>(taps_ * channels);
     joined_ = dilation_ == 1 ? joined < apart : 3 * joined <= 2 * apart;  // wide dilation leaves many taps outside
     words_ = joined_ ? joined : apart;
-    phases_ = std::min(taps_, stride_ / std::gcd(stride_, dilation_));
+    phases_ = (std::min)(taps_, stride_ / std::gcd(stride_, dilation_));
     for (std::size_t i = 0; i < words_; ++i) {
       const std::size_t tap = i / tap_words_;
       places_.push_back(joined_ ? Place{i, 0} : Place{tap % phases_ * tap_words_ + i % tap_words_, tap * dilation_ / stride_});
@@ -110,7 +110,7 @@ class RowPacking {
 
   /// Outputs x with origin <= x*stride, at most `most`: the first one.
   [[nodiscard]] std::size_t output_at(std::size_t origin, std::size_t most) const noexcept {
-    return std::min(most, (origin + stride_ - 1) / stride_);
+    return (std::min)(most, (origin + stride_ - 1) / stride_);
   }
   /// The bits of one column per word, columns `first`, first + stride, ... of the padded row, to bit `bit` of the planes at `out`.
   void put(const std::uint32_t* row, std::size_t step, const WindowAxis& columns, std::size_t group, std::size_t first,
@@ -122,7 +122,7 @@ class RowPacking {
     const std::uint32_t* pixel = row + (begin * stride_ + first - left) * step;
     const std::size_t plane = this->plane(columns);
     for (std::size_t done = 0; done < channels_;) {
-      const std::size_t from = group * channels_ + done, bits = std::min(channels_ - done, 64 - from % 32);
+      const std::size_t from = group * channels_ + done, bits = (std::min)(channels_ - done, 64 - from % 32);
       std::uint32_t* to = out + (bit + done) / 64 * plane + 2 * begin;
       table_->join_bits(
           {pixel + from / 32, stride_ * step, end - begin, from % 32, bits, (bit + done) % 64, pairs_, to, to + plane});

@@ -9,10 +9,10 @@ namespace bimtdp::ops {
 
 class Softmax {
  public:
-  explicit Softmax(std::size_t group) : group_(group) { check(group > 0, "softmax", "group must be positive"); }
+  explicit Softmax(std::size_t group) : group_(group) { demand(group > 0, "softmax", "group must be positive"); }
 
   [[nodiscard]] Shape output_shape(const Shape& input) const {
-    check(input.channels % group_ == 0, "softmax", "channels (got ", input.channels, ", expected a multiple of ", group_, ")");
+    demand(input.channels % group_ == 0, "softmax", "channels (got ", input.channels, ", expected a multiple of ", group_, ")");
     return input;
   }
 

@@ -27,7 +27,7 @@ class SqueezeExcite {
 
   [[nodiscard]] Shape output_shape(const Shape& input) const {
     check_equal(input.channels, channels_, where, "channels");
-    check(input.elements() > 0, where, "empty input ", input);
+    demand(input.elements() > 0, where, "empty input ", input);
     return input;
   }
   [[nodiscard]] std::size_t scratch_bytes(const Shape& input) const {
@@ -58,7 +58,7 @@ class SqueezeExcite {
   static constexpr std::string_view where = "squeeze_excite";
 
   [[nodiscard]] std::size_t layers_scratch() const {
-    return std::max(reduce_.scratch_bytes({1, 1, channels_}), expand_.scratch_bytes({1, 1, hidden_}));
+    return (std::max)(reduce_.scratch_bytes({1, 1, channels_}), expand_.scratch_bytes({1, 1, hidden_}));
   }
 
   static void mean(const TensorView<const float>& in, double* sums, float* result, const Workspace& workspace) noexcept {

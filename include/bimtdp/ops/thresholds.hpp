@@ -47,9 +47,9 @@ class SignOfDot {
 /// Throws Error where the expression leaves the finite floats at either end.
 [[nodiscard]] inline ThresholdTable find_thresholds(const kernels::KernelTable& kernels, const PreparedEpilogue& epilogue,
                                                     std::size_t channels, std::int32_t limit, std::string_view where) {
-  constexpr std::int32_t lowest = std::numeric_limits<std::int32_t>::min(), highest = std::numeric_limits<std::int32_t>::max();
-  check(limit >= 0 && limit <= (1 << 24), where, "dot products up to ", limit, " are not exact floats");
-  check(!epilogue.has_activation(), where, "bit output with an activation");
+  constexpr std::int32_t lowest = (std::numeric_limits<std::int32_t>::min)(), highest = (std::numeric_limits<std::int32_t>::max)();
+  demand(limit >= 0 && limit <= (1 << 24), where, "dot products up to ", limit, " are not exact floats");
+  demand(!epilogue.has_activation(), where, "bit output with an activation");
 
   detail::SignOfDot sign(kernels, epilogue, channels);
   std::vector<std::int32_t> low(channels, -limit), high(channels, limit), middle(channels);
@@ -57,7 +57,7 @@ class SignOfDot {
   const auto ends = [&](const std::vector<std::int32_t>& d, std::vector<bool>& bits) {
     sign.evaluate(d);
     for (std::size_t c = 0; c < channels; ++c) {
-      check(std::isfinite(sign.value(c)), where, "channel ", c, ": value at dot product ", d[c], " is ", sign.value(c));
+      demand(std::isfinite(sign.value(c)), where, "channel ", c, ": value at dot product ", d[c], " is ", sign.value(c));
       bits[c] = sign[c];
     }
   };
@@ -82,7 +82,8 @@ class SignOfDot {
 /// The same thresholds on n where the dot product is valid - 2n, `repeat` times in a row.
 [[nodiscard]] inline ThresholdTable count_thresholds(const ThresholdTable& dots, std::int32_t valid, std::size_t repeat) {
   const auto clamped = [](std::int64_t n) {
-    constexpr std::int64_t lowest = std::numeric_limits<std::int32_t>::min(), highest = std::numeric_limits<std::int32_t>::max();
+    constexpr std::int64_t lowest = (std::numeric_limits<std::int32_t>::min)(),
+                           highest = (std::numeric_limits<std::int32_t>::max)();
     return static_cast<std::int32_t>(std::clamp(n, lowest, highest));
   };
   ThresholdTable counts;

@@ -30,7 +30,7 @@ struct WindowAxis {
       for (const std::size_t edge : {before, before + input}) {
         const std::size_t reach = k * dilation;
         const std::size_t first = reach >= edge ? 0 : (edge - reach + stride - 1) / stride;  // first output at or behind the edge
-        if (first > o) end = std::min(end, first);
+        if (first > o) end = (std::min)(end, first);
       }
     return end;
   }
@@ -56,7 +56,7 @@ struct Rectangle {
 
 /// Throws Error unless `least` <= value <= max_extent.
 inline void check_extent(std::string_view name, std::size_t value, std::string_view where, std::size_t least = 1) {
-  check(value >= least && value <= max_extent, where, name, " (got ", value, ", expected ", least, " to ", max_extent, ")");
+  demand(value >= least && value <= max_extent, where, name, " (got ", value, ", expected ", least, " to ", max_extent, ")");
 }
 
 /// Throws Error unless kernel, stride, dilation and padding are within their bounds. Whether the window fits an input is
@@ -81,11 +81,11 @@ inline std::size_t check_convolution(const Window& window, std::size_t groups, s
   check_extent("input channels", in_channels, where);
   check_extent("output channels", out_channels, where);
   check_extent("groups", groups, where);
-  check(in_channels % groups == 0 && out_channels % groups == 0, where, "groups (got ", groups, ", expected a divisor of ",
-        in_channels, " inputs and ", out_channels, " outputs)");
+  demand(in_channels % groups == 0 && out_channels % groups == 0, where, "groups (got ", groups, ", expected a divisor of ",
+         in_channels, " inputs and ", out_channels, " outputs)");
   const Checked length = Checked(window.kernel[0]) * window.kernel[1] * (in_channels / groups);
-  check(length <= Checked(max_dot_length), where, "kernel too large (got ", length.value(), " products a sum, expected at most ",
-        max_dot_length, ")");
+  demand(length <= Checked(max_dot_length), where, "kernel too large (got ", length.value(), " products a sum, expected at most ",
+         max_dot_length, ")");
   return length.size();
 }
 
@@ -108,7 +108,7 @@ class WindowStretches {
   /// Throws Error as window_extent does, or where the output would be larger than max_extent.
   WindowStretches(const Shape& input, const Window& w, std::string_view where) {
     const Shape output = window_shape(input, w, input.channels, where);
-    check(output.height <= max_extent && output.width <= max_extent, where, "output of ", output, " is above ", max_extent);
+    demand(output.height <= max_extent && output.width <= max_extent, where, "output of ", output, " is above ", max_extent);
     rows_ = {input.height, output.height, w.kernel[0], w.stride[0], w.dilation[0], w.padding.top};
     columns_ = {input.width, output.width, w.kernel[1], w.stride[1], w.dilation[1], w.padding.left};
   }
@@ -118,7 +118,7 @@ class WindowStretches {
   [[nodiscard]] Shape output(std::size_t channels) const noexcept { return {rows_.output, columns_.output, channels}; }
   /// No stretch has more taps than this.
   [[nodiscard]] std::size_t max_taps() const noexcept {
-    return std::min(rows_.kernel, rows_.input) * std::min(columns_.kernel, columns_.input);
+    return (std::min)(rows_.kernel, rows_.input) * (std::min)(columns_.kernel, columns_.input);
   }
 
   /// Calls visit(first pixel, pixels) for the stretches of a row, cut into pieces of at most `longest` pixels.
@@ -126,7 +126,7 @@ class WindowStretches {
   void for_each_stretch(std::size_t longest, Visit&& visit) const noexcept {
     for (std::size_t x = 0; x < columns_.output;) {
       const std::size_t end = columns_.stretch_end(x);
-      for (; x < end; x += std::min(longest, end - x)) visit(x, std::min(longest, end - x));
+      for (; x < end; x += (std::min)(longest, end - x)) visit(x, (std::min)(longest, end - x));
     }
   }
 
@@ -134,7 +134,7 @@ class WindowStretches {
   template <class Visit>
   void for_each_rectangle(std::size_t first, std::size_t end, std::size_t most_rows, Visit&& visit) const noexcept {
     for (std::size_t y = first, below = 0; y < end; y = below) {
-      below = std::min({end, y + most_rows, rows_.stretch_end(y)});
+      below = (std::min)({end, y + most_rows, rows_.stretch_end(y)});
       for (std::size_t x = 0, right = 0; x < columns_.output; x = right) {
         right = columns_.stretch_end(x);
         visit(Rectangle{y, x, below - y, right - x});

@@ -45,11 +45,11 @@ class Scratch {
 
 /// Throws Error unless `workspace` can run an op that needs `scratch_bytes`.
 inline void check_workspace(const Workspace& workspace, std::size_t scratch_bytes, std::string_view where) {
-  check(workspace.kernels != nullptr, where, "workspace has no kernels");
-  check(workspace.scratch.size() >= scratch_bytes, where, "scratch bytes (got ", workspace.scratch.size(), ", expected at least ",
-        scratch_bytes, ")");
-  check(reinterpret_cast<std::uintptr_t>(workspace.scratch.data()) % alignment == 0, where, "scratch is not ", alignment,
-        "-byte aligned");
+  demand(workspace.kernels != nullptr, where, "workspace has no kernels");
+  demand(workspace.scratch.size() >= scratch_bytes, where, "scratch bytes (got ", workspace.scratch.size(), ", expected at least ",
+         scratch_bytes, ")");
+  demand(reinterpret_cast<std::uintptr_t>(workspace.scratch.data()) % alignment == 0, where, "scratch is not ", alignment,
+         "-byte aligned");
 }
 
 /// Scratch memory of its own and the Workspace that uses it: for the functions that run an op once.

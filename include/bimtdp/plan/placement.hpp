@@ -93,7 +93,7 @@ class ValuePlacer {
   [[nodiscard]] std::size_t place_in_bands() {
     std::size_t most = 0;
     for (const Step& step : steps_)
-      if (step.nodes.size() > 1) most = std::max(most, place_in_band(step));
+      if (step.nodes.size() > 1) most = (std::max)(most, place_in_band(step));
     return most;
   }
 
@@ -127,8 +127,8 @@ class ValuePlacer {
       std::size_t first = index_in_step_[id], last = first;
       for (const NodeId input : graph_.nodes()[id].inputs)
         if (const auto* inside = values_[input].at<InsideConcat>(); inside && inside->concat == id)
-          first = std::min(first, index_in_step_[input]);
-      for (const Reader& reader : flow_.readers[id]) last = std::max(last, index_in_step_[reader.node]);
+          first = (std::min)(first, index_in_step_[input]);
+      for (const Reader& reader : flow_.readers[id]) last = (std::max)(last, index_in_step_[reader.node]);
       const Checked rows = Checked(rows_per(step, values_[id].shape.height)) * step.band;
       blocks.push_back({(rows * values_[id].row_bytes).size(), first, last, 0});
       owner.push_back(id);
@@ -157,7 +157,7 @@ class ValuePlacer {
     std::vector<std::size_t> last(values_.size());
     for (NodeId id = 0; id < values_.size(); ++id) {
       last[id] = keep_all || flow_.is_output[id] ? stages_ : stage_of(id);
-      for (const Reader& reader : flow_.readers[id]) last[id] = std::max(last[id], stage_of(reader.node));
+      for (const Reader& reader : flow_.readers[id]) last[id] = (std::max)(last[id], stage_of(reader.node));
     }
     return last;
   }

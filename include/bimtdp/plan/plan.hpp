@@ -39,20 +39,20 @@ class Plan {
  public:
   /// Plans a run on a height x width input. Throws Error for a size that the graph cannot take and when a limit is passed.
   Plan(const Program& program, std::size_t height, std::size_t width, const PlanOptions& options = {}) : threads_(options.threads) {
-    check(threads_ >= 1 && threads_ <= max_threads, "plan", "threads (got ", threads_, ", expected 1 to ", max_threads, ")");
+    demand(threads_ >= 1 && threads_ <= max_threads, "plan", "threads (got ", threads_, ", expected 1 to ", max_threads, ")");
     const Graph& graph = program.graph();
     flow_ = make_dataflow(graph, height, width);
     macs_ = flow_.total_work();
-    check(macs_ <= options.limits.max_macs, "plan", "too much work for the limits (got ", macs_,
-          " multiply-accumulates, expected at most ", options.limits.max_macs, ")");
+    demand(macs_ <= options.limits.max_macs, "plan", "too much work for the limits (got ", macs_,
+           " multiply-accumulates, expected at most ", options.limits.max_macs, ")");
     steps_ = make_steps(graph, flow_, !options.keep_all, options.band_bytes);
     stages_ = make_schedule(graph, steps_, seconds(), threads_);
     place_values(graph, options);
     op_bytes_ = largest_scratch(program);
     arena_bytes_ = (Checked(arena_bytes_) + (Checked(band_bytes_) + op_bytes_) * threads_).size();
     const Checked bytes = map_bytes(graph) + arena_bytes_;
-    check(bytes <= Checked(options.limits.max_bytes), "plan", "too much memory for the limits (got ", bytes.value(),
-          " bytes, expected at most ", options.limits.max_bytes, ")");
+    demand(bytes <= Checked(options.limits.max_bytes), "plan", "too much memory for the limits (got ", bytes.value(),
+           " bytes, expected at most ", options.limits.max_bytes, ")");
     bytes_ = bytes.size();
   }
 
@@ -84,8 +84,8 @@ class Plan {
     const PlannedValue& v = values_[id];
     if (const auto* place = v.at<InArena>()) return {v.type, v.shape, arena.data() + place->offset};
     const auto* caller = v.at<AtCaller>();
-    check(caller != nullptr, "plan", "the value of node ", id, " is not kept: it never exists as a whole");
-    check(caller->output < outputs.size(), "plan", "no memory for output ", caller->output);
+    demand(caller != nullptr, "plan", "the value of node ", id, " is not kept: it never exists as a whole");
+    demand(caller->output < outputs.size(), "plan", "no memory for output ", caller->output);
     return {v.type, v.shape, reinterpret_cast<std::byte*>(outputs[caller->output])};
   }
 
@@ -121,7 +121,7 @@ class Plan {
   [[nodiscard]] std::size_t largest_scratch(const Program& program) const {
     std::size_t most = 0;
     for (NodeId id = 0; id < values_.size(); ++id)
-      most = std::max(most, program.scratch_bytes(id, flow_.input_shapes(program.graph().nodes()[id]), flow_.shapes[id]));
+      most = (std::max)(most, program.scratch_bytes(id, flow_.input_shapes(program.graph().nodes()[id]), flow_.shapes[id]));
     return Checked(most).align_up(alignment).size();
   }
 

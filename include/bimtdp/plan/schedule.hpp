@@ -43,7 +43,7 @@ namespace detail {
   for (std::size_t s = 0; s < steps.size(); ++s)
     for (const NodeId id : steps[s].nodes)
       for (const NodeId input : graph.nodes()[id].inputs)
-        if (step_of[input] < s) level[s] = std::max(level[s], level[step_of[input]] + 1);
+        if (step_of[input] < s) level[s] = (std::max)(level[s], level[step_of[input]] + 1);
   return level;
 }
 
@@ -52,7 +52,7 @@ namespace detail {
                                                            std::span<const double> seconds, std::size_t threads) {
   double total = 0.0;
   for (const std::size_t s : stage) total += seconds[s];
-  threads = std::min(threads, static_cast<std::size_t>(std::max(1.0, total / smallest_share)));
+  threads = (std::min)(threads, static_cast<std::size_t>((std::max)(1.0, total / smallest_share)));
   std::vector<std::vector<Piece>> pieces(threads);
   double done = 0.0;
   std::size_t thread = 0;
@@ -64,7 +64,7 @@ namespace detail {
       std::size_t take = rows - row;
       if (thread + 1 < threads) {
         if (steps[s].by_rows) {
-          take = std::min(take, static_cast<std::size_t>(std::lround(std::max(0.0, room) / row_seconds)));
+          take = (std::min)(take, static_cast<std::size_t>(std::lround((std::max)(0.0, room) / row_seconds)));
         } else if (room < seconds[s] / 2.0) {
           take = 0;
         }

@@ -34,10 +34,10 @@ struct Block {
     for (const Block* other : placed) {
       if (other->last < block.first || block.last < other->first) continue;
       if ((offset + block.bytes).value() <= other->offset) break;
-      offset = std::max(offset, Checked(other->offset) + other->bytes);
+      offset = (std::max)(offset, Checked(other->offset) + other->bytes);
     }
     block.offset = offset.size();
-    total = std::max(total, offset + block.bytes);
+    total = (std::max)(total, offset + block.bytes);
     const auto after = [](std::size_t value, const Block* b) { return value < b->offset; };
     placed.insert(std::upper_bound(placed.begin(), placed.end(), block.offset, after), &block);
   }

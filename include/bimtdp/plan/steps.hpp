@@ -53,7 +53,7 @@ class StepMaker {
   }
 
  private:
-  static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+  static constexpr std::size_t none = (std::numeric_limits<std::size_t>::max)();
 
   /// Pass 1. A node joins the step of its latest input where it needs only the same rows of what that step makes:
   ///   [conv] -> relu, [stem] -> add        becomes   [stem] -> [conv, relu, add]
@@ -64,7 +64,7 @@ class StepMaker {
       steps_.push_back({{}, by_rows(id), height(id)});
     }
     steps_[step].nodes.push_back(id);
-    steps_[step].rows = std::min(steps_[step].rows, height(id));
+    steps_[step].rows = (std::min)(steps_[step].rows, height(id));
     step_of_[id] = step;
   }
 
@@ -79,7 +79,7 @@ class StepMaker {
     for (const NodeId id : nodes) step_of_[id] = reader;
     for (const NodeId id : steps_[reader].nodes) nodes.push_back(id);
     steps_[reader].nodes = std::exchange(nodes, {});
-    steps_[reader].rows = std::min(steps_[s].rows, steps_[reader].rows);
+    steps_[reader].rows = (std::min)(steps_[s].rows, steps_[reader].rows);
   }
 
   /// Pass 3, backwards. A single node moves into the only step that reads it, so that a map made just before it is read never
@@ -98,7 +98,7 @@ class StepMaker {
     std::vector<NodeId> nodes{id};
     for (const NodeId other : steps_[reader].nodes) nodes.push_back(other);
     steps_[reader].nodes = std::move(nodes);
-    steps_[reader].rows = std::min(steps_[reader].rows, height(id));
+    steps_[reader].rows = (std::min)(steps_[reader].rows, height(id));
     step_of_[id] = reader;
   }
 
@@ -138,7 +138,7 @@ class StepMaker {
   /// Whether nodes of so many rows can share a step: its rows are the fewer. Few rows would leave nothing to split.
   [[nodiscard]] static bool compatible_rows(std::size_t a, std::size_t b) {
     constexpr std::size_t most = 4;
-    return std::max(a, b) % std::min(a, b) == 0 && std::max(a, b) / std::min(a, b) <= most;
+    return (std::max)(a, b) % (std::min)(a, b) == 0 && (std::max)(a, b) / (std::min)(a, b) <= most;
   }
   [[nodiscard]] bool compatible(std::size_t s, std::size_t reader) const {
     return reader != none && steps_[s].by_rows && steps_[reader].by_rows && compatible_rows(steps_[s].rows, steps_[reader].rows);

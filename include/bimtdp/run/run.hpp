@@ -39,7 +39,7 @@ class PieceRunner {
   void run(const Piece& piece, Observer& observer, std::size_t thread) const {
     const Step& step = plan_.steps()[piece.step];
     for (std::size_t row = piece.begin; row < piece.end; row += step.band) {
-      const Band band{step, row, std::min(step.band, piece.end - row)};
+      const Band band{step, row, (std::min)(step.band, piece.end - row)};
       for (const NodeId id : step.nodes) {
         observer.begin(thread);
         compute(id, band);
@@ -111,13 +111,13 @@ class PieceRunner {
 template <class Observer = NoObserver>
 void run(const Program& program, const Plan& plan, Team& team, std::span<std::byte> arena, std::span<float* const> outputs = {},
          Observer&& observer = {}) {
-  check(arena.size() >= plan.arena_bytes(), "run", "arena too small (got ", arena.size(), " bytes, expected ", plan.arena_bytes(),
-        ")");
+  demand(arena.size() >= plan.arena_bytes(), "run", "arena too small (got ", arena.size(), " bytes, expected ", plan.arena_bytes(),
+         ")");
   for (const PlannedValue& value : plan.values())
     if (const auto* caller = value.at<AtCaller>())
-      check(caller->output < outputs.size(), "run", "no memory for output ", caller->output);
-  check(team.threads() <= plan.threads(), "run", "team (got ", team.threads(), " threads, expected at most the plan's ",
-        plan.threads(), ")");
+      demand(caller->output < outputs.size(), "run", "no memory for output ", caller->output);
+  demand(team.threads() <= plan.threads(), "run", "team (got ", team.threads(), " threads, expected at most the plan's ",
+         plan.threads(), ")");
   team.run([&](const TeamMember& member, Barrier& barrier) {
     const FloatState standard;
     const detail::PieceRunner runner(program, plan, arena, outputs, member.thread);

@@ -23,7 +23,7 @@ namespace detail {
 #ifdef __linux__
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<std::size_t>((std::max)(1, CPU_COUNT(&set)));
 #endif
   return std::max<std::size_t>(1, std::thread::hardware_concurrency());
 }
@@ -46,7 +46,7 @@ namespace detail {
     if (line.starts_with("0::/")) group = line.substr(3);  // the line of cgroup v2: "0::/path"
   for (;; group = group.parent_path()) {
     std::ifstream limit(root / group.relative_path() / "cpu.max");
-    least = std::min(least, quota_in(limit, otherwise));
+    least = (std::min)(least, quota_in(limit, otherwise));
     if (!group.has_relative_path()) break;
   }
   return least;
@@ -58,7 +58,7 @@ namespace detail {
   std::ifstream quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
   std::stringstream both;
   both << quota.rdbuf() << ' ' << period.rdbuf();
-  return std::min(unified, quota_in(both, otherwise));
+  return (std::min)(unified, quota_in(both, otherwise));
 }
 
 }  // namespace detail

@@ -156,7 +156,7 @@ struct Words {
 
 struct BitCount {
   __m512i sum;
-  static constexpr std::size_t capacity = std::numeric_limits<std::size_t>::max();
+  static constexpr std::size_t capacity = (std::numeric_limits<std::size_t>::max)();
   [[nodiscard]] static BitCount zero() noexcept { return {_mm512_setzero_si512()}; }
   void add(Words x) noexcept { sum = _mm512_add_epi32(sum, _mm512_popcnt_epi32(x.r)); }
   [[nodiscard]] Ints take() noexcept {

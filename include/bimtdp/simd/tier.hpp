@@ -70,7 +70,7 @@ inline constexpr std::array all_tiers{BIMTDP_X86_TIERS(BIMTDP_VALUE) BIMTDP_ARM_
 [[nodiscard]] inline Tier choose(std::string_view wanted) {
   for (const Tier tier : all_tiers) {
     if (wanted != name(tier)) continue;
-    check(runnable(tier), "BIMTDP_ISA", "this CPU does not run the tier '", wanted, "'; choices: ", runnable_names());
+    demand(runnable(tier), "BIMTDP_ISA", "this CPU does not run the tier '", wanted, "'; choices: ", runnable_names());
     return tier;
   }
   fail("BIMTDP_ISA", "unknown tier '", wanted, "'; choices: ", runnable_names());

@@ -50,7 +50,7 @@ struct NodeTraits<BinaryAttentionNode> : OwnMemory {
     a.convolutions("gates", n.gates);
     a.convolutions("messages", n.messages);
   }
-  static ValueInfo check(const BinaryAttentionNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const BinaryAttentionNode& n, const NodeCheck& c) {
     const std::size_t identities = n.identity == Identity::real ? n.targets.size() : 0;
     c.inputs_between(identities + 1, identities + 16);
     const std::size_t channels = c.input(0).channels, sources = c.input_count() - identities;

@@ -34,17 +34,16 @@ class NodeCheck {
   [[nodiscard]] const ValueInfo& input(std::size_t i) const { return inputs_[i]; }
 
   template <class... Parts>
-  void require(bool condition, const Parts&... parts) const {
-    check(condition, where_, parts...);
+  void demand(bool condition, const Parts&... parts) const {
+    bimtdp::demand(condition, where_, parts...);
   }
 
   void inputs_between(std::size_t least, std::size_t most) const {
-    require(inputs_.size() >= least && inputs_.size() <= most, "number of inputs (got ", inputs_.size(), ", expected ", least,
-            least == most ? std::string() : " to " + std::to_string(most), ")");
+    demand(inputs_.size() >= least && inputs_.size() <= most, "number of inputs (got ", inputs_.size(), ", expected ", least,
+           least == most ? std::string() : " to " + std::to_string(most), ")");
   }
   void input_type(std::size_t i, ValueType type) const {
-    require(inputs_[i].type == type, "type of input ", i, " (got ", to_string(inputs_[i].type), ", expected ", to_string(type),
-            ")");
+    demand(inputs_[i].type == type, "type of input ", i, " (got ", to_string(inputs_[i].type), ", expected ", to_string(type), ")");
   }
   void input_channels(std::size_t i, std::size_t channels) const {
     check_equal(inputs_[i].channels, channels, where_, "channels of input " + std::to_string(i));
@@ -60,8 +59,8 @@ class NodeCheck {
   }
   void float_or_bits(std::size_t i) const {
     const ValueType type = inputs_[i].type;
-    require(type == ValueType::floats || type == ValueType::bits, "type of input ", i, " (got ", to_string(type),
-            ", expected float or bits)");
+    demand(type == ValueType::floats || type == ValueType::bits, "type of input ", i, " (got ", to_string(type),
+           ", expected float or bits)");
   }
   /// A second input, where there is one, is a float map with the `channels` of the value.
   void residual(std::size_t channels) const {
@@ -70,7 +69,7 @@ class NodeCheck {
     input_channels(1, channels);
   }
   void extent(std::string_view field, std::size_t value, std::size_t least = 1, std::size_t most = max_extent) const {
-    require(value >= least && value <= most, field, " (got ", value, ", expected ", least, " to ", most, ")");
+    demand(value >= least && value <= most, field, " (got ", value, ", expected ", least, " to ", most, ")");
   }
   void extents(std::string_view field, const std::array<std::size_t, 2>& values) const {
     for (const std::size_t value : values) extent(field, value);
@@ -96,8 +95,8 @@ class NodeCheck {
     if (channels % 64 == 0) return;
     const std::uint64_t tail = ~std::uint64_t{0} << (channels % 64);
     for (std::size_t i = per_tap - 1; i < words.size(); i += per_tap)
-      require((words[i] & tail) == 0, field, " '", name, "': tail bits of word ", i, " (got a 1 behind channel ", channels - 1,
-              ", expected 0)");
+      demand((words[i] & tail) == 0, field, " '", name, "': tail bits of word ", i, " (got a 1 behind channel ", channels - 1,
+             ", expected 0)");
   }
 
   /// Packed, every group's output channels fill whole blocks of lanes (but not where each channel is a group of its own), so a
@@ -114,7 +113,7 @@ class NodeCheck {
   [[nodiscard]] std::size_t output_channels(const WeightName& name) const {
     use("weight", name);
     const WeightTensor& tensor = weights_.at(name);
-    require(!tensor.shape.empty(), "weight '", name, "' (got no dimensions, expected at least 1)");
+    demand(!tensor.shape.empty(), "weight '", name, "' (got no dimensions, expected at least 1)");
     extent("output channels", tensor.shape[0]);
     return tensor.shape[0];
   }
@@ -124,18 +123,18 @@ class NodeCheck {
     optional_floats("alpha", alpha, channels);
     optional_floats("scale", scale, channels);
     optional_floats("bias", bias, channels);
-    require(scale.empty() || !bias.empty(), "scale needs bias (got scale alone, expected both)");
+    demand(scale.empty() || !bias.empty(), "scale needs bias (got scale alone, expected both)");
   }
 
   void activation(const ActivationSpec& a, std::size_t channels) const {
     using kernels::ActivationKind;
     const bool sloped = a.kind == ActivationKind::prelu || a.kind == ActivationKind::rprelu;
-    require(sloped == !a.slope.empty(), "activation: slope belongs to prelu and rprelu (got ", sloped ? "none" : "one",
-            ", expected ", sloped ? "one" : "none", ")");
+    demand(sloped == !a.slope.empty(), "activation: slope belongs to prelu and rprelu (got ", sloped ? "none" : "one",
+           ", expected ", sloped ? "one" : "none", ")");
     const bool shifted = a.kind == ActivationKind::rprelu;
-    require(shifted == !a.shift_in.empty() && shifted == !a.shift_out.empty(),
-            "activation: shift_in and shift_out belong to rprelu (got ",
-            (a.shift_in.empty() ? 0 : 1) + (a.shift_out.empty() ? 0 : 1), " of them, expected ", shifted ? "both" : "none", ")");
+    demand(shifted == !a.shift_in.empty() && shifted == !a.shift_out.empty(),
+           "activation: shift_in and shift_out belong to rprelu (got ",
+           (a.shift_in.empty() ? 0 : 1) + (a.shift_out.empty() ? 0 : 1), " of them, expected ", shifted ? "both" : "none", ")");
     optional_floats("activation slope", a.slope, channels);
     optional_floats("activation shift_in", a.shift_in, channels);
     optional_floats("activation shift_out", a.shift_out, channels);
@@ -143,13 +142,13 @@ class NodeCheck {
 
  private:
   void use(std::string_view field, const WeightName& name) const {
-    require(!name.empty(), "missing weight: ", field, " (got none, expected the name of one)");
-    require(weights_.contains(name), field, ": no weight '", name, "' (got a name alone, expected a tensor of that name)");
+    demand(!name.empty(), "missing weight: ", field, " (got none, expected the name of one)");
+    demand(weights_.contains(name), field, ": no weight '", name, "' (got a name alone, expected a tensor of that name)");
     ++uses_[name];
   }
   void same_shape(std::string_view field, const WeightName& name, const std::vector<std::size_t>& shape) const {
     const std::vector<std::size_t>& got = weights_.at(name).shape;
-    require(got == shape, field, " '", name, "': shape (got ", shape_text(got), ", expected ", shape_text(shape), ")");
+    demand(got == shape, field, " '", name, "': shape (got ", shape_text(got), ", expected ", shape_text(shape), ")");
   }
 
   std::string where_;

@@ -5,7 +5,7 @@
 //
 //   N::op                            its name in the model file
 //   fields(archive, n)               the fields, each with its name in the file; reader and writer are archives
-//   check(n, NodeCheck)              validates what needs no input size; type and channels of the value
+//   demand(n, NodeCheck)              validates what needs no input size; type and channels of the value
 //   shape(n, NodeShapes)             height and width of the value
 //   row_use(n, input, shapes)        which rows of an input the rows of the value need
 //   by_rows                          whether rows of the value can be computed one apart from the other
@@ -58,8 +58,8 @@ struct NodeShapes {
 
   /// The size of the first input. Throws Error unless input i has it, too.
   void same_size(std::size_t i) const {
-    check(in[i].height == in[0].height && in[i].width == in[0].width, where, "size of input ", i, " (got ", in[i], ", expected ",
-          in[0].height, "x", in[0].width, ")");
+    demand(in[i].height == in[0].height && in[i].width == in[0].width, where, "size of input ", i, " (got ", in[i], ", expected ",
+           in[0].height, "x", in[0].width, ")");
   }
   [[nodiscard]] Shape all_same_size() const {
     for (std::size_t i = 1; i < in.size(); ++i) same_size(i);
@@ -194,12 +194,12 @@ struct FieldArchive {
 };
 
 template <class N, class T = NodeTraits<N>>
-concept NodeKind = requires(FieldArchive& archive, const N& n, const NodeCheck& check, const NodeShapes& shapes,
+concept NodeKind = requires(FieldArchive& archive, const N& n, const NodeCheck& node_check, const NodeShapes& shapes,
                             std::span<const Shape> in, const Shape& out, std::size_t i, const NodePreparation& preparation,
                             const typename T::Op& op, const NodeRows& rows) {
   { N::op } -> std::convertible_to<std::string_view>;
   T::fields(archive, n);
-  { T::check(n, check) } -> std::same_as<ValueInfo>;
+  { T::validate(n, node_check) } -> std::same_as<ValueInfo>;
   { T::shape(n, shapes) } -> std::same_as<Shape>;
   { T::row_use(n, i, in) } -> std::same_as<RowUse>;
   { T::by_rows } -> std::same_as<const bool&>;

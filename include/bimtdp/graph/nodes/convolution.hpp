@@ -66,7 +66,7 @@ struct NodeTraits<Conv2dNode> : ConvolutionNode {
     a.optional_weight("bias", n.bias);
     a.optional_activation(n.activation);
   }
-  static ValueInfo check(const Conv2dNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const Conv2dNode& n, const NodeCheck& c) {
     c.inputs_between(1, 2);
     c.input_type(0, ValueType::floats);
     const std::size_t in = c.input(0).channels, out = c.output_channels(n.weight);
@@ -101,7 +101,7 @@ struct NodeTraits<BinaryConv2dNode> : ConvolutionNode {
     a.optional_weight("bias", n.bias);
     a.optional_activation(n.activation);
   }
-  static ValueInfo check(const BinaryConv2dNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const BinaryConv2dNode& n, const NodeCheck& c) {
     c.inputs_between(1, n.output == BinaryOutput::floats ? 2 : 1);
     c.input_type(0, ValueType::bits);
     const std::size_t in = c.input(0).channels, out = c.output_channels(n.weight);
@@ -109,10 +109,10 @@ struct NodeTraits<BinaryConv2dNode> : ConvolutionNode {
     c.signs("weight", n.weight, out, n.window.kernel, in / n.groups);
     c.count_idle_lanes(n.weight, n.groups, in, out);
     const bool activated = n.activation.kind != kernels::ActivationKind::none;
-    c.require(n.output == BinaryOutput::floats || !activated, "activation belongs to the float output (got one, expected none)");
+    c.demand(n.output == BinaryOutput::floats || !activated, "activation belongs to the float output (got one, expected none)");
     const bool affine = !n.alpha.empty() || !n.scale.empty() || !n.bias.empty();
-    c.require(n.output != BinaryOutput::integer || !affine,
-              "alpha, scale and bias belong to the other outputs (got one of them, expected none)");
+    c.demand(n.output != BinaryOutput::integer || !affine,
+             "alpha, scale and bias belong to the other outputs (got one of them, expected none)");
     c.epilogue(n.alpha, n.scale, n.bias, out);
     c.activation(n.activation, out);
     c.residual(out);

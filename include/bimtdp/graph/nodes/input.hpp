@@ -17,7 +17,7 @@ struct NodeTraits<InputNode> : RowwiseNode {
   using Op = std::monostate;
   static constexpr bool by_rows = false;
   static void fields(auto& a, auto& n) { a.integer("channels", n.channels); }
-  static ValueInfo check(const InputNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const InputNode& n, const NodeCheck& c) {
     c.inputs_between(0, 0);
     c.extent("channels", n.channels);
     return {ValueType::floats, n.channels};

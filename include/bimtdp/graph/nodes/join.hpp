@@ -16,7 +16,7 @@ template <>
 struct NodeTraits<ConcatNode> : RowwiseNode {
   using Op = ops::Concat;
   static void fields(auto&, auto&) {}
-  static ValueInfo check(const ConcatNode&, const NodeCheck& c) {
+  static ValueInfo validate(const ConcatNode&, const NodeCheck& c) {
     c.inputs_between(1, max_inputs);
     c.float_or_bits(0);
     std::size_t channels = 0;  // at most 64 * 2^20
@@ -46,12 +46,12 @@ struct NodeTraits<SliceNode> : RowwiseNode {
     a.integer("begin", n.begin);
     a.integer("end", n.end);
   }
-  static ValueInfo check(const SliceNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const SliceNode& n, const NodeCheck& c) {
     c.inputs_between(1, 1);
     c.float_or_bits(0);
     const std::size_t channels = c.input(0).channels;
-    c.require(n.begin < n.end && n.end <= channels, "channels (got ", n.begin, " to ", n.end, ", expected a range within ",
-              channels, ")");
+    c.demand(n.begin < n.end && n.end <= channels, "channels (got ", n.begin, " to ", n.end, ", expected a range within ", channels,
+             ")");
     return {c.input(0).type, n.end - n.begin};
   }
   static Op prepare(const SliceNode& n, const NodePreparation&) { return {n.begin, n.end}; }

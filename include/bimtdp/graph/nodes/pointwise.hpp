@@ -25,11 +25,11 @@ struct NodeTraits<BinarizeNode> : RowwiseNode {
     a.optional_weight("scale", n.scale);
     a.optional_weight("shift", n.shift);
   }
-  static ValueInfo check(const BinarizeNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const BinarizeNode& n, const NodeCheck& c) {
     const std::size_t channels = c.one_float_input();
     c.optional_floats("scale", n.scale, channels);
     c.optional_floats("shift", n.shift, channels);
-    c.require(n.scale.empty() || !n.shift.empty(), "scale needs shift (got scale alone, expected both)");
+    c.demand(n.scale.empty() || !n.shift.empty(), "scale needs shift (got scale alone, expected both)");
     return {ValueType::bits, channels};
   }
   static Op prepare(const BinarizeNode& n, const NodePreparation& p) { return Op({p.in, p.floats(n.scale), p.floats(n.shift)}); }
@@ -45,7 +45,7 @@ template <>
 struct NodeTraits<UnpackNode> : RowwiseNode {
   using Op = ops::Unpack;
   static void fields(auto&, auto&) {}
-  static ValueInfo check(const UnpackNode&, const NodeCheck& c) {
+  static ValueInfo validate(const UnpackNode&, const NodeCheck& c) {
     c.inputs_between(1, 1);
     c.input_type(0, ValueType::bits);
     return {ValueType::floats, c.input(0).channels};
@@ -69,7 +69,7 @@ struct NodeTraits<AffineNode> : PixelwiseNode {
     a.weight("bias", n.bias);
     a.optional_activation(n.activation);
   }
-  static ValueInfo check(const AffineNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const AffineNode& n, const NodeCheck& c) {
     const std::size_t channels = c.one_float_input();
     c.floats("scale", n.scale, {channels});
     c.floats("bias", n.bias, {channels});
@@ -91,9 +91,9 @@ template <>
 struct NodeTraits<ActivationNode> : PixelwiseNode {
   using Op = ops::Activation;
   static void fields(auto& a, auto& n) { a.activation(n.activation); }
-  static ValueInfo check(const ActivationNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const ActivationNode& n, const NodeCheck& c) {
     const std::size_t channels = c.one_float_input();
-    c.require(n.activation.kind != kernels::ActivationKind::none, "activation (got none, expected one)");
+    c.demand(n.activation.kind != kernels::ActivationKind::none, "activation (got none, expected one)");
     c.activation(n.activation, channels);
     return c.input(0);
   }
@@ -111,7 +111,7 @@ template <>
 struct NodeTraits<AddNode> : PixelwiseNode {
   using Op = ops::Add;
   static void fields(auto& a, auto& n) { a.optional_activation(n.activation); }
-  static ValueInfo check(const AddNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const AddNode& n, const NodeCheck& c) {
     c.inputs_between(2, 16);
     c.float_inputs();
     for (std::size_t i = 1; i < c.input_count(); ++i) c.input_channels(i, c.input(0).channels);
@@ -131,7 +131,7 @@ template <>
 struct NodeTraits<MultiplyNode> : PixelwiseNode {
   using Op = ops::Multiply;
   static void fields(auto&, auto&) {}
-  static ValueInfo check(const MultiplyNode&, const NodeCheck& c) {
+  static ValueInfo validate(const MultiplyNode&, const NodeCheck& c) {
     c.inputs_between(2, 2);
     c.float_inputs();
     c.input_channels(1, c.input(0).channels);
@@ -158,10 +158,10 @@ template <>
 struct NodeTraits<SoftmaxNode> : PixelwiseNode {
   using Op = ops::Softmax;
   static void fields(auto& a, auto& n) { a.integer("group", n.group); }
-  static ValueInfo check(const SoftmaxNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const SoftmaxNode& n, const NodeCheck& c) {
     const std::size_t channels = c.one_float_input();
     c.extent("group", n.group);
-    c.require(channels % n.group == 0, "group (got ", n.group, ", expected a divisor of ", channels, ")");
+    c.demand(channels % n.group == 0, "group (got ", n.group, ", expected a divisor of ", channels, ")");
     return c.input(0);
   }
   static Op prepare(const SoftmaxNode& n, const NodePreparation&) { return Op(n.group); }
@@ -177,7 +177,7 @@ template <>
 struct NodeTraits<L2NormalizeNode> : PixelwiseNode {
   using Op = ops::L2Normalize;
   static void fields(auto&, auto&) {}
-  static ValueInfo check(const L2NormalizeNode&, const NodeCheck& c) { return {ValueType::floats, c.one_float_input()}; }
+  static ValueInfo validate(const L2NormalizeNode&, const NodeCheck& c) { return {ValueType::floats, c.one_float_input()}; }
   static Op prepare(const L2NormalizeNode&, const NodePreparation&) { return {}; }
   static void run(const Op& op, const NodeRows& r) { op.run(r.floats(), r.out().floats(), r.workspace); }
 };

@@ -47,7 +47,7 @@ template <>
 struct NodeTraits<MaxPool2dNode> : WindowPoolNode {
   using Op = ops::MaxPool2d;
   static void fields(auto& a, auto& n) { a.window(n.window); }
-  static ValueInfo check(const MaxPool2dNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const MaxPool2dNode& n, const NodeCheck& c) {
     c.inputs_between(1, 1);
     c.float_or_bits(0);
     ops::check_window(n.window, c.where());
@@ -73,7 +73,7 @@ struct NodeTraits<AvgPool2dNode> : WindowPoolNode {
     a.padding("padding", n.padding);
     a.boolean("count_include_pad", n.count_include_pad);
   }
-  static ValueInfo check(const AvgPool2dNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const AvgPool2dNode& n, const NodeCheck& c) {
     (void)c.one_float_input();
     ops::check_window(n.window(), c.where());
     for (const std::size_t side : {n.padding.top, n.padding.bottom}) c.extent("padding", side, 0, n.kernel[0] - 1);
@@ -92,7 +92,7 @@ struct NodeTraits<AdaptiveAvgPool2dNode> : WholeMapNode {
   using Op = ops::AdaptiveAveragePool2d;
   static constexpr WorkUnit work_unit = WorkUnit::bytes;
   static void fields(auto& a, auto& n) { a.pair("size", n.size); }
-  static ValueInfo check(const AdaptiveAvgPool2dNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const AdaptiveAvgPool2dNode& n, const NodeCheck& c) {
     (void)c.one_float_input();
     c.extents("size", n.size);
     return c.input(0);

@@ -29,11 +29,11 @@ struct NodeTraits<ResizeNode> {
     a.optional_integer("factor", n.factor);
     a.optional_pair("size", n.size);
   }
-  static ValueInfo check(const ResizeNode& n, const NodeCheck& c) {
+  static ValueInfo validate(const ResizeNode& n, const NodeCheck& c) {
     c.inputs_between(1, 2);
     const bool sized = n.size[0] != 0 || n.size[1] != 0;
     const int ways = (n.factor != 0) + sized + (c.input_count() == 2);
-    c.require(ways == 1, "expected exactly one of factor, size and a second input (got ", ways, ")");
+    c.demand(ways == 1, "expected exactly one of factor, size and a second input (got ", ways, ")");
     if (n.factor != 0) c.extent("factor", n.factor);
     if (sized) c.extents("size", n.size);
     const bool nearest_bits = n.mode == ResizeMode::nearest && c.input(0).type == ValueType::bits;

@@ -17,7 +17,7 @@ inline void binarize(const float* x, std::size_t pixels, std::size_t channels, c
     const std::size_t piece = 4096 / channels, words = (channels + 31) / 32;
     for (std::size_t p = 0; p < pixels; p += piece) {
       const float* from = x + p * channels;
-      pack_stream(std::min(piece, pixels - p), channels, out + p * words,
+      pack_stream((std::min)(piece, pixels - p), channels, out + p * words,
                   [=](std::size_t i, auto part) { return to_bits(at_least(Floats::load(from + i, part), zero), part); });
     }
   } else {

@@ -42,7 +42,7 @@ inline void count_bits(const std::int32_t* counts, std::size_t stride, std::size
       const std::size_t words = (channels + 31) / 32;
       for (std::size_t p = 0; p < pixels; p += thresholds.repeat) {
         const std::int32_t* from = counts + p * stride;
-        pack_stream(std::min(thresholds.repeat, pixels - p), channels, out + p * words,
+        pack_stream((std::min)(thresholds.repeat, pixels - p), channels, out + p * words,
                     [=](std::size_t i, auto part) { return test(from + i, i, part); });
       }
       return;

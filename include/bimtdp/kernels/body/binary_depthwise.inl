@@ -8,7 +8,7 @@ struct DepthwiseWords {
   DepthwiseWords(const Depthwise<std::uint32_t>& d, std::size_t first) noexcept {
     const std::size_t last = d.pixels * d.depth - 1;
     for (std::size_t l = 0; l < Words::width; ++l) {
-      const std::size_t word = std::min(first + l, last);  // words beyond the last repeat it
+      const std::size_t word = (std::min)(first + l, last);  // words beyond the last repeat it
       weight[l] = word % d.depth;
       input[l] = word / d.depth * d.pixel_step + weight[l];
     }
@@ -58,5 +58,5 @@ inline void binary_depthwise(const Depthwise<std::uint32_t>& d, std::int32_t* co
   const auto vector = d.tap_count < 16 ? depthwise_vector<4> : d.tap_count < 64 ? depthwise_vector<6> : depthwise_vector<17>;
   const std::size_t words = d.pixels * d.depth;
   for (std::size_t first = 0; first < words; first += Words::width)
-    vector(d, first, std::min(Words::width, words - first), counts + 32 * first);
+    vector(d, first, (std::min)(Words::width, words - first), counts + 32 * first);
 }

@@ -148,7 +148,7 @@ struct BinaryTile {
       BIMTDP_UNROLL
       for (int p = 0; p < P; ++p) sum[p] = Ints::set(0);
       for (std::size_t t = 0; t < g.count; t += Count::capacity) {  // the byte sums are emptied before they are full
-        add_all<P>(t, std::min(g.count, t + Count::capacity), first, count);
+        add_all<P>(t, (std::min)(g.count, t + Count::capacity), first, count);
         BIMTDP_UNROLL
         for (int p = 0; p < P; ++p) sum[p] = sum[p] + count[p].take();
       }

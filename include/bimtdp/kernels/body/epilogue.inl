@@ -61,7 +61,7 @@ template <ActivationKind kind, class Source>
 inline void finish_rows(Source source, std::size_t pixels, std::size_t channels, const Epilogue& e, float* out) noexcept {
   const std::size_t piece = std::max<std::size_t>(1, 4096 / std::max<std::size_t>(1, channels));  // stays in the L1 cache
   for (std::size_t p = 0; p < pixels; p += piece) {
-    const std::size_t end = std::min(pixels, p + piece);
+    const std::size_t end = (std::min)(pixels, p + piece);
     if (e.residual)
       finish_piece<kind, true>(source, p, end, channels, e, out);
     else

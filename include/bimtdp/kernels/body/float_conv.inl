@@ -135,7 +135,7 @@ inline void few_outputs(const Conv& g, const Epilogue& e, float* out) noexcept {
   for (std::size_t row = 0; row < g.rows; ++row)
     for (std::size_t pixel = 0; pixel < g.pixels;) {
       const bool several = g.pixels - pixel >= vectors * width;
-      const std::size_t first = std::min(pixel, g.pixels - width), end = several ? pixel + vectors * width : first + width;
+      const std::size_t first = (std::min)(pixel, g.pixels - width), end = several ? pixel + vectors * width : first + width;
       const auto tile = several ? few_outputs_tile<O, vectors> : few_outputs_tile<O, 1>;
       tile(g, row * g.row_step + first * g.pixel_step, sums);
       const std::size_t to = row * g.out_row_step + pixel * g.out_step;
@@ -158,7 +158,7 @@ inline void conv_blocks(const Conv& g, std::size_t block, const Epilogue& e, flo
   alignas(64) float sums[most * stride];
   const std::size_t block_size = g.kernel_taps * g.depth * Floats::width, first = block * Floats::width;
   const float* const weights = g.weights + block * block_size;
-  const std::size_t channels = std::min(stride, g.channels - first);
+  const std::size_t channels = (std::min)(stride, g.channels - first);
   for (std::size_t row = 0; row < g.rows; ++row) {
     std::size_t pixel = 0;
     for (std::size_t left = (g.pixels + most - 1) / most; left > 0; --left) {

@@ -89,17 +89,17 @@ template <Sharing share>
 inline void depthwise_rows(const Conv& g, const Epilogue& e, float* out) noexcept {
   constexpr std::size_t most = share.stride == 2 ? Floats::width / 2 : Floats::width, stride = 64;  // pixels, channels of a tile
   using Tile = void (*)(const Conv&, std::size_t, std::size_t, std::size_t, float*, std::size_t) noexcept;
-  static constexpr auto tiles = []<std::size_t... I>(std::index_sequence<I...>) {
-    return std::array<Tile, sizeof...(I)>{&depthwise_tile<1 << I, share>...};
+  static constexpr auto tiles = []<std::size_t... Index>(std::index_sequence<Index...>) {
+    return std::array<Tile, sizeof...(Index)>{&depthwise_tile<1 << Index, share>...};
   }
   (std::make_index_sequence<std::bit_width(most)>{});
   alignas(64) float sums[most * stride];
   // Few channels at a time, so that the rows under the window stay in the L1 cache from one output row to the next.
   for (std::size_t first = 0; first < g.channels; first += stride) {
-    const std::size_t channels = std::min(stride, g.channels - first);
+    const std::size_t channels = (std::min)(stride, g.channels - first);
     for (std::size_t row = 0; row < g.rows; ++row)
       for (std::size_t pixel = 0, pixels = 0; pixel < g.pixels; pixel += pixels) {
-        pixels = std::min(most, std::bit_floor(g.pixels - pixel));
+        pixels = (std::min)(most, std::bit_floor(g.pixels - pixel));
         const std::size_t to = row * g.out_row_step + pixel * g.out_step + first;
         tiles[static_cast<std::size_t>(std::bit_width(pixels)) - 1](g, row * g.row_step + pixel * g.pixel_step, first, channels,
                                                                     sums, stride);

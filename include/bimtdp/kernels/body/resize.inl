@@ -31,7 +31,7 @@ inline void resize_columns(const float* row, const std::uint32_t* left, const st
                            std::size_t pixels, std::size_t channels, float* out) noexcept {
   if (channels == 1) {  // pixels across the lanes
     for_lanes(pixels, [&](std::size_t x, auto part) {
-      const std::size_t count = std::min(Floats::width, pixels - x);
+      const std::size_t count = (std::min)(Floats::width, pixels - x);
       interpolate(Floats::load(fraction + x, part), collect(row, left + x, count), collect(row, right + x, count))
           .store(out + x, part);
     });
@@ -52,7 +52,7 @@ inline void resize_row(const float* top, const float* bottom, float row_fraction
   const Floats row = Floats::set(row_fraction);
   if (channels == 1 && stride == 1) {
     for_lanes(pixels, [&](std::size_t x, auto part) {
-      const std::size_t count = std::min(Floats::width, pixels - x);
+      const std::size_t count = (std::min)(Floats::width, pixels - x);
       const Floats f = Floats::load(fraction + x, part);
       const Floats t = interpolate(f, collect(top, left + x, count), collect(top, right + x, count));
       const Floats u = interpolate(f, collect(bottom, left + x, count), collect(bottom, right + x, count));
