@@ -26,7 +26,7 @@
 
 namespace example {
 
-using bimtdp::check;
+using bimtdp::demand;
 
 /// Writes a PNG, or a JPEG where the name ends in .jpg. Throws Error when that fails.
 inline void write_picture(const std::filesystem::path& path, const Image& picture) {

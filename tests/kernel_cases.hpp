@@ -117,7 +117,7 @@ struct Window {
 /// Runs `check` on every table of this CPU.
 template <class Check>
 void for_each_table(Check check) {
-  for (const KernelTable* table : bimtdp::kernels::tables()) demand(*table);
+  for (const KernelTable* table : bimtdp::kernels::tables()) check(*table);
 }
 
 /// The kernels that this program's cases compare; KERNEL_CASE adds to them before any case runs.

@@ -29,8 +29,8 @@ std::size_t Choices::below(std::size_t limit) {
 
 float Choices::number(bool special) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
-  constexpr std::array<float, 10> rare{0.0f,  -0.0f, 1e-41f, -3e-39f, 3e38f, -3e38f, infinity, -infinity, std::numeric_limits<float>::quiet_NaN(),
-                                       1e-20f};
+  constexpr std::array<float, 10> rare{
+      0.0f, -0.0f, 1e-41f, -3e-39f, 3e38f, -3e38f, infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), 1e-20f};
   if (special && one_in(16)) return rare[below(rare.size())];
   return static_cast<float>(static_cast<int>(below(1024)) - 512) / 512.0f;
 }
@@ -107,6 +107,9 @@ class Generator {
     return g_.signs({out, kernel[0], kernel[1], in}, values);
   }
   WeightName maybe(std::size_t channels, float scale = 1.0f) { return c_.one_in(2) ? floats({channels}, scale) : WeightName{}; }
+  WeightName bias(const WeightName& scale, std::size_t channels, float factor = 1.0f) {
+    return scale.empty() ? maybe(channels, factor) : floats({channels}, factor);
+  }
   ActivationSpec activation(std::size_t channels) {
     constexpr std::array kinds{ActivationKind::none,  ActivationKind::none,     ActivationKind::relu,    ActivationKind::relu6,
                                ActivationKind::prelu, ActivationKind::hardtanh, ActivationKind::sigmoid, ActivationKind::rprelu};
@@ -139,7 +142,7 @@ class Generator {
     const std::size_t out = c_.one_in(3) ? in.shape.channels : out_channels();
     Conv2dNode n{.window = window(), .groups = groups(in.shape.channels, out)};
     n.weight = floats({out, n.window.kernel[0], n.window.kernel[1], in.shape.channels / n.groups});
-    n.scale = maybe(out), n.bias = maybe(out), n.activation = activation(out);
+    n.scale = maybe(out), n.bias = bias(n.scale, out), n.activation = activation(out);
     add(n, ValueType::floats, out, with_residual(n.window, in, out));
   }
   void add_binary_conv() {
@@ -149,7 +152,7 @@ class Generator {
     n.weight = signs(out, n.window.kernel, in.shape.channels / n.groups);
     constexpr std::array outputs{BinaryOutput::floats, BinaryOutput::floats, BinaryOutput::bits, BinaryOutput::integer};
     n.output = outputs[c_.below(outputs.size())];
-    if (n.output != BinaryOutput::integer) n.alpha = maybe(out), n.scale = maybe(out), n.bias = maybe(out, 20.0f);
+    if (n.output != BinaryOutput::integer) n.alpha = maybe(out), n.scale = maybe(out), n.bias = bias(n.scale, out, 20.0f);
     if (n.output == BinaryOutput::floats) n.activation = activation(out);
     const ValueType type = n.output == BinaryOutput::bits      ? ValueType::bits
                            : n.output == BinaryOutput::integer ? ValueType::integers
@@ -193,7 +196,7 @@ class Generator {
     const auto convolutions = [&](std::size_t count) {
       std::vector<AttentionConvSpec> list(count);
       for (AttentionConvSpec& conv : list)
-        conv = {signs(channels, n.kernel, channels), maybe(channels), maybe(channels), maybe(channels)};
+        conv = {signs(channels, n.kernel, channels), maybe(channels), maybe(channels), {}}, conv.bias = bias(conv.scale, channels);
       return list;
     };
     const std::size_t messages = n.message_weights == MessageWeights::per_source ? sources.size() : pairs;

@@ -77,6 +77,7 @@ TEST_CASE("numbers keep their kind") {
   CHECK(parse_json("1", "").is_unsigned());
   CHECK_FALSE(parse_json("1.0", "").is_unsigned());
   CHECK_FALSE(parse_json("-1", "").is_unsigned());
+  CHECK_FALSE(parse_json("-0", "").is_unsigned());
   CHECK(parse_json("-1", "").number() == -1.0);
   CHECK(JsonValue(std::numeric_limits<double>::infinity()).to_text() == "null");
   CHECK(JsonValue(true).to_text() == "true");

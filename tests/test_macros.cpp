@@ -68,6 +68,9 @@
 #include "catch.hpp"
 
 // clang-format off
+#undef assert
+#undef unix
+#undef linux
 #define assert(condition) @
 #define check(condition) @
 #define verify(condition) @

@@ -40,7 +40,7 @@ class StrictJsonBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
   bool null() override { return put({}) != nullptr; }
   bool boolean(bool value) override { return put(value) != nullptr; }
-  bool number_integer(number_integer_t value) override { return put(value) != nullptr; }
+  bool number_integer(number_integer_t value) override { return put(JsonValue::negative(value)) != nullptr; }
   bool number_unsigned(number_unsigned_t value) override { return put(value) != nullptr; }
   bool number_float(number_float_t value, const string_t&) override { return put(value) != nullptr; }
   bool string(string_t& value) override { return put(std::move(value)) != nullptr; }

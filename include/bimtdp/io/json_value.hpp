@@ -47,6 +47,12 @@ class JsonValue {
       value_ = static_cast<std::int64_t>(value);
     }
   }
+  /// Of a text with a minus sign: no unsigned number, even where it says -0.
+  [[nodiscard]] static JsonValue negative(std::int64_t value) {
+    JsonValue result;
+    result.value_ = value;
+    return result;
+  }
   /// An array of what `values` holds.
   template <class Range>
   [[nodiscard]] static JsonValue array_of(const Range& values) {
