@@ -78,7 +78,7 @@ class Generator {
 
   /// Adds the node unless its shape is refused or too large.
   template <class N>
-  bool add(const N& node, ValueType type, std::size_t channels, const std::vector<Known>& inputs) {
+  void add(const N& node, ValueType type, std::size_t channels, const std::vector<Known>& inputs) {
     std::vector<Shape> shapes;
     std::vector<NodeId> ids;
     for (const Known& input : inputs) shapes.push_back(input.shape), ids.push_back(input.id);
@@ -86,11 +86,10 @@ class Generator {
     try {
       shape = NodeTraits<N>::shape(node, NodeShapes{shapes, channels, "random"});
     } catch (const Error&) {
-      return false;
     }
-    if (shape.elements() == 0 || shape.elements() > max_size) return false;
+    refused_ = refused_ || shape.elements() == 0 || shape.elements() > max_size;
+    if (refused_) return;
     values_.push_back({g_.add("n" + std::to_string(values_.size()), node, std::move(ids)), type, shape});
-    return true;
   }
 
   WeightName floats(std::vector<std::size_t> shape, float scale = 1.0f) {
@@ -270,15 +269,16 @@ class Generator {
   void add_pointwise() {
     const Known in = some(ValueType::floats);
     const std::size_t channels = in.shape.channels;
-    ActivationSpec spec = activation(channels);
-    if (spec.kind == ActivationKind::none) spec = {.kind = ActivationKind::relu};
     switch (c_.below(5)) {
       case 0:
         add(AffineNode{floats({channels}), floats({channels}), activation(channels)}, in.type, channels, {in});
         return;
-      case 1:
+      case 1: {
+        ActivationSpec spec = activation(channels);
+        if (spec.kind == ActivationKind::none) spec.kind = ActivationKind::relu;
         add(ActivationNode{spec}, in.type, channels, {in});
         return;
+      }
       case 2:
         add(SoftmaxNode{.group = groups(channels, channels)}, in.type, channels, {in});
         return;
@@ -301,12 +301,20 @@ class Generator {
     }
     const std::array<std::size_t, 2> size{c_.between(1, 3), c_.between(1, 3)};
     if (in.shape.pixels() != 1)
-      add(AdaptiveAvgPool2dNode{.size = c_.one_in(2) ? size : std::array<std::size_t, 2>{1, 1}}, in.type, channels, {in});
+      add(AdaptiveAvgPool2dNode{.size = c_.one_in(4) ? size : std::array<std::size_t, 2>{1, 1}}, in.type, channels, {in});
     const Known& last = values_.back();
     if (last.type == ValueType::floats && last.shape.pixels() == 1)
       add(LinearNode{floats({out, last.shape.channels}), maybe(out), activation(out)}, last.type, out, {last});
   }
+  /// One more node, or none where the one that came up does not fit.
   void add_node() {
+    const GraphBuilder builder = g_;
+    const std::vector<Known> values = values_;
+    refused_ = false;
+    add_some_node();
+    if (refused_) g_ = builder, values_ = values;  // with the weights that were made for it
+  }
+  void add_some_node() {
     switch (c_.below(16)) {
       case 0:
       case 1:
@@ -345,6 +353,7 @@ class Generator {
   Choices& c_;
   GraphBuilder g_;
   std::vector<Known> values_;
+  bool refused_ = false;
 };
 
 }  // namespace
