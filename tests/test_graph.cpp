@@ -84,8 +84,8 @@ TEST_CASE("inputs are checked") {
                 return g.add("a", ConcatNode{}, {x, bits});
               }),
               {"type of input 1", "got bits"}));
-  CHECK(
-      holds(build_error([](GraphBuilder& g, NodeId) { return g.add("a", InputNode{3}, {}); }), {"node 1", "node 0 and no other"}));
+  CHECK(holds(build_error([](GraphBuilder& g, NodeId) { return g.add("a", InputNode{3}, {}); }),
+              {"node 1", "op (got input, expected another"}));
   CHECK(holds(build_error([](GraphBuilder& g, NodeId x) { return g.add("bad name", L2NormalizeNode{}, {x}); }),
               {"node 1", "name", "bad name"}));
   CHECK(holds(build_error([](GraphBuilder& g, NodeId x) {
@@ -140,7 +140,7 @@ TEST_CASE("attributes that would divide by zero or overflow are checked") {
   CHECK(holds(one(AvgPool2dNode{.padding = {2, 0, 0, 0}}), {"padding", "got 2"}));
   CHECK(holds(one(MaxPool2dNode{{.kernel = {2, 2}, .padding = {0, 0, 3, 0}}}), {"window 0 lies in the padding"}));
   CHECK(holds(one(MaxPool2dNode{{.kernel = {2, 2}, .dilation = {9, 9}, .padding = {5, 5, 5, 5}}}), {"lies in the padding"}));
-  CHECK(holds(one(ActivationNode{}), {"activation is missing"}));
+  CHECK(holds(one(ActivationNode{}), {"activation (got none, expected one)"}));
   CHECK(holds(one(LinearNode{.weight = "w"}), {"no weight 'w'"}));
 }
 
@@ -160,10 +160,10 @@ TEST_CASE("binary nodes are checked") {
   CHECK(holds(binary([](N& n, I&, GraphBuilder& g) {
                 n.output = BinaryOutput::integer, n.bias = g.floats({1, 1});
               }),
-              {"integer output"}));
+              {"alpha, scale and bias belong to the other outputs"}));
   CHECK(holds(
       binary([](N& n, I&, GraphBuilder&) { n.output = BinaryOutput::bits, n.activation.kind = kernels::ActivationKind::relu; }),
-      {"only the float output"}));
+      {"activation belongs to the float output"}));
   CHECK(holds(binary([](N& n, I& i, GraphBuilder&) { n.output = BinaryOutput::bits, i.push_back(0); }), {"number of inputs"}));
   CHECK(holds(binary([](N&, I& i, GraphBuilder&) { i.push_back(0); }), {"channels of input 1", "got 4", "expected 2"}));
   CHECK(holds(binary([](N& n, I&, GraphBuilder& g) { n.weight = g.floats({2, 3, 3, 1}, ones(18)); }), {"dtype", "expected U64"}));
@@ -201,7 +201,7 @@ TEST_CASE("outputs are checked") {
   };
   CHECK(with_output({.task = "a", .node = 0}).empty());
   CHECK(with_output({.task = "a", .node = 1}).empty());
-  CHECK(holds(with_output({.task = "a b", .node = 0}), {"output 'a b'", "task"}));
+  CHECK(holds(with_output({.task = "a b", .node = 0}), {"output", "task", "got 'a b'"}));
   CHECK(holds(with_output({.task = "a", .node = 2}), {"output 'a'", "node", "got 2"}));
   CHECK(holds(with_output({.task = "a", .node = 0, .kind = OutputKind::depth}), {"channels", "got 3", "expected 1"}));
   CHECK(holds(with_output({.task = "a", .node = 1, .kind = OutputKind::normals}), {"type", "got bits"}));
