@@ -58,5 +58,5 @@ TEST_CASE("the header fills a multiple of 64 bytes whatever the shape, and names
 TEST_CASE("a full disk is noticed") {
   if (!std::filesystem::exists("/dev/full")) return;
   const auto write = [] { write_npy("/dev/full", Tensor<float>({1, 1, 1})); };  // so little that only closing writes it
-  CHECK(test::error_of(write) == "/dev/full: cannot be written");
+  CHECK(test::error_of(write) == "/dev/full: cannot be written (No space left on device)");
 }

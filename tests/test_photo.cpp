@@ -113,5 +113,5 @@ TEST_CASE("the network's maps are written a file a task") {
   }
   std::filesystem::remove_all(folder);
   CHECK(test::error_of([&] { write_maps(folder / "", predictions); }) ==
-        (folder / "segmentation.npy").string() + ": cannot be written");
+        (folder / "segmentation.npy").string() + ": cannot be written (No such file or directory)");
 }
