@@ -54,7 +54,7 @@ check_headers() {
   done < <(find include -name '*.hpp' -o -name '*.inl')
   report_lines "the library neither prints nor aborts" \
     < <(grep -rnE 'std::(cout|cerr|clog|abort|exit|terminate)\b|\bprintf\(' include)
-  report_lines "the library reads BIMTDP_ISA alone" < <(grep -rn 'getenv' include | grep -v 'BIMTDP_ISA')
+  report_lines "the library reads BIMTDP_ISA alone" < <(grep -rn '\bgetenv' include | grep -v 'BIMTDP_ISA')
 }
 
 # What GCC 12 and clang 14 compile wrongly, or for the wrong CPU, between BIMTDP_TARGET_BEGIN and _END.

@@ -267,6 +267,11 @@ class Generator {
     add(MultiplyNode{}, ValueType::floats, first.shape.channels, {first, factors[c_.below(factors.size())]});
   }
   void add_pointwise() {
+    if (c_.one_in(6)) {
+      const Known bits = some(ValueType::bits);
+      add(UnpackNode{}, ValueType::floats, bits.shape.channels, {bits});
+      return;
+    }
     const Known in = some(ValueType::floats);
     const std::size_t channels = in.shape.channels;
     switch (c_.below(5)) {
