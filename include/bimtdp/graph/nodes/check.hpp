@@ -109,11 +109,11 @@ class NodeCheck {
     uses_[name] += (filled + group_out - 1) / group_out - 1;
   }
 
-  /// The first extent of a convolution's weight: its number of output channels.
-  [[nodiscard]] std::size_t output_channels(const WeightName& name) const {
-    use("weight", name);
+  /// The first extent of a weight whose shape is checked later: its number of output channels.
+  [[nodiscard]] std::size_t output_channels(std::string_view field, const WeightName& name) const {
+    exists(field, name);
     const WeightTensor& tensor = weights_.at(name);
-    demand(!tensor.shape.empty(), "weight '", name, "' (got no dimensions, expected at least 1)");
+    demand(!tensor.shape.empty(), field, " '", name, "' (got no dimensions, expected at least 1)");
     extent("output channels", tensor.shape[0]);
     return tensor.shape[0];
   }
@@ -141,9 +141,12 @@ class NodeCheck {
   }
 
  private:
-  void use(std::string_view field, const WeightName& name) const {
+  void exists(std::string_view field, const WeightName& name) const {
     demand(!name.empty(), "missing weight: ", field, " (got none, expected the name of one)");
     demand(weights_.contains(name), field, ": no weight '", name, "' (got a name alone, expected a tensor of that name)");
+  }
+  void use(std::string_view field, const WeightName& name) const {
+    exists(field, name);
     ++uses_[name];
   }
   void same_shape(std::string_view field, const WeightName& name, const std::vector<std::size_t>& shape) const {

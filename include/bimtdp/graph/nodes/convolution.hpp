@@ -69,7 +69,7 @@ struct NodeTraits<Conv2dNode> : ConvolutionNode {
   static ValueInfo validate(const Conv2dNode& n, const NodeCheck& c) {
     c.inputs_between(1, 2);
     c.input_type(0, ValueType::floats);
-    const std::size_t in = c.input(0).channels, out = c.output_channels(n.weight);
+    const std::size_t in = c.input(0).channels, out = c.output_channels("weight", n.weight);
     ops::check_convolution(n.window, n.groups, in, out, c.where());
     c.floats("weight", n.weight, {out, n.window.kernel[0], n.window.kernel[1], in / n.groups});
     c.count_idle_lanes(n.weight, n.groups, in, out);
@@ -104,7 +104,7 @@ struct NodeTraits<BinaryConv2dNode> : ConvolutionNode {
   static ValueInfo validate(const BinaryConv2dNode& n, const NodeCheck& c) {
     c.inputs_between(1, n.output == BinaryOutput::floats ? 2 : 1);
     c.input_type(0, ValueType::bits);
-    const std::size_t in = c.input(0).channels, out = c.output_channels(n.weight);
+    const std::size_t in = c.input(0).channels, out = c.output_channels("weight", n.weight);
     ops::BinaryCounts::check_geometry(n.window, n.groups, in, out, c.where());
     c.signs("weight", n.weight, out, n.window.kernel, in / n.groups);
     c.count_idle_lanes(n.weight, n.groups, in, out);

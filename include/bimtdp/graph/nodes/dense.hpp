@@ -31,7 +31,7 @@ struct NodeTraits<LinearNode> : WholeMapNode {
     a.optional_activation(n.activation);
   }
   static ValueInfo validate(const LinearNode& n, const NodeCheck& c) {
-    const std::size_t in = c.one_float_input(), out = c.output_channels(n.weight);
+    const std::size_t in = c.one_float_input(), out = c.output_channels("weight", n.weight);
     c.floats("weight", n.weight, {out, in});
     c.count_idle_lanes(n.weight, 1, in, out);
     c.optional_floats("bias", n.bias, out);
@@ -59,7 +59,7 @@ struct NodeTraits<SqueezeExciteNode> : WholeMapNode {
     a.weight("expand_bias", n.expand_bias);
   }
   static ValueInfo validate(const SqueezeExciteNode& n, const NodeCheck& c) {
-    const std::size_t channels = c.one_float_input(), hidden = c.output_channels(n.reduce_weight);
+    const std::size_t channels = c.one_float_input(), hidden = c.output_channels("reduce_weight", n.reduce_weight);
     c.floats("reduce_weight", n.reduce_weight, {hidden, channels});
     c.floats("reduce_bias", n.reduce_bias, {hidden});
     c.floats("expand_weight", n.expand_weight, {channels, hidden});
