@@ -34,8 +34,8 @@ ACCEPTED = Path(__file__).with_name("accepted_mutants.txt")
 HEADERS = """graph/nodes/*.hpp graph/graph.hpp graph/weights.hpp graph/dataflow.hpp core/shape.hpp ops/window_stretches.hpp
 ops/binary_counts.hpp ops/binary_attention.hpp io/safetensors.hpp io/json_fields.hpp io/json.hpp io/node_json.hpp io/model_json.hpp
 io/model_info.hpp io/sniff.hpp io/self_test.hpp io/dtype.hpp io/model.hpp""".split()
-PROGRAMS = """validators graph safetensors json model bad_models text window_stretches binary_conv2d binary_attention plan
-random_networks mutations""".split()
+PROGRAMS = """node_inputs node_fields graph_limits geometry graph safetensors json model bad_models text window_stretches binary_conv2d binary_attention plan
+random_networks""".split()
 FILTERS = {"bad_models": "every malformed*,an error says*"}  # the other cases flip every bit and take minutes
 # Calls whose first argument must hold, and calls that check something themselves.
 CONDITIONS = r"(?:demand|check_file)"
@@ -254,7 +254,7 @@ class Program(NamedTuple):
 
 
 def compile_program(name: str, build: Path, folder: Path) -> Path:
-    """The test program with the mutants: compiled and linked as the build folder does, without optimisation. Its object comes
+    """The test program with the mutants: compiled and linked as the build folder does, but sooner. Its object comes
     before the libraries, so that the linker takes the mutants' inline functions."""
     target = f"test_{name}"
     lines = subprocess.run(["ninja", "-C", build, "-t", "commands", target], check=True, capture_output=True, text=True).stdout
@@ -266,7 +266,7 @@ def compile_program(name: str, build: Path, folder: Path) -> Path:
     options = [option for option in options if option not in ("-o", "-MD", "-MT", "-MF") and not option.endswith((".o", ".o.d"))]
     program, source = folder / target, compiling[at + 1]
     libraries = [build / "tests/libbimtdp_test_main.a", build / "libbimtdp_kernels.a"]
-    subprocess.run([*options, "-O0", "-w", source, "-o", program, *libraries, "-pthread"], check=True, cwd=build)
+    subprocess.run([*options, "-O1", "-w", source, "-o", program, *libraries, "-pthread"], check=True, cwd=build)
     return program
 
 
@@ -280,7 +280,9 @@ def run_tests(program: Path, seconds: float, **variables: str) -> bool:
     environment = {**os.environ, **variables}
     arguments = [FILTERS[name]] if (name := program.name[len("test_") :]) in FILTERS else []
     try:
-        done = subprocess.run([program, "--abort", *arguments], env=environment, preexec_fn=limit, timeout=seconds, capture_output=True)
+        done = subprocess.run(
+            [program, "--abort", *arguments], env=environment, preexec_fn=limit, timeout=seconds, capture_output=True
+        )
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
@@ -290,7 +292,7 @@ def examine(path: Path) -> Program:
     """Runs a program without a mutant."""
     reached, started = path.with_suffix(".reached"), time.time()
     if not run_tests(path, 600, MUTANTS_REACHED=str(reached)):
-        raise SystemExit(f"{path.name} fails without a mutant")
+        raise SystemExit(f"{path.name} fails without a mutant: run its target of the build folder")
     return Program(path, time.time() - started, set(map(int, reached.read_text().split())))
 
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "errors.hpp"
 #include "ops_testing.hpp"
 
 #include <bimtdp/ops/binary_attention.hpp>
@@ -9,6 +10,8 @@
 
 using namespace bimtdp;
 using namespace bimtdp::ops;
+using test::error_of;
+using test::holds;
 using testing::Random;
 using Bits = BitTensor<std::uint32_t>;
 
@@ -209,4 +212,41 @@ TEST_CASE("binary_attention: errors") {
   const TensorView<const float> identities[] = {floats.view(), floats.view()};
   CHECK_THROWS_AS(op.run(test.source_views, identities, out.view(), workspace), Error);
   CHECK_THROWS_AS(op.run(test.source_views, {}, out.view(), {&table, std::span(scratch).first(scratch.size() - 64)}), Error);
+}
+
+TEST_CASE("binary_attention: maps that do not fit") {
+  Random random(65);
+  Case test;
+  test.p.sources = 2, test.targets = {0};
+  test.p.identity = Identity::real, test.p.outer_sign = false;
+  test.p.window = {{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
+  randomize(test, random, {3, 4, 20});
+  const auto& table = kernels::reference_table();
+  const BinaryAttention op(table, test.p);
+  CHECK(holds(error_of([&] { (void)op.output_shape({3, 4, 19}); }), {"binary_attention: channels (got 19"}));
+  CHECK(holds(error_of([&] { (void)op.output_shape({0, 4, 20}); }), {"binary_attention: empty input"}));
+
+  Tensor<float> out({3, 4, 20}), narrow({3, 3, 20});
+  Bits bits({3, 4, 20});
+  AlignedVector<std::byte> scratch(op.scratch_bytes({3, 4, 20}));
+  const Workspace workspace{&table, scratch};
+  const auto& sources = test.source_views;
+  const auto& identities = test.identity_views;
+  const auto error = [&](const auto& s, const auto& i, const auto& to, const Workspace& with) {
+    return error_of([&] { op.run(s, i, to, with); });
+  };
+  CHECK(error(sources, identities, out.view(), workspace).empty());
+  CHECK(holds(error(sources, identities, out.view().rows(0, 2), workspace), {"output shape (got 2x4x20"}));
+  CHECK(holds(error(sources, identities, bits.view(), workspace), {"bit output without the outer sign"}));
+  CHECK(holds(error(std::span(sources).first(1), identities, out.view(), workspace), {"sources (got 1"}));
+  CHECK(holds(error(sources, std::span(identities).first(0), out.view(), workspace), {"real identities (got 0"}));
+  const BitView<const std::uint32_t> other_source[] = {sources[0], sources[1].rows(0, 2)};
+  CHECK(holds(error(other_source, identities, out.view(), workspace), {"source shape (got 2x4x20"}));
+  const TensorView<const float> other_identity[] = {narrow.view()};
+  CHECK(holds(error(sources, other_identity, out.view(), workspace), {"identity shape (got 3x3x20"}));
+  CHECK(holds(error(sources, identities, out.view(), {nullptr, scratch}), {"no kernels"}));
+  const kernels::KernelTable copy = table;
+  CHECK(holds(error(sources, identities, out.view(), {&copy, scratch}), {"weights were packed for other kernels"}));
+  CHECK(holds(error(sources, identities, out.view(), {&table, std::span(scratch).first(64)}), {"scratch bytes (got 64"}));
+  CHECK(holds(error_of([&] { op.run_rows(sources, identities, 2, out.view().rows(0, 2), workspace); }), {"rows (got 2x4x20"}));
 }

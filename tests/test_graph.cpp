@@ -277,6 +277,8 @@ TEST_CASE("weights are checked when they are added") {
               {"64 bits"}));
   CHECK(holds(error_of([&] { weights.add("b/c", {1}, AlignedVector<float>{1}); }), {"name"}));
   CHECK(holds(error_of([&] { weights.add("b", {1}, AlignedVector<float>{INFINITY}); }), {"'b'", "not finite"}));
+  CHECK(holds(error_of([&] { weights.add("b", {3}, AlignedVector<std::uint64_t>{1}); }), {"'b'", "number of values", "[3]"}));
+  CHECK(holds(error_of([&] { weights.add("a", {1}, AlignedVector<std::uint64_t>{1}); }), {"'a'", "twice"}));
   CHECK(weights.floats("").empty());
   CHECK_THROWS_AS((void)weights.floats("b"), Error);
   CHECK_THROWS_AS((void)weights.words("a"), Error);

@@ -18,7 +18,6 @@ struct NodeTraits<InputNode> : RowwiseNode {
   static constexpr bool by_rows = false;
   static void fields(auto& a, auto& n) { a.integer("channels", n.channels); }
   static ValueInfo validate(const InputNode& n, const NodeCheck& c) {
-    c.inputs_between(0, 0);
     c.extent("channels", n.channels);
     return {ValueType::floats, n.channels};
   }
