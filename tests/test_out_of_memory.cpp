@@ -87,8 +87,6 @@ std::vector<std::string> digests(const Predictions& predictions) {
 
 }  // namespace
 
-#ifndef BIMTDP_SANITIZED  // sanitizers have their own operator new
-
 TEST_CASE("loading") {
   const std::vector<std::byte> small = test::model_file(test::small_network()).bytes();
   exhaust({.work = [&] { (void)Model::load(small); }});
@@ -167,5 +165,3 @@ TEST_CASE("drawing and writing") {
     write_trace(out, profile);
   }});
 }
-
-#endif
