@@ -116,10 +116,8 @@ test_python() {
   else
     pip_install "$venv" -r scripts/requirements.txt
   fi
-  local workers=$((jobs < 4 ? jobs : 4))
-  step "Python tests, in $workers processes"
-  OMP_NUM_THREADS=$((jobs / workers)) OMP_WAIT_POLICY=passive BIMTDP_BUILD_DIR="$PWD/build/release" \
-    "$venv/bin/python" -m pytest -v -n "$workers" tests/python
+  step "Python tests"
+  OMP_WAIT_POLICY=passive BIMTDP_BUILD_DIR="$PWD/build/release" "$venv/bin/python" -m pytest -v tests/python
 }
 
 started=$SECONDS

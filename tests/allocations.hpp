@@ -12,13 +12,17 @@ namespace test {
 
 inline std::atomic<std::size_t> allocations{0};  ///< made so far
 inline std::atomic<std::ptrdiff_t> alive{0};     ///< made and not freed
+inline std::atomic<std::size_t> failed{0};       ///< of them, those that were let fail
 /// Those from first to last fail, counted as `allocations` counts.
 inline std::atomic<std::size_t> first_failing{std::numeric_limits<std::size_t>::max()};
 inline std::atomic<std::size_t> last_failing{std::numeric_limits<std::size_t>::max()};
 
 inline void* allocate(std::size_t size, std::size_t alignment) noexcept {
   const std::size_t number = ++allocations;
-  if (number >= first_failing && number <= last_failing) return nullptr;
+  if (number >= first_failing && number <= last_failing) {
+    ++failed;
+    return nullptr;
+  }
   void* p = alignment == 0 ? std::malloc(size > 0 ? size : 1) : std::aligned_alloc(alignment, (size / alignment + 1) * alignment);
   if (p != nullptr) ++alive;
   return p;

@@ -70,12 +70,14 @@ void exhaust(const Trial& trial, std::size_t most = 1500) {
     for (const std::size_t last : {first, never}) {
       const std::ptrdiff_t alive = test::alive;
       trial.before();
+      const std::size_t failed = test::failed;
       const Outcome outcome = attempt(trial.work, first, last);
+      const bool any_failed = test::failed > failed;  // a profile's runs do not always allocate alike
       trial.after();
       const std::ptrdiff_t leaked = test::alive - alive;
       INFO("allocation " << first << " of " << count << (last == never ? " and all after it" : ""));
       CHECK(leaked == 0);
-      if (last == never) CHECK(outcome == Outcome::refused);
+      if (last == never && any_failed) CHECK(outcome == Outcome::refused);
     }
 }
 
@@ -86,8 +88,6 @@ std::vector<std::string> digests(const Predictions& predictions) {
 }
 
 }  // namespace
-
-#ifndef BIMTDP_SANITIZED  // sanitizers have their own operator new
 
 TEST_CASE("loading") {
   const std::vector<std::byte> small = test::model_file(test::small_network()).bytes();
@@ -167,5 +167,3 @@ TEST_CASE("drawing and writing") {
     write_trace(out, profile);
   }});
 }
-
-#endif
