@@ -34,16 +34,14 @@ ACCEPTED = Path(__file__).with_name("accepted_mutants.txt")
 HEADERS = """graph/nodes/*.hpp graph/graph.hpp graph/weights.hpp graph/dataflow.hpp core/shape.hpp ops/window_stretches.hpp
 ops/binary_counts.hpp ops/binary_attention.hpp io/safetensors.hpp io/json_fields.hpp io/json.hpp io/node_json.hpp io/model_json.hpp
 io/model_info.hpp io/sniff.hpp io/self_test.hpp io/dtype.hpp io/model.hpp""".split()
-PROGRAMS = """node_inputs node_fields graph_limits geometry graph safetensors json model bad_models text window_stretches binary_conv2d binary_attention plan
-random_networks""".split()
+PROGRAMS = """node_inputs node_fields graph_limits geometry graph sniff safetensors json model bad_models text window_stretches
+binary_conv2d binary_attention plan random_networks""".split()
 FILTERS = {"bad_models": "every malformed*,an error says*"}  # the other cases flip every bit and take minutes
 # Calls whose first argument must hold, and calls that check something themselves.
 CONDITIONS = r"(?:demand|check_file)"
-VALIDATORS = r"""(?:check_\w+|inputs_between|input_type|input_channels|float_inputs|float_or_bits|residual|extents?|floats
-|optional_floats|signs|count_idle_lanes|epilogue|activation|use|exists|channels|same_shape|same_size|one_float_input|finish)""".replace(
-    "\n", ""
-)
-CALL = rf"(?:\(void\))?(?:\w+(?:\.|::|->))*(?:{CONDITIONS}|{VALIDATORS}|fail)\("
+VALIDATORS = """check_\\w+ inputs_between input_type input_channels float_inputs float_or_bits residual extents? floats
+optional_floats signs count_idle_lanes epilogue activation use exists channels same_shape same_size one_float_input finish"""
+CALL = rf"(?:\(void\))?(?:\w+(?:\.|::|->))*(?:{CONDITIONS}|{'|'.join(VALIDATORS.split())}|fail)\("
 FLIPS = {"<=": "<", "<": "<=", ">=": ">", ">": ">=", "==": "!=", "!=": "=="}
 MEMORY = 4 << 30  # bytes that a test program may have
 
@@ -103,8 +101,8 @@ class Mutator:
 
     def on(self, original: str, change: str) -> str:
         original = " ".join(original.split())
-        while any(m[0] == self.file and m[2:] == (original, change) for m in self.mutants):
-            change += " (again)"
+        before = sum(m.file == self.file and m.original == original and m.change.startswith(change) for m in self.mutants)
+        change += f" ({before + 1})" if before else ""
         self.mutants.append(Mutant(self.file, self.line, original, change))
         return f"mutate::on({len(self.mutants) - 1})"
 

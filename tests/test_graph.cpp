@@ -280,6 +280,7 @@ TEST_CASE("weights are checked when they are added") {
   CHECK(holds(error_of([&] { weights.add("b", {3}, AlignedVector<std::uint64_t>{1}); }), {"'b'", "number of values", "[3]"}));
   CHECK(holds(error_of([&] { weights.add("a", {1}, AlignedVector<std::uint64_t>{1}); }), {"'a'", "twice"}));
   CHECK(weights.floats("").empty());
+  CHECK(holds(error_of([&] { (void)weights.at("b"); }), {"no tensor 'b'"}));
   CHECK_THROWS_AS((void)weights.floats("b"), Error);
   CHECK_THROWS_AS((void)weights.words("a"), Error);
 }

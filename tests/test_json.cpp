@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON values and texts, held against nlohmann/json; what the strict parser refuses.
 #include <bimtdp/io/json.hpp>
+#include <bimtdp/io/json_fields.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -96,6 +97,7 @@ TEST_CASE("what is no single JSON value within the limits is refused") {
   CHECK(holds(error_of([] { (void)parse("[[[[[[[[[]]]]]]]]]"); }), {"here", "nested too deep", "at most 8"}));
   CHECK(parse("[[[[[[[[]]]]]]]]") == "[[[[[[[[]]]]]]]]");
   CHECK(holds(error_of([] { (void)parse_json("[1,2,3]", "here", {.values = 3}); }), {"too many JSON values"}));
+  CHECK(parse_json("[1,2]", "here", {.values = 3}).to_text() == "[1,2]");
   for (const char* text :
        {"", " ", "{", "[1,]", "[1] 2", "{\"a\"}", "nul", "01", "+1", "\"\n\"", "\"\\x\"", "\"\xff\"", "NaN", "'a'"}) {
     INFO(text);
@@ -103,4 +105,12 @@ TEST_CASE("what is no single JSON value within the limits is refused") {
   }
   CHECK(holds(error_of([] { (void)parse(std::string("1\0", 2)); }), {"NUL byte"}));
   CHECK(holds(error_of([] { (void)parse("\xEF\xBB\xBF{}"); }), {"byte order mark"}));
+}
+
+TEST_CASE("fields have their types") {
+  const JsonValue value(JsonValue::Object{{"infinite", std::numeric_limits<double>::infinity()}, {"one", 1u}});
+  JsonObject object(value, "here");
+  CHECK(object.to_number(object.at("one"), "one") == 1.0);
+  CHECK(holds(error_of([&] { (void)object.to_number(object.at("infinite"), "infinite"); }), {"here: infinite is not finite"}));
+  CHECK(holds(error_of([&] { (void)object.boolean("one"); }), {"here: one (got 1, expected true or false)"}));
 }

@@ -142,6 +142,54 @@ TEST_CASE("damage has its own message") {
   CHECK(holds(load_error(test::raw_file(test::ModelFile{}.header(R"({"name":1,"name":2})"))), {"duplicate key 'name'"}));
 }
 
+TEST_CASE("unknown fields are refused at every place") {
+  const test::ModelFile file = test::model_file(test::every_operation());
+  const auto unknown = [&](const std::string& place) {
+    return edited_error(file, [&](Json& j) { j[Json::json_pointer(place)]["typo"] = 1; });
+  };
+  const auto node = [&](std::string_view name) {
+    for (std::size_t id = 0; id < file.text.nodes.size(); ++id)
+      if (file.text.nodes[id].name == name) return "/nodes/" + std::to_string(id);
+    return std::string();
+  };
+  for (const std::string& place :
+       {std::string(), node("stem"), node("stem") + "/activation", node("attention") + "/gates/0",
+        node("attention") + "/messages/1", std::string("/outputs/0"), std::string("/preprocessing"), std::string("/self_test")}) {
+    INFO(place);
+    CHECK(holds(unknown(place), {"unknown field 'typo'"}));
+  }
+  CHECK(holds(edited_error(file, [](Json& j) { j["self_test"] = {{"unchecked", true}, {"typo", 1}}; }), {"unknown field 'typo'"}));
+  const std::string sized = node("bilinear_size") + "/size/";
+  for (const char* axis : {"0", "1"})
+    CHECK(holds(edited_error(file, [&](Json& j) { j[Json::json_pointer(sized + axis)] = 0; }),
+                {"size (got 0, expected at least 1)"}));
+}
+
+TEST_CASE("what a model says of itself, at its borders") {
+  const auto said = [](auto change) {
+    ModelInfo info;
+    change(info);
+    return error_of([&] { check_info(info); });
+  };
+  CHECK(said([](ModelInfo& info) { info.producer = std::string(256, 'a'); }).empty());
+  CHECK(holds(said([](ModelInfo& info) { info.producer = std::string(257, 'a'); }), {"producer (got 257 bytes"}));
+  const test::ModelFile file = test::model_file(test::small_network(), true);
+  const auto facts = [&](int count) {
+    return edited_error(file, [&](Json& j) {
+      j["provenance"] = Json::object();
+      for (int i = 0; i < count; ++i) j["provenance"]["k" + std::to_string(i)] = "v";
+    });
+  };
+  CHECK(facts(256).empty());
+  CHECK(holds(facts(257), {"provenance (got 257 fields"}));
+
+  GraphBuilder g;  // a self-test's photo has three channels
+  g.output({.task = "a", .node = g.add("unit", L2NormalizeNode{}, {g.input(4)})});
+  test::ModelFile wide = test::model_file(g.build(), true);
+  wide.text.self_test = SelfTest{8, 8, 1, std::vector<std::string>(2, std::string(32, '0'))};
+  CHECK(holds(load_error(wide.bytes()), {"self_test: channels of the input (got 4, expected 3)"}));
+}
+
 TEST_CASE("weights that cannot be right are refused") {
   test::ModelFile file = test::model_file(test::small_network(), true);
   const auto rebuilt = [&](auto&& change) {

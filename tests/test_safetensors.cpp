@@ -25,11 +25,6 @@ std::string parse_error(const test::Bytes& bytes) {
 std::string parse_error(const std::string& header, std::size_t data_bytes = 0) {
   return parse_error(raw_file(header, test::Bytes(data_bytes)));
 }
-test::Bytes text_bytes(const std::string& text) {
-  test::Bytes bytes;
-  test::append(bytes, text.data(), text.size());
-  return bytes;
-}
 
 /// A file that is removed at the end of the test.
 struct TemporaryFile {
@@ -107,22 +102,21 @@ TEST_CASE("half floats widen exactly") {
   }
 }
 
-TEST_CASE("files that are something else") {
-  CHECK(holds(parse_error(test::Bytes{}), {"model.st", "empty"}));
-  CHECK(holds(parse_error(test::Bytes(9, std::byte{32})), {"too short", "got 9"}));
-  CHECK(holds(parse_error(text_bytes("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n")),
-              {"git-LFS pointer", "git lfs pull"}));
-  CHECK(holds(parse_error(text_bytes("\n<!DOCTYPE html><html><head></head></html>")), {"HTML page"}));
-  CHECK(holds(parse_error(text_bytes("<HTML><body>404</body></HTML>")), {"HTML page"}));
-  CHECK(holds(parse_error(text_bytes("PK\x03\x04"
-                                     "archive/data.pkl....")),
-              {"zip archive", "scripts/convert.py"}));
-  CHECK(holds(parse_error(text_bytes("\x80\x02}q\x01(X\x04 etc")), {"pickle", "scripts/convert.py"}));
-  CHECK(holds(parse_error(text_bytes("just some text, no model")), {"wrong magic", "expected '{'"}));
-  CHECK(holds(parse_error(text_bytes("\xff\xff\xff\xff\xff\xff\xff\xff{}")), {"implausible header length"}));
-  CHECK(holds(parse_error(text_bytes(std::string("\x01\0\0\0\0\0\0\0{}", 10))), {"implausible header length", "got 1"}));
-  CHECK(holds(parse_error(text_bytes(std::string("\x40\0\0\0\0\0\0\0{}", 10))),
-              {"truncated", "inside the header", "got 10", "at least 72"}));
+namespace {
+
+/// Memory that is found changed when all was read.
+class Changing : public MemoryReader {
+ public:
+  using MemoryReader::MemoryReader;
+  void finish() const { fail(name(), "changed"); }
+};
+
+}  // namespace
+
+TEST_CASE("a file that changes while it is read is refused") {
+  const test::Bytes bytes = raw_file("{}");
+  Changing reader(bytes, "file");
+  CHECK(error_of([&] { (void)SafeTensors::read_from(reader, [](const Metadata&) {}); }) == "file: changed");
 }
 
 TEST_CASE("files that cannot be read") {
@@ -141,13 +135,17 @@ TEST_CASE("data sections that do not fit") {
   };
   CHECK(parse_error("{" + tensor("a", "[0,8]") + "," + tensor("b", "[8,16]") + "}", 16).empty());
   CHECK(parse_error("{" + tensor("a", "[8,16]") + "," + tensor("b", "[0,8]") + "}", 16).empty());
-  CHECK(holds(parse_error("{" + tensor("a", "[0,8]") + "}", 4), {"'a'", "truncated", "got 4", "at least 8"}));
+  for (const std::size_t bytes : {4u, 7u})
+    CHECK(holds(parse_error("{" + tensor("a", "[0,8]") + "}", bytes), {"'a'", "truncated", "at least 8"}));
   CHECK(holds(parse_error("{" + tensor("a", "[0,8]") + "}", 9), {"trailing bytes", "got 9", "expected 8"}));
   CHECK(holds(parse_error("{}", 1), {"trailing bytes"}));
   CHECK(holds(parse_error("{" + tensor("a", "[0,8]") + "," + tensor("b", "[4,12]") + "}", 12), {"'b'", "overlaps", "got begin 4"}));
   CHECK(holds(parse_error("{" + tensor("a", "[0,8]") + "," + tensor("b", "[0,8]") + "}", 8), {"overlaps"}));
+  CHECK(holds(parse_error("{" + tensor("a", "[0,8]") + "," + tensor("b", "[7,15]") + "}", 15), {"'b'", "overlaps", "got begin 7"}));
+  CHECK(holds(parse_error("{" + tensor("a", "[0,8]") + "," + tensor("b", "[9,17]") + "}", 17), {"'b'", "hole", "got begin 9"}));
   CHECK(holds(parse_error("{" + tensor("a", "[0,8]") + "," + tensor("b", "[12,20]") + "}", 20), {"'b'", "hole", "expected 8"}));
   CHECK(holds(parse_error("{" + tensor("a", "[8,0]") + "}", 8), {"reversed"}));
+  CHECK(holds(parse_error("{" + tensor("a", "[9,8]") + "}", 9), {"reversed"}));
   CHECK(holds(parse_error("{" + tensor("a", "[0,12]") + "}", 12), {"disagree", "got 12", "expected 8"}));
   CHECK(holds(parse_error("{" + tensor("a", "[18446744073709551608,0]") + "}", 8), {"reversed"}));
   CHECK(holds(parse_error("{" + tensor("a", "[18446744073709551600,18446744073709551608]") + "}", 8), {"truncated"}));
@@ -164,6 +162,14 @@ TEST_CASE("shapes and sizes that overflow") {
   };
   CHECK(shaped("[0]").empty());
   CHECK(shaped("[16777216,0]").empty());
+  CHECK(shaped("[1,1,1,1,1,1,1,0]").empty());
+  CHECK(holds(shaped("[65536,32768]"), {"disagree"}));  // 2^31 elements are allowed
+  const auto few = [](const std::string& shape) {
+    const std::string header = R"({"a":{"dtype":"U8","shape":)" + shape + R"(,"data_offsets":[0,3]}})";
+    return error_of([&] { (void)SafeTensors::parse(raw_file(header, test::Bytes(3)), "few", {.elements = 3}); });
+  };
+  CHECK(few("[3]").empty());
+  CHECK(holds(few("[4]"), {"too many elements (got 4"}));
   for (const char* huge : {"2147483648", "4294967296", "9223372036854775808", "18446744073709551615", "16777217"})
     for (const char* pattern : {"[%]", "[%,0]", "[0,%]", "[1,%,1]", "[%,%]"}) {
       std::string shape = pattern;
