@@ -2,6 +2,8 @@
 #include "random_network.hpp"
 
 #include <bimtdp/bimtdp.hpp>
+#include <bimtdp/io/replay.hpp>
+#include <bimtdp/run/kept_run.hpp>
 
 #include <algorithm>
 #include <array>
