@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "random_network.hpp"
 
-#include <bimtdp/bimtdp.hpp>
+#include <bimtdp/graph/graph_builder.hpp>
+#include <bimtdp/io/replay.hpp>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -262,6 +262,30 @@ class Generator {
     if (inputs.size() == 1) inputs.push_back(first);
     add(AddNode{.activation = activation(first.shape.channels)}, ValueType::floats, first.shape.channels, inputs);
   }
+  /// Maps of other sizes brought to one, and some of that size, joined and read: what plans place with the most care.
+  void add_pyramid() {
+    const Known size = some(ValueType::floats);
+    std::vector<Known> inputs;
+    std::size_t channels = 0;
+    for (std::size_t parts = c_.between(2, 3); parts > 0; --parts) {
+      Known part = c_.one_in(2) ? some(ValueType::floats) : size;
+      if (part.shape == size.shape) {
+        add_activation(part);
+        if (c_.one_in(2) && !refused_) add_activation(Known(values_.back()));
+      } else {
+        add(ResizeNode{.mode = ResizeMode::bilinear}, ValueType::floats, part.shape.channels, {part, size});
+      }
+      if (refused_) return;
+      inputs.push_back(values_.back()), channels += values_.back().shape.channels;
+    }
+    add(ConcatNode{}, ValueType::floats, channels, inputs);
+    if (!refused_) add_activation(Known(values_.back()));  // a copy: values_ grows
+  }
+  void add_activation(const Known& in) {
+    ActivationSpec spec = activation(in.shape.channels);
+    if (spec.kind == ActivationKind::none) spec.kind = ActivationKind::relu;
+    add(ActivationNode{spec}, in.type, in.shape.channels, {in});
+  }
   void add_product() {
     const Known first = some(ValueType::floats);
     std::vector<Known> factors;
@@ -283,12 +307,8 @@ class Generator {
       case 0:
         add(AffineNode{floats({channels}), floats({channels}), activation(channels)}, in.type, channels, {in});
         return;
-      case 1: {
-        ActivationSpec spec = activation(channels);
-        if (spec.kind == ActivationKind::none) spec.kind = ActivationKind::relu;
-        add(ActivationNode{spec}, in.type, channels, {in});
-        return;
-      }
+      case 1:
+        return add_activation(in);
       case 2:
         add(SoftmaxNode{.group = groups(channels, channels)}, in.type, channels, {in});
         return;
@@ -325,7 +345,7 @@ class Generator {
     if (refused_) g_ = builder, values_ = values;  // with the weights that were made for it
   }
   void add_some_node() {
-    switch (c_.below(16)) {
+    switch (c_.below(17)) {
       case 0:
       case 1:
         return add_conv();
@@ -350,6 +370,8 @@ class Generator {
         return add_product();
       case 13:
         return add_dense();
+      case 14:
+        return add_pyramid();
       default:
         return add_pointwise();
     }
@@ -370,53 +392,5 @@ class Generator {
 }  // namespace
 
 RandomNetwork random_network(Choices& choices, std::uint64_t max_work) { return Generator(choices, max_work).make(); }
-
-ReferenceRun::ReferenceRun(const RandomNetwork& network) : network_(network) {
-  const Program program(network.graph, kernels::reference_table());
-  KeptRun kept(program, network.input);
-  for (NodeId id = 0; id < kept.count(); ++id) digests_.push_back(digest(kept.value(id)));
-}
-
-std::optional<std::string> ReferenceRun::difference_of_values(const kernels::KernelTable& table, std::size_t threads) const {
-  const Program program(network_.graph, table);
-  KeptRun kept(program, network_.input, {}, threads);
-  for (NodeId id = 0; id < kept.count(); ++id)
-    if (digest(kept.value(id)) != digests_[id])
-      return text_of(table.name, ": ", label(id, network_.graph.nodes()[id]), " of ", kept.value(id).shape);
-  return std::nullopt;
-}
-
-std::optional<std::string> ReferenceRun::difference_of_outputs(const RunKind& kind, Team& team) const {
-  const Program program(network_.graph, *kind.table);
-  const Shape& in = network_.input.shape();
-  const Plan plan(program, in.height, in.width,
-                  {.threads = kind.threads, .outputs_apart = kind.outputs_apart, .band_bytes = kind.band_bytes});
-  AlignedVector<std::byte> arena(plan.arena_bytes());
-  if (!arena.empty()) std::memset(arena.data(), 0xff, arena.size());  // what is read before it is written is no number
-  std::copy_n(network_.input.data(), network_.input.span().size(), plan.value(0, arena).floats().data);
-  std::vector<Tensor<float>> maps;
-  std::vector<float*> outputs;
-  for (const Output& output : network_.graph.outputs())
-    outputs.push_back(maps.emplace_back(plan.values()[output.node].shape).data());  // a map's elements stay where they are
-  run(program, plan, team, arena, outputs);
-  for (const Output& output : network_.graph.outputs())
-    if (digest(plan.value(output.node, arena, outputs)) != digests_[output.node])
-      return text_of(kind.table->name, ", ", kind.threads, " threads, bands of ", kind.band_bytes,
-                     " bytes: ", label(output.node, network_.graph.nodes()[output.node]));
-  return std::nullopt;
-}
-
-std::optional<std::string> first_difference(const RandomNetwork& network) {
-  const ReferenceRun reference(network);
-  for (const kernels::KernelTable* table : kernels::tables()) {
-    if (auto difference = reference.difference_of_values(*table, 2)) return difference;
-    for (const std::size_t threads : {1u, 2u, 3u}) {
-      Team team(threads);
-      for (const std::size_t band_bytes : {std::size_t{1}, std::size_t{1} << 12, std::size_t{1} << 30})
-        if (auto difference = reference.difference_of_outputs({table, threads, band_bytes, threads == 2}, team)) return difference;
-    }
-  }
-  return std::nullopt;
-}
 
 }  // namespace test

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzzes planning and running: the bytes decide a valid network, its input and a way to run it, whose values must agree with those
 // of the reference kernels bit for bit. Prints the network of a difference.
-#include "../random_network.hpp"
+#include "../reference_run.hpp"
 
 #include <bimtdp/kernels/select.hpp>
 #include <bimtdp/run/describe.hpp>
