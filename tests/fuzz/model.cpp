@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -150,6 +151,32 @@ void mutate(Json& json, std::mt19937& random) {
   }
 }
 
+/// Where a tensor of the header lies, if it says so.
+std::optional<std::array<std::size_t, 2>> range_of(const Json& tensor, const Bytes& data) {
+  const Json at = tensor.is_object() ? tensor.value("data_offsets", Json()) : Json();
+  if (!at.is_array() || at.size() != 2 || !at[0].is_number_unsigned() || !at[1].is_number_unsigned()) return std::nullopt;
+  const std::array range{at[0].get<std::size_t>(), at[1].get<std::size_t>()};
+  return range[0] <= range[1] && range[1] <= data.size() ? std::optional(range) : std::nullopt;
+}
+
+/// Makes a tensor of floats one of halves, of the first half of its bytes.
+void halve(Parts& parts, std::mt19937& random) {
+  std::vector<Json*> floats;
+  for (Json& tensor : parts.header)
+    if (range_of(tensor, parts.data) && tensor.value("dtype", Json()) == "F32") floats.push_back(&tensor);
+  if (floats.empty()) return;
+  Json& chosen = *floats[random() % floats.size()];
+  const auto [begin, end] = *range_of(chosen, parts.data);
+  const std::size_t gone = (end - begin) / 2;
+  for (Json& tensor : parts.header)
+    if (const auto range = range_of(tensor, parts.data); range && (*range)[0] >= end)
+      tensor["data_offsets"] = {(*range)[0] - gone, (*range)[1] - gone};
+  chosen["dtype"] = "F16";
+  chosen["data_offsets"] = {begin, end - gone};
+  const auto first = parts.data.begin() + static_cast<std::ptrdiff_t>(end - gone);
+  parts.data.erase(first, first + static_cast<std::ptrdiff_t>(gone));
+}
+
 std::size_t store(const Bytes& file, std::uint8_t* data, std::size_t size, std::size_t max_size) {
   if (file.size() > max_size) return size;
   std::memcpy(data, file.data(), file.size());
@@ -218,6 +245,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   if (!anew && random() % 8 == 0) return LLVMFuzzerMutate(data, size, max_size);
   Parts parts = anew ? seeds()[random() % seeds().size()] : parts_of(std::span(data, size));
   if (parts.text.is_discarded()) return LLVMFuzzerMutate(data, size, max_size);
+  if (random() % 16 == 0) halve(parts, random);
   if (random() % 8 == 0) {
     mutate(parts.header, random);
   } else if (random() % 4 == 0 && !parts.data.empty()) {
