@@ -56,8 +56,14 @@ for name in "${names[@]}"; do
   mkdir -p "$corpus" build/fuzz/findings
   if [[ $name == photo ]]; then make_photos "$corpus"; fi
   step "fuzz_$name for $seconds s"
-  build/fuzz/tests/fuzz/fuzz_"$name" "${options[@]}" -max_len="${longest[$name]}" -artifact_prefix="build/fuzz/findings/$name-" \
-    "$corpus" "tests/fuzz/corpus/$name" 2>&1 | tail -n 3 || failed+=("$name")
+  log=build/fuzz/$name.log
+  if build/fuzz/tests/fuzz/fuzz_"$name" "${options[@]}" -max_len="${longest[$name]}" \
+    -artifact_prefix="build/fuzz/findings/$name-" "$corpus" "tests/fuzz/corpus/$name" >"$log" 2>&1; then
+    grep '^#[0-9]*: cov' "$log" | tail -n 1
+  else
+    tail -n 60 "$log"
+    failed+=("$name")
+  fi
 done
 if ((${#failed[@]})); then echo "fuzz.sh: failed: ${failed[*]}: see build/fuzz/findings" >&2; exit 1; fi
 step "Nothing found"
