@@ -6,7 +6,7 @@
 
 #include "catch.hpp"
 #include "model_file.hpp"
-#include "random_network.hpp"
+#include "reference_run.hpp"
 
 #include <cstdint>
 #include <set>
