@@ -59,7 +59,7 @@ for name in "${names[@]}"; do
   log=build/fuzz/$name.log
   if build/fuzz/tests/fuzz/fuzz_"$name" "${options[@]}" -max_len="${longest[$name]}" \
     -artifact_prefix="build/fuzz/findings/$name-" "$corpus" "tests/fuzz/corpus/$name" >"$log" 2>&1; then
-    grep '^#[0-9]*: cov' "$log" | tail -n 1
+    sed -n '/^#[0-9]*: cov/p' "$log" | tail -n 1
   else
     tail -n 60 "$log"
     failed+=("$name")
