@@ -6,6 +6,9 @@
 // A recording is a safetensors file: "value.i" float32 [h,w,c] of every node i (bits as +1 and -1), and for nodes that
 // make bits out of floats "presign.i", the floats whose sign was taken. Exit status: 0 agrees, 1 differs, 2 cannot run.
 #include <bimtdp/bimtdp.hpp>
+#include <bimtdp/io/digest.hpp>
+#include <bimtdp/io/safetensors.hpp>
+#include <bimtdp/run/kept_run.hpp>
 
 #include <nlohmann/json.hpp>
 

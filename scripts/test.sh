@@ -63,7 +63,8 @@ test_style() {
 test_tidy() {
   command -v "$tidy" >/dev/null || { echo "$tidy is not installed: left out" >&2; return; }
   step "$tidy"
-  "$tidy" --quiet --warnings-as-errors='*' examples/minimal.cpp -- -std=c++20 -Iinclude -DBIMTDP_SEPARATE_KERNELS
+  echo '#include <bimtdp/definitions.hpp>' > build/tidy.cpp
+  "$tidy" --quiet --warnings-as-errors='*' build/tidy.cpp -- -std=c++20 -Iinclude -DBIMTDP_COMPILED
 }
 
 test_release() {
@@ -126,9 +127,8 @@ if ((style)); then packages+=("$tidy"); fi
 if ((sanitizers)); then packages+=("${clang_packages[@]}"); fi
 if ((benchmarks)); then packages+=(libbenchmark-dev); fi
 if ((install)); then install_packages "${packages[@]}"; fi
-if ((style)); then test_style; fi
+if ((style)); then test_style; test_tidy; fi
 test_release
-if ((style)); then test_tidy; fi
 if ((sanitizers)); then test_sanitizers; test_threads; fi
 if ((benchmarks)); then test_benchmarks; fi
 if ((python)); then test_python; fi

@@ -7,7 +7,7 @@ compiler=$1
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 compile() {
-  echo "#include <$2>" | "$1" -std=c++20 -DBIMTDP_SEPARATE_KERNELS -fsyntax-only -Wall -Wextra -Wconversion -Werror -I include -x c++ - ||
+  echo "#include <$2>" | "$1" -std=c++20 -DBIMTDP_COMPILED -fsyntax-only -Wall -Wextra -Wconversion -Werror -I include -x c++ - ||
     { echo "$2 does not stand alone" >&2; return 1; }
 }
 export -f compile

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # xsimd's headers stand among those of this machine, which the cross-compiler must not see.
 mkdir -p "$directory/include"
 ln -sfn /usr/include/xsimd "$directory/include/xsimd"
-options=(-std=c++20 -O2 -Wall -Wextra -Wconversion -Werror -DBIMTDP_SEPARATE_KERNELS -DBIMTDP_PLAIN_TESTS
+options=(-std=c++20 -O2 -Wall -Wextra -Wconversion -Werror -DBIMTDP_COMPILED -DBIMTDP_PLAIN_TESTS
   -I include -isystem "$directory/include")
 
 echo '#include <bimtdp/kernels/tiers.hpp>' | "$compiler" "${options[@]}" -c -x c++ - -o "$directory/kernels.o"

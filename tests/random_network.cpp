@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "random_network.hpp"
 
-#include <bimtdp/bimtdp.hpp>
+#include <bimtdp/graph/graph_builder.hpp>
+#include <bimtdp/io/replay.hpp>
 
 #include <algorithm>
 #include <array>
@@ -27,12 +28,18 @@ std::size_t Choices::below(std::size_t limit) {
   return value % limit;
 }
 
-float Choices::number(bool special) {
+std::vector<float> Choices::numbers(std::size_t count, bool special) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   constexpr std::array<float, 10> rare{
       0.0f, -0.0f, 1e-41f, -3e-39f, 3e38f, -3e38f, infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), 1e-20f};
-  if (special && one_in(16)) return rare[below(rare.size())];
-  return static_cast<float>(static_cast<int>(below(1024)) - 512) / 512.0f;
+  std::uint64_t state = byte();
+  std::vector<float> values(count);
+  for (float& value : values) {
+    const std::uint64_t random = splitmix64(state);
+    value = special && random % 16 == 0 ? rare[(random >> 4) % rare.size()]
+                                        : static_cast<float>(static_cast<int>(random >> 54) - 512) / 512.0f;
+  }
+  return values;
 }
 
 namespace {
@@ -48,7 +55,7 @@ struct Known {
 /// Adds nodes that fit the values that are there.
 class Generator {
  public:
-  explicit Generator(Choices& choices) : c_(choices) {}
+  Generator(Choices& choices, std::uint64_t max_work) : c_(choices), max_work_(max_work) {}
 
   RandomNetwork make() {
     const Shape input{c_.between(1, 12), c_.between(1, 12), c_.one_in(4) ? c_.between(1, 70) : 3};
@@ -57,8 +64,7 @@ class Generator {
     for (std::size_t i = 0; i < 3 * nodes && values_.size() <= nodes; ++i) add_node();
     add_outputs();
     Tensor<float> map(input);
-    const bool special = c_.one_in(4);
-    for (float& value : map.span()) value = c_.number(special);
+    std::ranges::copy(c_.numbers(input.elements(), c_.one_in(4)), map.data());
     return {g_.build(), std::move(map)};
   }
 
@@ -76,7 +82,7 @@ class Generator {
     return values_.back();
   }
 
-  /// Adds the node unless its shape is refused or too large.
+  /// Adds the node unless its shape is refused, or it is too large.
   template <class N>
   void add(const N& node, ValueType type, std::size_t channels, const std::vector<Known>& inputs) {
     std::vector<Shape> shapes;
@@ -85,9 +91,11 @@ class Generator {
     Shape shape;
     try {
       shape = NodeTraits<N>::shape(node, NodeShapes{shapes, channels, "random"});
+      const Checked work = NodeTraits<N>::work(node, shapes, shape) * shape.elements();
+      refused_ = refused_ || shape.elements() > max_size || work.value() > max_work_;
     } catch (const Error&) {
+      refused_ = true;
     }
-    refused_ = refused_ || shape.elements() == 0 || shape.elements() > max_size;
     if (refused_) return;
     values_.push_back({g_.add("n" + std::to_string(values_.size()), node, std::move(ids)), type, shape});
   }
@@ -95,15 +103,12 @@ class Generator {
   WeightName floats(std::vector<std::size_t> shape, float scale = 1.0f) {
     std::size_t count = 1;
     for (const std::size_t extent : shape) count *= extent;
-    std::vector<float> values(count);
-    for (float& value : values) value = c_.number() * scale;
+    std::vector<float> values = c_.numbers(count);
+    for (float& value : values) value *= scale;
     return g_.floats(std::move(shape), values);
   }
   WeightName signs(std::size_t out, const std::array<std::size_t, 2>& kernel, std::size_t in) {
-    std::vector<float> values(out * kernel[0] * kernel[1] * in);
-    for (float& value : values) value = c_.number();
-    // GraphBuilder::signs takes [out][rows][columns][in]; windows need not be square
-    return g_.signs({out, kernel[0], kernel[1], in}, values);
+    return g_.signs({out, kernel[0], kernel[1], in}, c_.numbers(out * kernel[0] * kernel[1] * in));
   }
   WeightName maybe(std::size_t channels, float scale = 1.0f) { return c_.one_in(2) ? floats({channels}, scale) : WeightName{}; }
   WeightName bias(const WeightName& scale, std::size_t channels, float factor = 1.0f) {
@@ -257,6 +262,30 @@ class Generator {
     if (inputs.size() == 1) inputs.push_back(first);
     add(AddNode{.activation = activation(first.shape.channels)}, ValueType::floats, first.shape.channels, inputs);
   }
+  /// Maps of other sizes brought to one, and some of that size, joined and read: what plans place with the most care.
+  void add_pyramid() {
+    const Known size = some(ValueType::floats);
+    std::vector<Known> inputs;
+    std::size_t channels = 0;
+    for (std::size_t parts = c_.between(2, 3); parts > 0; --parts) {
+      Known part = c_.one_in(2) ? some(ValueType::floats) : size;
+      if (part.shape == size.shape) {
+        add_activation(part);
+        if (c_.one_in(2) && !refused_) add_activation(Known(values_.back()));
+      } else {
+        add(ResizeNode{.mode = ResizeMode::bilinear}, ValueType::floats, part.shape.channels, {part, size});
+      }
+      if (refused_) return;
+      inputs.push_back(values_.back()), channels += values_.back().shape.channels;
+    }
+    add(ConcatNode{}, ValueType::floats, channels, inputs);
+    if (!refused_) add_activation(Known(values_.back()));  // a copy: values_ grows
+  }
+  void add_activation(const Known& in) {
+    ActivationSpec spec = activation(in.shape.channels);
+    if (spec.kind == ActivationKind::none) spec.kind = ActivationKind::relu;
+    add(ActivationNode{spec}, in.type, in.shape.channels, {in});
+  }
   void add_product() {
     const Known first = some(ValueType::floats);
     std::vector<Known> factors;
@@ -278,12 +307,8 @@ class Generator {
       case 0:
         add(AffineNode{floats({channels}), floats({channels}), activation(channels)}, in.type, channels, {in});
         return;
-      case 1: {
-        ActivationSpec spec = activation(channels);
-        if (spec.kind == ActivationKind::none) spec.kind = ActivationKind::relu;
-        add(ActivationNode{spec}, in.type, channels, {in});
-        return;
-      }
+      case 1:
+        return add_activation(in);
       case 2:
         add(SoftmaxNode{.group = groups(channels, channels)}, in.type, channels, {in});
         return;
@@ -320,7 +345,7 @@ class Generator {
     if (refused_) g_ = builder, values_ = values;  // with the weights that were made for it
   }
   void add_some_node() {
-    switch (c_.below(16)) {
+    switch (c_.below(17)) {
       case 0:
       case 1:
         return add_conv();
@@ -345,6 +370,8 @@ class Generator {
         return add_product();
       case 13:
         return add_dense();
+      case 14:
+        return add_pyramid();
       default:
         return add_pointwise();
     }
@@ -356,6 +383,7 @@ class Generator {
   }
 
   Choices& c_;
+  std::uint64_t max_work_;
   GraphBuilder g_;
   std::vector<Known> values_;
   bool refused_ = false;
@@ -363,35 +391,6 @@ class Generator {
 
 }  // namespace
 
-RandomNetwork random_network(Choices& choices) { return Generator(choices).make(); }
-
-std::optional<std::string> first_difference(const RandomNetwork& network) {
-  const Graph& graph = network.graph;
-  const Program reference(graph, kernels::reference_table());
-  KeptRun kept(reference, network.input);
-  std::vector<std::string> expected;
-  for (NodeId id = 0; id < kept.count(); ++id) expected.push_back(digest(kept.value(id)));
-  for (const kernels::KernelTable* table : kernels::tables()) {
-    const Program program(graph, *table);
-    KeptRun all(program, network.input, {}, 2);
-    for (NodeId id = 0; id < all.count(); ++id)
-      if (digest(all.value(id)) != expected[id])
-        return text_of(table->name, ": ", label(id, graph.nodes()[id]), " of ", all.value(id).shape);
-    for (const std::size_t threads : {1u, 2u, 3u})
-      for (const std::size_t band_bytes : {std::size_t{1}, std::size_t{1} << 12, std::size_t{1} << 30}) {
-        const Shape& in = network.input.shape();
-        const Plan plan(program, in.height, in.width, {.threads = threads, .band_bytes = band_bytes});
-        AlignedVector<std::byte> arena(plan.arena_bytes(), std::byte{0xff});
-        std::copy_n(network.input.data(), network.input.span().size(), plan.value(0, arena).floats().data);
-        Team team(threads);
-        run(program, plan, team, arena);
-        for (const Output& output : graph.outputs())
-          if (digest(plan.value(output.node, arena)) != expected[output.node])
-            return text_of(table->name, ", ", threads, " threads, bands of ", band_bytes,
-                           " bytes: ", label(output.node, graph.nodes()[output.node]));
-      }
-  }
-  return std::nullopt;
-}
+RandomNetwork random_network(Choices& choices, std::uint64_t max_work) { return Generator(choices, max_work).make(); }
 
 }  // namespace test

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random networks of all operations, and runs of them that must agree bit for bit. Bytes decide everything, so that a fuzzer can
-// steer and a seed repeats a network.
+// Random networks of all operations. Bytes decide everything, so that a fuzzer can steer and a seed repeats a network.
 #pragma once
 
 #include <bimtdp/core/tensor.hpp>
@@ -8,9 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace test {
@@ -25,8 +22,9 @@ class Choices {
   std::size_t below(std::size_t limit);
   std::size_t between(std::size_t least, std::size_t most) { return least + below(most - least + 1); }
   bool one_in(std::size_t n) { return below(n) == 0; }
-  /// Mostly small multiples of 1/512; now and then 0, -0, denormal, huge, infinite or no number, where `special` allows it.
-  float number(bool special = false);
+  /// Mostly small multiples of 1/512; now and then 0, -0, denormal, huge, infinite or no number, where `special` allows it. One
+  /// byte decides them all, so that bytes remain for what matters more.
+  std::vector<float> numbers(std::size_t count, bool special = false);
 
  private:
   std::span<const std::uint8_t> bytes_;
@@ -38,11 +36,7 @@ struct RandomNetwork {
   bimtdp::Tensor<float> input;
 };
 
-/// A network that is valid, and an input that it takes.
-RandomNetwork random_network(Choices& choices);
-
-/// What differs between the reference kernels on one thread with every value kept, and all tables, thread counts, bands and
-/// fusions: which value of which run; nothing where nothing does.
-std::optional<std::string> first_difference(const RandomNetwork& network);
+/// A network that is valid, and an input that it takes. No node has more than `max_work` multiply-accumulates or the like.
+RandomNetwork random_network(Choices& choices, std::uint64_t max_work = std::uint64_t{1} << 26);
 
 }  // namespace test

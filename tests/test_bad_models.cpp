@@ -2,6 +2,8 @@
 // Malformed model files, made by tests/python/make_bad_models.py, and the error of each in tests/data/bad_models.txt; the same
 // file cut at every byte and with every bit of its header flipped; 1,000 bits flipped in a trained model.
 #include <bimtdp/io/model.hpp>  // loading, which is the same on every tier
+#include <bimtdp/io/replay.hpp>
+#include <bimtdp/io/safetensors.hpp>
 
 #include <nlohmann/json.hpp>
 

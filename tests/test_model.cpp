@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Model files: written, read back, verified on every table; each kind of damage has its own message.
 #include <bimtdp/bimtdp.hpp>
+#include <bimtdp/io/replay.hpp>
 
 #include <nlohmann/json.hpp>
 

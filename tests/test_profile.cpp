@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Profiles, traces and descriptions of a plan: every node is in them, with times that add up.
 #include <bimtdp/bimtdp.hpp>
+#include <bimtdp/io/digest.hpp>
 
 #include <nlohmann/json.hpp>
 

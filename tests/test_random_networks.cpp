@@ -2,10 +2,11 @@
 // Random networks of all operations give the same bits on every table, thread count and band, and come back from a file as they
 // were. tests/fuzz/networks.cpp looks at many more.
 #include <bimtdp/bimtdp.hpp>
+#include <bimtdp/io/replay.hpp>
 
 #include "catch.hpp"
 #include "model_file.hpp"
-#include "random_network.hpp"
+#include "reference_run.hpp"
 
 #include <cstdint>
 #include <set>

@@ -2,6 +2,8 @@
 // Whole small networks: every operation, all kernel tables and thread counts give the same bits; no allocation after the
 // first run of a size; buffer reuse changes nothing.
 #include <bimtdp/bimtdp.hpp>
+#include <bimtdp/io/digest.hpp>
+#include <bimtdp/run/kept_run.hpp>
 
 #include "allocations.hpp"
 #include "catch.hpp"

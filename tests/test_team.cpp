@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The library's threads: they meet, end with their owner, and bear what hosts do to them.
 #include <bimtdp/bimtdp.hpp>
+#include <bimtdp/io/digest.hpp>
 
 #include "catch.hpp"
 #include "graphs.hpp"

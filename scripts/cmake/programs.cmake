@@ -19,9 +19,9 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
     target_link_options(bimtdp_program INTERFACE -fsanitize=${BIMTDP_SANITIZE})
   endif()
 endif()
-target_link_libraries(bimtdp_kernels PRIVATE bimtdp_program)
+target_link_libraries(bimtdp_compiled PRIVATE bimtdp_program)
 if(BIMTDP_SANITIZE)
-  target_compile_options(bimtdp_kernels PRIVATE -O1)  # the rest compiles in half the time without, and runs fast enough
+  target_compile_options(bimtdp_compiled PRIVATE -O1)  # the rest compiles in half the time without, and runs fast enough
 endif()
 
 # Decoders of photos, where they are installed; stb_image, a header, is behind what is missing.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plugin that runs a network on two threads: what a host loads, calls and unloads.
 #include <bimtdp/bimtdp.hpp>
+#include <bimtdp/io/digest.hpp>
 
 #include "../graphs.hpp"
 

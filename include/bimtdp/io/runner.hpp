@@ -3,6 +3,7 @@
 // long as it meets at most Runner::max_plans sizes.
 #pragma once
 
+#include <bimtdp/core/inline.hpp>
 #include <bimtdp/io/model.hpp>
 #include <bimtdp/io/predictions.hpp>
 #include <bimtdp/plan/plan.hpp>
@@ -12,12 +13,11 @@
 #include <bimtdp/run/run.hpp>
 #include <bimtdp/run/threads.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -43,65 +43,29 @@ class Runner {
   Runner(Runner&&) = default;
   Runner& operator=(Runner&&) = default;
 
-  explicit Runner(Model model, const RunnerOptions& options = {})
-      : model_(std::move(model)),
-        program_(model_.program(options.kernels ? *options.kernels : kernels::active())),
-        options_{.threads = options.threads == 0 ? default_threads() : options.threads,
-                 .keep_all = options.keep_all,
-                 .limits = options.limits,
-                 .outputs_apart = !options.keep_all},
-        team_(options_.threads) {
-    for (const Output& output : model_.outputs()) predictions_.tasks_.push_back({output.task, output.kind, {}});
-  }
+  explicit BIMTDP_INLINE Runner(Model model, const RunnerOptions& options = {});
 
   /// Runs on a photo or a normalised map. The result lives until the next run.
-  const Predictions& run(const ImageView& image) { return load(image), finish(NoObserver{}); }
-  const Predictions& run(const TensorView<const float>& input) { return load(input), finish(NoObserver{}); }
+  BIMTDP_INLINE const Predictions& run(const ImageView& image);
+  BIMTDP_INLINE const Predictions& run(const TensorView<const float>& input);
 
   /// Runs `repeats` times on the same input and returns the profile of the fastest run. The maps of the runs are those of run().
   /// Looking at the clock around every band of every node costs a few percent; Profile::seconds includes it.
-  template <class Input>
-  [[nodiscard]] Profile profile(const Input& input, std::size_t repeats = 5) {
-    return profile(input, repeats, measure_rates(program_->kernels()));
-  }
-  template <class Input>
-  [[nodiscard]] Profile profile(const Input& input, std::size_t repeats, const Rates& rates) {
-    demand(repeats > 0, "profile", "repeats (got 0, expected at least 1)");
-    load(input);
-    EventRecorder recorder(plan());
-    std::int64_t best = (std::numeric_limits<std::int64_t>::max)();
-    std::vector<ProfileEvent> events;
-    for (std::size_t i = 0; i < repeats; ++i) {
-      load(input);
-      recorder.restart();
-      finish(recorder);
-      const std::int64_t end = recorder.now();
-      if (end >= best) continue;
-      best = end;
-      events = recorder.events();
-    }
-    return make_profile(model_.graph(), plan(), rates, static_cast<double>(best) * 1e-9, std::move(events));
-  }
+  /// Rates that are not given are measured first.
+  [[nodiscard]] BIMTDP_INLINE Profile profile(const ImageView& image, std::size_t repeats = 5,
+                                              const std::optional<Rates>& rates = {});
+  [[nodiscard]] BIMTDP_INLINE Profile profile(const TensorView<const float>& input, std::size_t repeats = 5,
+                                              const std::optional<Rates>& rates = {});
 
   /// The plan of the size that was run or planned last: cost in bytes and multiply-accumulates.
-  [[nodiscard]] const Plan& plan() const {
-    demand(!plans_.empty(), "runner", "nothing was run or planned yet");
-    return plans_.front();
-  }
+  [[nodiscard]] BIMTDP_INLINE const Plan& plan() const;
   /// That plan as a table, one line a step; see bimtdp::describe.
   [[nodiscard]] std::string describe(const Rates& rates = {}) const { return bimtdp::describe(model_.graph(), plan(), rates); }
   /// Plans a size without running it. The values of the last run cannot be read afterwards.
-  const Plan& plan_for(std::size_t height, std::size_t width) {
-    prepare_size({height, width, model_.graph().values()[0].channels});
-    return plans_.front();
-  }
+  BIMTDP_INLINE const Plan& plan_for(std::size_t height, std::size_t width);
 
   /// A node's value after the last run; nodes other than outputs need RunnerOptions::keep_all.
-  [[nodiscard]] ValueRef value(NodeId id) {
-    demand(ran_ != nullptr, "runner", "no run to read a value of");
-    demand(id < ran_->values().size(), "runner", "node (got ", id, ", expected below ", ran_->values().size(), ")");
-    return ran_->value(id, arena_, output_data_);
-  }
+  [[nodiscard]] BIMTDP_INLINE ValueRef value(NodeId id);
   /// Runs one node on given inputs, apart from everything else; see bimtdp::run_node.
   [[nodiscard]] Value run_node(NodeId id, std::span<const Value> inputs) const { return bimtdp::run_node(*program_, id, inputs); }
 
@@ -109,61 +73,21 @@ class Runner {
   [[nodiscard]] const Program& program() const { return *program_; }
   [[nodiscard]] std::size_t threads() const { return options_.threads; }
 
-  /// One run; the maps are the caller's.
-  template <class Input>
-  [[nodiscard]] static Predictions run_once(const Model& model, const Input& input) {
-    Runner runner(model);
-    runner.run(input);
-    return std::move(runner.predictions_);
-  }
-
  private:
-  void prepare_size(const Shape& shape) {
-    ran_ = nullptr;
-    check_equal(shape.channels, model_.graph().values()[0].channels, "input", "channels");
-    const auto same = [&](const Plan& plan) { return plan.input() == shape; };
-    if (const auto found = std::find_if(plans_.begin(), plans_.end(), same); found != plans_.end()) {
-      plans_.splice(plans_.begin(), plans_, found);
-    } else {
-      plans_.emplace_front(*program_, shape.height, shape.width, options_);
-      if (plans_.size() > max_plans) plans_.pop_back();
-    }
-    if (arena_.size() < plans_.front().arena_bytes()) {
-      arena_ = {};  // free before allocating: the old bytes are of no use
-      arena_ = AlignedVector<std::byte>(plans_.front().arena_bytes());
-    }
-  }
+  BIMTDP_INLINE void prepare_size(const Shape& shape);
 
   /// Plans the input's size and writes the input where the graph reads it.
-  void load(const ImageView& image) {
-    check_equal(image.shape.channels, std::size_t{3}, "image", "channels");
-    prepare_size(image.shape);
-    model_.normalizer().run(image, plan().value(0, arena_).floats());
-  }
-  void load(const TensorView<const float>& input) {
-    prepare_size(input.shape);
-    std::copy_n(input.data, input.shape.elements(), plan().value(0, arena_).floats().data);
-  }
+  BIMTDP_INLINE void load(const ImageView& image);
+  BIMTDP_INLINE void load(const TensorView<const float>& input);
 
   template <class Observer>
-  const Predictions& finish(Observer&& observer) {
-    const Plan& plan = plans_.front();
-    output_data_.clear();
-    for (std::size_t i = 0; i < predictions_.tasks_.size(); ++i) {
-      const Shape& shape = plan.values()[model_.outputs()[i].node].shape;
-      Tensor<float>& map = predictions_.tasks_[i].map;
-      map.reshape(shape);
-      output_data_.push_back(map.data());
-    }
-    bimtdp::run(*program_, plan, team_, arena_, output_data_, observer);
-    for (std::size_t i = 0; i < predictions_.tasks_.size(); ++i) {  // bits, integers, and a node that is an output twice
-      const NodeId node = model_.outputs()[i].node;
-      const auto* caller = plan.values()[node].at<AtCaller>();
-      if (caller == nullptr || caller->output != i) plan.value(node, arena_, output_data_).copy_to(predictions_.tasks_[i].map);
-    }
-    ran_ = &plan;
-    return predictions_;
-  }
+  const Predictions& finish(Observer&& observer);
+  template <class Input>
+  Profile profile_of(const Input& input, std::size_t repeats, const std::optional<Rates>& rates);
+  template <class Input>
+  static Predictions run_once(const Model& model, const Input& input);
+
+  friend class Model;  // its run() is run_once()
 
   Model model_;
   std::shared_ptr<const Program> program_;
@@ -176,7 +100,8 @@ class Runner {
   std::vector<float*> output_data_{};  // of predictions_, in order
 };
 
-inline Predictions Model::run(const ImageView& image) const { return Runner::run_once(*this, image); }
-inline Predictions Model::run(const TensorView<const float>& input) const { return Runner::run_once(*this, input); }
-
 }  // namespace bimtdp
+
+#if !defined(BIMTDP_COMPILED)
+#include <bimtdp/io/runner.inl>
+#endif

@@ -7,7 +7,7 @@
 #include <bimtdp/kernels/table_of.hpp>
 #include <bimtdp/simd/target.hpp>
 #include <bimtdp/simd/tier.hpp>
-#if !defined(BIMTDP_SEPARATE_KERNELS)
+#if !defined(BIMTDP_COMPILED)
 #include <bimtdp/kernels/tiers.hpp>
 #endif
 

@@ -2,6 +2,7 @@
 // The kernel table of a tier, declared: who calls it, and who defines it.
 #pragma once
 
+#include <bimtdp/core/inline.hpp>
 #include <bimtdp/kernels/table.hpp>
 #include <bimtdp/simd/target.hpp>
 #include <bimtdp/simd/tier.hpp>
@@ -10,10 +11,6 @@ namespace bimtdp::kernels::inline BIMTDP_ABI {
 
 /// The table of a tier. Only the tiers of the compiler's architecture exist; the others give the baseline.
 /// Defined in tiers.hpp.
-#if defined(BIMTDP_SEPARATE_KERNELS)
-[[nodiscard]] const KernelTable& table_of(simd::Tier tier) noexcept;
-#else
-[[nodiscard]] inline const KernelTable& table_of(simd::Tier tier) noexcept;
-#endif
+[[nodiscard]] BIMTDP_INLINE const KernelTable& table_of(simd::Tier tier) noexcept;
 
 }  // namespace bimtdp::kernels::inline BIMTDP_ABI

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels of every tier: the bodies compiled once per lane set, and their tables. Most of the compile time lies here:
-// where BIMTDP_SEPARATE_KERNELS is defined for all units of a program, exactly one of them includes this header, and the
-// others compile without it (CMake: link bimtdp::kernels). All have the same -m flags, or the linker does not find it.
+// The kernels of every tier: the bodies compiled once per lane set, and their tables. Half of the compile time lies here: where
+// BIMTDP_COMPILED is defined for all units of a program (core/inline.hpp), exactly one of them includes this header. All have the
+// same -m flags, or the linker does not find it.
 #pragma once
 
 #include <bimtdp/kernels/exponential.hpp>

@@ -79,8 +79,11 @@ class Team {
     }
   }
 
+  // Leaves a parent's crew, if any, alone: its threads are not in this process, and nothing can be done with them.
+  void abandon() noexcept { [[maybe_unused]] const Crew* parents = crew_.release(); }
+
   void start() {
-    (void)crew_.release();  // a parent's, if any: its threads are not in this process, and nothing can be done with them
+    abandon();
     auto crew = std::make_unique<Crew>(threads_);
     crew->workers.reserve(threads_ - 1);
     [[maybe_unused]] const detail::BlockedSignals blocked{};  // signals belong to the program's threads
@@ -93,7 +96,7 @@ class Team {
   }
 
   void stop() noexcept {
-    if (crew_ && !crew_->process.is_this()) (void)crew_.release();
+    if (crew_ && !crew_->process.is_this()) abandon();
     if (!crew_) return;
     crew_->call = nullptr;
     crew_->barrier.wait();
