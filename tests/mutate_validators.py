@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the tests would notice a validator that checks too little or too much.
 
-    tests/mutate_validators.py [--build build/release] [--only graph/graph.hpp ...] [--list]
+    tests/mutate_validators.py [--build build/release] [--only graph/graph.inl ...] [--list]
 
 Every check of the headers below is changed in every way that a slip would: the check or one operand of && and || left out,
 < for <=, == for !=, a bound higher by 1. All mutants are compiled at once, into a copy of the headers where each asks at run
 time whether it is the active one; so each test program is compiled once and run once per mutant that it reaches. Survivors
 are listed; those of accepted_mutants.txt are known, each with a reason. Exit status 1: others survive, or one of the list no
-longer does. Needs a build folder of CMake and Ninja that has bimtdp_kernels and bimtdp_test_main.
+longer does. Needs a build folder of CMake and Ninja that has bimtdp_compiled and bimtdp_test_main.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from tqdm import tqdm
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ACCEPTED = Path(__file__).with_name("accepted_mutants.txt")
-HEADERS = """graph/nodes/*.hpp graph/graph.hpp graph/weights.hpp graph/dataflow.hpp core/shape.hpp ops/window_stretches.hpp
-ops/binary_counts.hpp ops/binary_attention.hpp io/safetensors.hpp io/json_fields.hpp io/json.hpp io/node_json.hpp io/model_json.hpp
-io/model_info.hpp io/sniff.hpp io/self_test.hpp io/dtype.hpp io/model.hpp""".split()
+HEADERS = """graph/nodes/*.hpp graph/graph.inl graph/weights.hpp graph/dataflow.inl core/shape.hpp ops/window_stretches.hpp
+ops/binary_counts.hpp ops/binary_attention.hpp io/safetensors.hpp io/json_fields.hpp io/json.inl io/node_json.hpp io/model_json.inl
+io/model_info.hpp io/sniff.hpp io/self_test.hpp io/dtype.hpp io/model.inl""".split()
 PROGRAMS = """node_inputs node_fields graph_limits geometry graph sniff safetensors json model bad_models text window_stretches
 binary_conv2d binary_attention plan random_networks""".split()
 FILTERS = {"bad_models": "every malformed*,an error says*"}  # the other cases flip every bit and take minutes
@@ -251,20 +251,32 @@ class Program(NamedTuple):
     reached: Set[int]
 
 
-def compile_program(name: str, build: Path, folder: Path) -> Path:
-    """The test program with the mutants: compiled and linked as the build folder does, but sooner. Its object comes
-    before the libraries, so that the linker takes the mutants' inline functions."""
+def compiling(name: str, build: Path, folder: Path) -> Tuple[List[str], str]:
+    """How the build folder compiles the test program, but with the mutants and sooner; and its source."""
     target = f"test_{name}"
     lines = subprocess.run(["ninja", "-C", build, "-t", "commands", target], check=True, capture_output=True, text=True).stdout
     commands = [line for line in lines.splitlines() if f"{target}.cpp.o" in line]
-    (compiling,) = (shlex.split(line) for line in commands if f"{target}.cpp" in line and " -c " in line)
-    at = compiling.index("-c")
+    (command,) = (shlex.split(line) for line in commands if f"{target}.cpp" in line and " -c " in line)
+    at = command.index("-c")
     include = str(REPOSITORY / "include")
-    options = [option.replace(include, str(folder / "include")) for option in compiling[: at - 1] if not option.startswith("-O")]
+    options = [option.replace(include, str(folder / "include")) for option in command[: at - 1] if not option.startswith("-O")]
     options = [option for option in options if option not in ("-o", "-MD", "-MT", "-MF") and not option.endswith((".o", ".o.d"))]
-    program, source = folder / target, compiling[at + 1]
-    libraries = [build / "tests/libbimtdp_test_main.a", build / "libbimtdp_kernels.a"]
-    subprocess.run([*options, "-O1", "-w", source, "-o", program, *libraries, "-pthread"], check=True, cwd=build)
+    return [*options, "-O1", "-w"], command[at + 1]
+
+
+def compile_definitions(build: Path, folder: Path) -> None:
+    """What the library defines once, with the mutants."""
+    options, _ = compiling(PROGRAMS[0], build, folder)
+    (folder / "definitions.cpp").write_text("#include <bimtdp/definitions.hpp>\n")
+    subprocess.run([*options, "-c", folder / "definitions.cpp", "-o", folder / "definitions.o"], check=True, cwd=build)
+
+
+def compile_program(name: str, build: Path, folder: Path) -> Path:
+    """The test program with the mutants. Its objects come before the libraries, so that the linker takes what they define."""
+    options, source = compiling(name, build, folder)
+    program = folder / f"test_{name}"
+    libraries = [folder / "definitions.o", build / "tests/libbimtdp_test_main.a", build / "libbimtdp_compiled.a"]
+    subprocess.run([*options, source, "-o", program, *libraries, "-pthread"], check=True, cwd=build)
     return program
 
 
@@ -334,6 +346,7 @@ def main() -> int:
             print(*mutants, sep="\n")
             return 0
         names = [name for name in PROGRAMS if (REPOSITORY / f"tests/test_{name}.cpp").exists()]
+        compile_definitions(build, folder)
         compiled = pool.map(lambda name: compile_program(name, build, folder), names)
         programs = [examine(path) for path in tqdm(compiled, "compiling", len(names), dynamic_ncols=True)]
         programs.sort(key=lambda program: program.seconds)
