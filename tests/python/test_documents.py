@@ -120,6 +120,8 @@ def test_commands(document, command, monkeypatch, tmp_path):
         check_shell(program, words[1:])
     elif program in ("cmake", "ctest"):
         check_cmake(words[1:])
+    elif program.startswith("tests/") and program.endswith(".py"):
+        subprocess.run([sys.executable, REPOSITORY / program, "--help"], check=True, capture_output=True)
     elif built:
         path = Path(BUILD or REPOSITORY) / built[1]
         if not path.exists():

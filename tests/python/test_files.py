@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -16,15 +17,17 @@ from bimtdp_torch.files import is_printable, printable, whole_file, write_text
 from bimtdp_torch.training.logs import CsvFile
 
 
-@pytest.fixture
+@contextmanager
 def small_disk():
-    """Files may not grow beyond 1,000 bytes."""
+    """Files may not grow beyond 1,000 bytes, nor may that which the tests are reported to: so for a moment only."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
@@ -40,15 +43,15 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("save", [save_checkpoint, save_weights, lambda content, path: write_text(path, "x" * 5000)])
-def test_a_full_disk_leaves_nothing(tmp_path, small_disk, save):
-    with pytest.raises(Exception):  # noqa: B017 - each library has its own
+def test_a_full_disk_leaves_nothing(tmp_path, save):
+    with pytest.raises(Exception), small_disk():  # noqa: B017 - each library has its own
         save({"weight": torch.zeros(1000)}, tmp_path / "model.pt")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_row_of_a_log_is_whole_or_absent(tmp_path, small_disk):
+def test_a_row_of_a_log_is_whole_or_absent(tmp_path):
     log = CsvFile(tmp_path / "losses.csv")
-    with pytest.raises(OSError):
+    with pytest.raises(OSError), small_disk():
         for step in range(1000):
             log.append({"step": step, "loss": 0.123456})
     rows = log.read()
