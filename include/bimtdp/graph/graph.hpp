@@ -3,14 +3,12 @@
 #pragma once
 
 #include <bimtdp/core/inline.hpp>
-#include <bimtdp/core/text.hpp>
 #include <bimtdp/graph/node.hpp>
 #include <bimtdp/graph/value.hpp>
 #include <bimtdp/graph/weights.hpp>
 #include <bimtdp/image/output_kind.hpp>
 
 #include <cstddef>
-#include <set>
 #include <string>
 #include <utility>
 #include <variant>

@@ -2,6 +2,10 @@
 // Graph: what is validated.
 #pragma once
 
+#include <bimtdp/core/text.hpp>
+
+#include <set>
+
 namespace bimtdp {
 
 Graph::Graph(std::vector<Node> nodes, Weights weights, std::vector<Output> outputs, std::size_t stride)

@@ -10,7 +10,6 @@
 #include <bimtdp/plan/schedule.hpp>
 #include <bimtdp/plan/steps.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>

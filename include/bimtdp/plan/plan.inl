@@ -2,6 +2,8 @@
 // Plan, made.
 #pragma once
 
+#include <algorithm>
+
 namespace bimtdp {
 
 Plan::Plan(const Program& program, std::size_t height, std::size_t width, const PlanOptions& options) : threads_(options.threads) {

@@ -3,12 +3,10 @@
 #pragma once
 
 #include <bimtdp/core/inline.hpp>
-#include <bimtdp/core/text_stream.hpp>
 #include <bimtdp/graph/graph.hpp>
 #include <bimtdp/plan/plan.hpp>
 
 #include <cstddef>
-#include <iomanip>
 #include <string>
 #include <vector>
 

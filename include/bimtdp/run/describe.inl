@@ -2,6 +2,10 @@
 // A plan as text, written.
 #pragma once
 
+#include <bimtdp/core/text_stream.hpp>
+
+#include <iomanip>
+
 namespace bimtdp {
 
 namespace detail {
