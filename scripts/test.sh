@@ -118,7 +118,7 @@ test_python() {
     pip_install "$venv" -r scripts/requirements.txt
   fi
   step "Python tests"
-  OMP_WAIT_POLICY=passive BIMTDP_BUILD_DIR="$PWD/build/release" "$venv/bin/python" -m pytest -v tests/python
+  OMP_NUM_THREADS=1 BIMTDP_BUILD_DIR="$PWD/build/release" "$venv/bin/python" -m pytest -n "$jobs" tests/python
 }
 
 started=$SECONDS

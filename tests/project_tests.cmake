@@ -24,12 +24,12 @@ if(NOT BIMTDP_SANITIZE)
       "${BIMTDP_ARM_EMULATOR}" "${CMAKE_CURRENT_BINARY_DIR}/neon")
   endif()
 
-  # A project of its own uses the library: from the source tree in Release, after an install in Debug.
+  # A project of its own uses the library: from the source tree with the library compiled once, after an install without.
   set(generator --build-generator "${CMAKE_GENERATOR}")
   set(consumer_options "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}")
   add_test(NAME consumer/add_subdirectory COMMAND "${CMAKE_CTEST_COMMAND}"
     --build-and-test "${CMAKE_CURRENT_SOURCE_DIR}/consumer" "${CMAKE_CURRENT_BINARY_DIR}/consumer_subdirectory" ${generator}
-    --build-options ${consumer_options} "-DCMAKE_BUILD_TYPE=Release" "-DBIMTDP_SOURCE_DIR=${PROJECT_SOURCE_DIR}" --test-command my_program)
+    --build-options ${consumer_options} "-DCMAKE_BUILD_TYPE=Debug" "-DBIMTDP_SOURCE_DIR=${PROJECT_SOURCE_DIR}" --test-command my_program)
   if(BIMTDP_INSTALL)
     set(prefix "${CMAKE_CURRENT_BINARY_DIR}/installed")
     file(GLOB snippet "${CMAKE_CURRENT_BINARY_DIR}/documents/README_*.cmake")
