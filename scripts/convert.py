@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bimtdp_torch.checkpoints import CheckpointError
 from bimtdp_torch.export import ConversionError, Options, VerificationError, convert
-from bimtdp_torch.files import fail, run_program
+from bimtdp_torch.files import check_output, fail, run_program
 from bimtdp_torch.sources import load_source, load_user_module
 
 
@@ -86,6 +86,8 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    for output in filter(None, (arguments.output, arguments.rounded_checkpoint)):
+        check_output(output)
     if arguments.module:
         source = load_user_module(arguments.module, arguments.checkpoint)
     else:

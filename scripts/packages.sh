@@ -13,6 +13,12 @@ step() { printf '\n== %s\n' "$*"; }
 
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
+# Installs the packages that this release of the system has.
+install_what_there_is() {
+  local package
+  for package in "$@"; do install_packages "$package" || echo "$package cannot be installed: left out" >&2; done
+}
+
 # Installs those of the named packages that are missing; needs root or sudo only when there is one.
 install_packages() {
   local missing=() package

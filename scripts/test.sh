@@ -5,10 +5,12 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/test.sh [--no-install] [--no-style] [--no-sanitizers] [--no-benchmarks] [--no-python]
+usage: scripts/test.sh [--full] [--no-install] [--no-style] [--no-sanitizers] [--no-benchmarks] [--no-python]
 
 Builds and tests this checkout on Debian 12 or 13; everything goes to build/ inside it.
 
+  --full           then also what takes hours: 2,000 random networks against PyTorch, each fuzzer for 20 minutes, coverage,
+                   every check of the library changed in turn, every compiler and machine in reach
   --no-install     use the packages that are there, call no apt
   --no-style       do not look at the formatting, and run no clang-tidy
   --no-sanitizers  skip AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
@@ -21,9 +23,10 @@ variables reach pip: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu ge
 TEXT
 }
 
-install=1 style=1 sanitizers=1 benchmarks=1 python=1
+full=0 install=1 style=1 sanitizers=1 benchmarks=1 python=1
 for argument in "$@"; do
   case "$argument" in
+    --full) full=1 ;;
     --no-install) install=0 ;;
     --no-style) style=0 ;;
     --no-sanitizers) sanitizers=0 ;;
@@ -121,15 +124,34 @@ test_python() {
   OMP_NUM_THREADS=1 BIMTDP_BUILD_DIR="$PWD/build/release" "$venv/bin/python" -m pytest -n "$jobs" tests/python
 }
 
+# Each part can be run by itself; where one fails the others still run.
+test_full() {
+  local failed=() part
+  export BIMTDP_BUILD_DIR="$PWD/build/release"
+  for part in "build/venv/bin/python tests/python/differential.py --count 2000" "scripts/fuzz.sh --no-install --seconds 1200" \
+    tests/coverage.py "build/venv/bin/python tests/mutate_validators.py" tests/machines/machines.py; do
+    step "$part"
+    local began=$SECONDS
+    $part || failed+=("$part")
+    step "$part: $(((SECONDS - began) / 60)) min"
+  done
+  if ((${#failed[@]})); then printf 'test.sh: failed: %s\n' "${failed[@]}" >&2; exit 1; fi
+}
+
 started=$SECONDS
 packages=("${build_packages[@]}" "${test_packages[@]}")
 if ((style)); then packages+=("$tidy"); fi
 if ((sanitizers)); then packages+=("${clang_packages[@]}"); fi
 if ((benchmarks)); then packages+=(libbenchmark-dev); fi
-if ((install)); then install_packages "${packages[@]}"; fi
+if ((full)); then packages+=(llvm python3 zlib1g-dev); fi
+if ((install)); then
+  install_packages "${packages[@]}"
+  if ((full)); then install_what_there_is $(tests/machines/machines.py --packages); fi
+fi
 if ((style)); then test_style; test_tidy; fi
 test_release
 if ((sanitizers)); then test_sanitizers; test_threads; fi
 if ((benchmarks)); then test_benchmarks; fi
 if ((python)); then test_python; fi
+if ((full)); then test_full; fi
 step "All tests passed in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s"

@@ -10,9 +10,10 @@
 
 namespace test {
 
-inline std::atomic<std::size_t> allocations{0};  ///< made so far
-inline std::atomic<std::ptrdiff_t> alive{0};     ///< made and not freed
-inline std::atomic<std::size_t> failed{0};       ///< of them, those that were let fail
+inline std::atomic<std::size_t> allocations{0};      ///< made so far
+inline std::atomic<std::size_t> allocated_bytes{0};  ///< of them together
+inline std::atomic<std::ptrdiff_t> alive{0};         ///< made and not freed
+inline std::atomic<std::size_t> failed{0};           ///< of them, those that were let fail
 /// Those from first to last fail, counted as `allocations` counts.
 inline std::atomic<std::size_t> first_failing{std::numeric_limits<std::size_t>::max()};
 inline std::atomic<std::size_t> last_failing{std::numeric_limits<std::size_t>::max()};
@@ -24,7 +25,10 @@ inline void* allocate(std::size_t size, std::size_t alignment) noexcept {
     return nullptr;
   }
   void* p = alignment == 0 ? std::malloc(size > 0 ? size : 1) : std::aligned_alloc(alignment, (size / alignment + 1) * alignment);
-  if (p != nullptr) ++alive;
+  if (p != nullptr) {
+    ++alive;
+    allocated_bytes += size;
+  }
   return p;
 }
 inline void release(void* p) noexcept {

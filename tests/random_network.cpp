@@ -24,7 +24,8 @@ std::uint8_t Choices::byte() {
 
 std::size_t Choices::below(std::size_t limit) {
   if (limit <= 1) return 0;
-  const std::size_t value = limit <= 256 ? byte() : byte() * std::size_t{256} + byte();
+  std::size_t value = byte();
+  if (limit > 256) value = value * 256 + byte();
   return value % limit;
 }
 

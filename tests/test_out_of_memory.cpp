@@ -167,3 +167,17 @@ TEST_CASE("drawing and writing") {
     write_trace(out, profile);
   }});
 }
+
+TEST_CASE("a first run allocates what its plan says") {
+  for (const Graph& graph : {test::small_network(), test::every_operation()}) {
+    for (const std::size_t threads : {1u, 3u}) {
+      Runner runner(Model(graph), {.threads = threads});
+      const Image photo = test::noise_photo(384, 512);
+      const std::size_t before = test::allocated_bytes;
+      (void)runner.run(photo);
+      const auto said = static_cast<double>(runner.plan().bytes()), got = static_cast<double>(test::allocated_bytes - before);
+      CHECK(got >= said);
+      CHECK(got <= 1.05 * said);
+    }
+  }
+}

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -142,6 +143,30 @@ TEST_CASE("what a walk lets through every decoder decodes") {
     CHECK(largest_difference(by_stb, decoded) <= rounding(photo.name, decoded));
     CHECK(example::photo::walk(photo.name, walked.clean).clean == walked.clean);  // a clean file stays as it is
   }
+}
+
+TEST_CASE("a JPEG of few bytes cannot have its picture read a hundred times") {
+  const auto words = [](ByteList& file, std::initializer_list<int> bytes) {
+    for (const int byte : bytes) file.push_back(static_cast<std::uint8_t>(byte));
+  };
+  const int height = 4352, width = 4096, runs = height * width / 64 >> 14;
+  ByteList file;
+  words(file, {0xFF, 0xD8, 0xFF, 0xC2, 0, 11, 8, height >> 8, height & 255, width >> 8, width & 255, 1, 1, 0x11,
+               0});  // progressive, grey
+  words(file, {0xFF, 0xDB, 0, 67, 0});
+  file.insert(file.end(), 64, 1);
+  words(file, {0xFF, 0xC4, 0, 20, 0x00, 1});  // DC: a difference of 0 is the bit 0
+  file.insert(file.end(), 15 + 1, 0);
+  words(file, {0xFF, 0xC4, 0, 20, 0x10, 1});  // AC: the bit 0 and 14 more pass over 2^14 and more blocks
+  file.insert(file.end(), 15, 0);
+  words(file, {0xE0, 0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0});
+  file.insert(file.end(), height * width / 64 / 8, 0);
+  for (int coefficient = 1; coefficient <= 63; ++coefficient) {
+    words(file, {0xFF, 0xDA, 0, 8, 1, 1, 0, coefficient, coefficient, 0});
+    file.insert(file.end(), (runs * 15 + 7) / 8, 0);
+  }
+  words(file, {0xFF, 0xD9});
+  CHECK(test::holds(message_of("scans.jpg", file), {"its scans have more than 16777216 blocks"}));
 }
 
 TEST_CASE("EXIF is read in linear time, however many blocks and entries a file has") {

@@ -12,13 +12,14 @@
 using namespace bimtdp;
 
 TEST_CASE("a model's and a task's name are one component of a path") {
-  for (const char* good : {"depth", "a", "bi_mtdp_w18.v2", "0", "_"}) {
+  for (const char* good : {"depth", "a", "bi_mtdp_w18.v2", "0", "_", "console", "x.con", "com", "com12", "nul_"}) {
     CHECK(is_task_name(good));
     CHECK(is_model_name(good));
   }
   CHECK(is_model_name("my-model--v1"));
   CHECK_FALSE(is_task_name("my-model"));
-  for (const std::string bad : {"", ".", "..", ".x", "x.", "a/b", "/a", "a\\b", "c:", "-x", "x-", "a b", "a\n", "\xC3\xA9", "~"}) {
+  for (const std::string bad : {"",   ".",   "..",  ".x",       "x.", "a/b", "/a",  "a\\b",   "c:",   "-x",
+                                "x-", "a b", "a\n", "\xC3\xA9", "~",  "con", "NUL", "aux.v2", "Com1", "lpt0.x.y"}) {
     INFO(bad);
     CHECK_FALSE(is_task_name(bad));
     CHECK_FALSE(is_model_name(bad));

@@ -34,7 +34,10 @@ class JpegWalk {
   }
 
  private:
-  static constexpr std::size_t max_scans = 100;  ///< encoders write about ten; each may cost a decoder a pass over the picture
+  static constexpr std::size_t max_scans = 100;  ///< encoders write about ten
+  /// Of all scans, for a scan of a few bytes can cost a decoder a pass over the picture: of the largest one, ten scans of a colour
+  /// photo have 12 million.
+  static constexpr std::size_t max_blocks = std::size_t{1} << 24;
 
   void read_marker(std::size_t marker) {
     if (marker == SOS) return read_scan(next_segment(file_, "scan header"));
@@ -74,10 +77,12 @@ class JpegWalk {
     std::vector<ScanPart> parts;
     for (const Named& name : names) {
       begin(frame_.components[name.component], kind);
+      blocks_ += frame_.components[name.component].blocks_wide * frame_.components[name.component].blocks_high;
       const bool first_dc = kind.first == 0 && !kind.refinement;
       parts.push_back(
           {name.component, first_dc ? huffman(false, name.dc) : nullptr, kind.last > 0 ? huffman(true, name.ac) : nullptr});
     }
+    file_.expect(blocks_ <= max_blocks, "its scans have more than ", max_blocks, " blocks in all");
     if (scans_ == 1) begin_file();
     writer_.begin_scan(frame_, parts, kind, tables_.restart_interval);
     ScanReader(file_, writer_, frame_, parts, kind).read(tables_.restart_interval);
@@ -160,7 +165,7 @@ class JpegWalk {
   ByteList exif_;
   bool jfif_ = false;
   std::optional<std::size_t> adobe_;  ///< transform of Adobe's marker
-  std::size_t scans_ = 0;
+  std::size_t scans_ = 0, blocks_ = 0;
 };
 
 }  // namespace example::photo

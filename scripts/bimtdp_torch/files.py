@@ -57,15 +57,15 @@ def write_text(path: Union[str, Path], content: str) -> None:
 
 
 def check_output(path: Path) -> None:
-    """ValueError where nothing can be written at ``path``, a file or folder that perhaps is not there yet: to be asked before
+    """OSError where nothing can be written at ``path``, a file or folder that perhaps is not there yet: to be asked before
     hours of work, not after."""
     there = path = Path(path)
     while not there.exists() and there != there.parent:
         there = there.parent
     if there != path and not there.is_dir():
-        raise ValueError(f"{path}: cannot be written, for {there} is no folder")
+        raise NotADirectoryError(f"{path}: cannot be written, for {there} is no folder")
     if not os.access(there, os.W_OK):
-        raise ValueError(f"{path}: cannot be written, for {there} may not be changed")
+        raise PermissionError(f"{path}: cannot be written, for {there} may not be changed")
 
 
 def fail(program: str, error: Union[BaseException, str], status: int = 1) -> int:

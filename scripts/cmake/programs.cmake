@@ -13,6 +13,9 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
     target_compile_options(bimtdp_program INTERFACE -Wno-restrict)  # false alarms of "text" + std::string
   endif()
   if(BIMTDP_SANITIZE)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      target_compile_options(bimtdp_program INTERFACE -Wno-maybe-uninitialized)  # false alarms, as its manual says
+    endif()
     target_compile_options(bimtdp_program INTERFACE
       -fsanitize=${BIMTDP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_compile_definitions(bimtdp_program INTERFACE BIMTDP_SANITIZED)

@@ -308,6 +308,7 @@ def texts() -> None:
         ("two_dots", ".."),
         ("hidden", ".x"),
         ("ends_in_dot", "x."),
+        ("device", "CON.v1"),
         ("option", "-rf"),
         ("empty", ""),
         ("long", "n" * 129),
@@ -319,7 +320,7 @@ def texts() -> None:
     ):
         field(f"name.{name}", "name", value)
         field(f"task.{name}", "outputs/1/task", value)
-        if "dot" not in name and name != "hidden":  # a node's name becomes no file
+        if "dot" not in name and name not in ("hidden", "device"):  # a node's name becomes no file
             field(f"node_name.{name}", "nodes/1/name", value)
     for place, most in (("producer", 256), ("licence", 4096), ("provenance/data", 65536), ("outputs/0/class_names/1", 128)):
         short = place.replace("/", ".")

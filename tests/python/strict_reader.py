@@ -130,6 +130,9 @@ def _text(value: Any, most: int, least: int = 0) -> str:
     return value
 
 
+_DEVICE = r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?![^.])"  # of Windows
+
+
 def _name(value: Any, pattern: str = r"[A-Za-z0-9_.]{1,128}") -> str:
     demand(isinstance(value, str) and re.fullmatch(pattern, value) is not None, f"name {value!r}")
     return value
@@ -309,7 +312,7 @@ def _outputs(graph: Graph, outputs: Any) -> None:
     for output in _list(outputs, 1, 64):
         classes = isinstance(output, dict) and output.get("kind") == "classes"
         _fields(output, {"task", "node", "kind"} | ({"class_names"} if classes else set()))
-        task = _name(output["task"], r"(?![.])[A-Za-z0-9_.]{1,128}(?<![.])").lower()
+        task = _name(output["task"], rf"(?![.]|{_DEVICE})[A-Za-z0-9_.]{{1,128}}(?<![.])").lower()
         demand(task not in tasks, "two outputs for a task")
         tasks.add(task)
         value = graph.values[_unsigned(output["node"], len(graph.values) - 1)]
@@ -359,7 +362,7 @@ def check(content: bytes) -> None:
         | {"tensors_hash", "self_test"},
     )
     demand(_unsigned(model["format_version"], 2**64 - 1) == 1, "format_version")
-    _name(model["name"], r"(?![.-])[A-Za-z0-9_.-]{1,128}(?<![.-])")
+    _name(model["name"], rf"(?![.-]|{_DEVICE})[A-Za-z0-9_.-]{{1,128}}(?<![.-])")
     _text(model["producer"], 256)
     _text(model["licence"], 4096)
     demand(isinstance(model["provenance"], dict) and len(model["provenance"]) <= 256, "provenance")

@@ -2,6 +2,9 @@
 """What cannot be reproduced exactly is refused, with the module and the reason."""
 
 import contextlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -161,3 +164,11 @@ def test_a_refused_conversion_leaves_no_file(tmp_path, monkeypatch, report, repl
     with pytest.raises(error) if error else contextlib.nullcontext():
         convert(source, tmp_path / "m", options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ([] if error else ["m", "rounded.pt"])
+
+
+def test_an_output_that_cannot_be_written_is_said_first(tmp_path):
+    (tmp_path / "file").write_text("")
+    script = Path(__file__).resolve().parents[2] / "scripts" / "convert.py"
+    command = [sys.executable, script, "absent.pt", "-o", tmp_path / "file" / "model.safetensors"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "cannot be written" in done.stderr and "absent" not in done.stderr

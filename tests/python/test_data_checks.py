@@ -315,7 +315,7 @@ def test_refused_runs_leave_no_folder(own_data, tmp_path):
     (own_data / "label/0004.png").unlink()
     refused(copy.deepcopy(CONFIG), own_data, tmp_path / "run", "label/0004.png: missing")
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="file/run: cannot be written, for .*file is no folder"):
+    with pytest.raises(OSError, match="file/run: cannot be written, for .*file is no folder"):
         Trainer(copy.deepcopy(CONFIG), own_data, tmp_path / "file/run")
 
 

@@ -68,8 +68,9 @@ class Tensor {
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] T* data() { return values_.data(); }
   [[nodiscard]] const T* data() const { return values_.data(); }
-  [[nodiscard]] std::span<T> span() { return values_; }
-  [[nodiscard]] std::span<const T> span() const { return values_; }
+  [[nodiscard]] std::span<T> span() & { return values_; }
+  [[nodiscard]] std::span<const T> span() const& { return values_; }
+  void span() const&& = delete;  // `for (float v : model.run(photo)["depth"].span())` would read memory that is gone
   [[nodiscard]] T& operator()(std::size_t y, std::size_t x, std::size_t c) { return view()(y, x, c); }
   [[nodiscard]] const T& operator()(std::size_t y, std::size_t x, std::size_t c) const { return view()(y, x, c); }
   [[nodiscard]] TensorView<T> view() { return {values_.data(), shape_}; }

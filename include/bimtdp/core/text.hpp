@@ -21,9 +21,25 @@ namespace bimtdp {
   return true;
 }
 
-/// True for the names that tasks may have, which become names of files: valid names that neither begin nor end with a dot.
+/// The name with A-Z as a-z: two files whose names differ in case alone are one on some systems.
+[[nodiscard]] inline std::string lower_case(std::string_view name) {
+  std::string text(name);
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+/// True for names that Windows gives to a device, whatever stands behind a dot: con, prn, aux, nul, com1, lpt1 and so on.
+[[nodiscard]] inline bool is_device_name(std::string_view name) {
+  std::string stem = lower_case(name.substr(0, name.find('.')));
+  if (stem.size() == 4 && stem[3] >= '0' && stem[3] <= '9') stem[3] = '#';
+  return stem == "con" || stem == "prn" || stem == "aux" || stem == "nul" || stem == "com#" || stem == "lpt#";
+}
+
+/// True for the names that tasks may have, which become names of files: valid names that neither begin nor end with a dot and
+/// are no device's.
 [[nodiscard]] inline bool is_task_name(std::string_view name) {
-  return is_valid_name(name) && name.front() != '.' && name.back() != '.';
+  return is_valid_name(name) && name.front() != '.' && name.back() != '.' && !is_device_name(name);
 }
 
 /// True for the names that models may have, which become names of folders: those of tasks, with '-' in the middle.
@@ -32,14 +48,6 @@ namespace bimtdp {
   for (std::size_t i = 1; i + 1 < plain.size(); ++i)
     if (plain[i] == '-') plain[i] = '_';
   return is_task_name(plain);
-}
-
-/// The name with A-Z as a-z: two files whose names differ in case alone are one on some systems.
-[[nodiscard]] inline std::string lower_case(std::string_view name) {
-  std::string text(name);
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
 }
 
 namespace detail {

@@ -62,7 +62,7 @@ void Graph::check_uses(const WeightUses& uses) const {
 
 void Graph::check_output(const Output& output) const {
   demand(is_task_name(output.task), "output", "task (got ", in_quotes(output.task),
-         ", expected 1 to 128 of A-Z a-z 0-9 _ ., with no dot at the ends)");
+         ", expected 1 to 128 of A-Z a-z 0-9 _ ., with no dot at the ends, and no device of Windows)");
   const std::string where = "output '" + output.task + "'";
   demand(output.node < nodes_.size(), where, "node (got ", output.node, ", expected below ", nodes_.size(), ")");
   const ValueInfo& value = values_[output.node];

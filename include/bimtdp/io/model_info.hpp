@@ -39,7 +39,7 @@ inline void check_text(std::string_view field, std::string_view text, std::size_
 /// Throws Error for a name that cannot be a folder's, and for text that is not printable.
 inline void check_info(const ModelInfo& info) {
   demand(is_model_name(info.name), "model", "name (got ", in_quotes(info.name),
-         ", expected 1 to 128 of A-Z a-z 0-9 _ . -, with none of . - at the ends)");
+         ", expected 1 to 128 of A-Z a-z 0-9 _ . -, with none of . - at the ends, and no device of Windows)");
   detail::check_text("producer", info.producer, 256);
   detail::check_text("licence", info.licence, 4096);
   for (const auto& [key, text] : info.provenance) {

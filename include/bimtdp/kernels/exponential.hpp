@@ -5,10 +5,10 @@
 // body/exponential.inl says the same in lanes.
 #pragma once
 
+#include <bimtdp/simd/emulated_fma.hpp>
 #include <bimtdp/simd/target.hpp>
 
 #include <bit>
-#include <cmath>
 #include <cstdint>
 
 namespace bimtdp::kernels {
@@ -36,14 +36,14 @@ namespace bimtdp::kernels::inline BIMTDP_ABI::reference {
   using C = ExponentialConstants;
   x = x < C::lowest ? C::lowest : x;
   x = x > C::highest ? C::highest : x;
-  const float rounded = std::fma(x, C::inverse_ln2, C::round_magic);
+  const float rounded = simd::exact_fma(x, C::inverse_ln2, C::round_magic);
   const float steps = rounded - C::round_magic;
-  const float r = std::fma(steps, -C::ln2_low, std::fma(steps, -C::ln2_high, x));
-  float q = std::fma(r, C::q4, C::q3);
-  q = std::fma(r, q, C::q2);
-  q = std::fma(r, q, C::q1);
-  q = std::fma(r, q, C::q0);
-  const float power = std::fma(r * r, q, r) + 1.0f;
+  const float r = simd::exact_fma(steps, -C::ln2_low, simd::exact_fma(steps, -C::ln2_high, x));
+  float q = simd::exact_fma(r, C::q4, C::q3);
+  q = simd::exact_fma(r, q, C::q2);
+  q = simd::exact_fma(r, q, C::q1);
+  q = simd::exact_fma(r, q, C::q0);
+  const float power = simd::exact_fma(r * r, q, r) + 1.0f;
   // 2^n in two factors, since n reaches from -150 to 128; C++20 defines >> of a negative number.
   const auto n = static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(rounded) - static_cast<std::uint32_t>(C::round_bits));
   const std::int32_t half = n >> 1;

@@ -5,10 +5,10 @@
 
 #include <bimtdp/kernels/exponential.hpp>
 #include <bimtdp/kernels/table.hpp>
+#include <bimtdp/simd/emulated_fma.hpp>
 #include <bimtdp/simd/target.hpp>
 
 #include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -55,7 +55,7 @@ inline void set_bit(std::uint32_t* words, std::size_t channel, bool value) noexc
 [[nodiscard]] inline float finish(float y, std::size_t p, std::size_t c, std::size_t channels, const Epilogue& e) noexcept {
   if (e.alpha) y = y * e.alpha[c];
   if (e.scale) {
-    y = std::fma(y, e.scale[c], e.bias[c]);
+    y = simd::exact_fma(y, e.scale[c], e.bias[c]);
   } else if (e.bias) {
     y = y + e.bias[c];
   }
@@ -138,7 +138,7 @@ inline void binarize(const float* x, std::size_t pixels, std::size_t channels, c
   for (std::size_t p = 0; p < pixels; ++p)
     for (std::size_t c = 0; c < channels; ++c) {
       const float value = x[p * channels + c];
-      const float y = scale ? std::fma(value, scale[c], shift[c]) : shift ? value + shift[c] : value;
+      const float y = scale ? simd::exact_fma(value, scale[c], shift[c]) : shift ? value + shift[c] : value;
       set_bit(out + p * words, c, y >= 0.0f);
     }
 }
@@ -193,7 +193,7 @@ inline void conv2d(const Conv& g, const Epilogue& e, float* out) noexcept {
       float sum = 0.0f;
       for (std::size_t t = 0; t < g.tap_count; ++t)
         for (std::size_t k = 0; k < g.length; ++k)
-          sum = std::fma(g.taps[t].pixel[from + k], g.weights[(c * g.kernel_taps + g.taps[t].index) * g.depth + k], sum);
+          sum = simd::exact_fma(g.taps[t].pixel[from + k], g.weights[(c * g.kernel_taps + g.taps[t].index) * g.depth + k], sum);
       out[to + c] = finish(sum, to, c, 1, e);
     }
   });
@@ -205,7 +205,7 @@ inline void depthwise_conv2d(const Conv& g, const Epilogue& e, float* out) noexc
       float sum = 0.0f;
       for (std::size_t t = 0; t < g.tap_count; ++t)
         for (std::size_t k = c; k < g.length; k += g.depth)
-          sum = std::fma(g.taps[t].pixel[from + k], g.weights[g.taps[t].index * g.depth + k], sum);
+          sum = simd::exact_fma(g.taps[t].pixel[from + k], g.weights[g.taps[t].index * g.depth + k], sum);
       out[to + c] = finish(sum, to, c, 1, e);
     }
   });
@@ -252,7 +252,7 @@ inline void average_pool(const Depthwise<float>& d, float divisor, float* out) n
 }
 
 inline void resize_rows(const float* top, const float* bottom, float fraction, std::size_t count, bool, float* out) noexcept {
-  for (std::size_t i = 0; i < count; ++i) out[i] = std::fma(fraction, bottom[i] - top[i], top[i]);
+  for (std::size_t i = 0; i < count; ++i) out[i] = simd::exact_fma(fraction, bottom[i] - top[i], top[i]);
 }
 
 inline void resize_columns(const float* row, const std::uint32_t* left, const std::uint32_t* right, const float* fraction,
@@ -260,7 +260,7 @@ inline void resize_columns(const float* row, const std::uint32_t* left, const st
   for (std::size_t x = 0; x < pixels; ++x)
     for (std::size_t c = 0; c < channels; ++c) {
       const float l = row[left[x] * channels + c], r = row[right[x] * channels + c];
-      out[x * channels + c] = std::fma(fraction[x], r - l, l);
+      out[x * channels + c] = simd::exact_fma(fraction[x], r - l, l);
     }
 }
 

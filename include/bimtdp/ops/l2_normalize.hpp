@@ -4,6 +4,7 @@
 
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/ops/workspace.hpp>
+#include <bimtdp/simd/emulated_fma.hpp>
 
 #include <cmath>
 
@@ -24,7 +25,7 @@ class L2Normalize {
  private:
   static void normalize(const float* in, float* out, std::size_t channels) noexcept {
     float squares = 0.0F;
-    for (std::size_t c = 0; c < channels; ++c) squares = std::fma(in[c], in[c], squares);
+    for (std::size_t c = 0; c < channels; ++c) squares = simd::exact_fma(in[c], in[c], squares);
     const float norm = (std::max)(std::sqrt(squares), 1e-12F);
     for (std::size_t c = 0; c < channels; ++c) out[c] = in[c] / norm;
   }

@@ -7,8 +7,8 @@
 #include <bimtdp/core/tensor.hpp>
 #include <bimtdp/kernels/select.hpp>
 #include <bimtdp/ops/workspace.hpp>
+#include <bimtdp/simd/emulated_fma.hpp>
 
-#include <cmath>
 #include <type_traits>
 
 namespace bimtdp::ops {
@@ -31,7 +31,7 @@ struct Neighbours {
 
 [[nodiscard]] inline Neighbours bilinear_neighbours(std::size_t i, std::size_t in, std::size_t out) noexcept {
   const float scale = static_cast<float>(in) / static_cast<float>(out);
-  const float source = (std::max)(std::fma(scale, static_cast<float>(i) + 0.5F, -0.5F), 0.0F);
+  const float source = (std::max)(simd::exact_fma(scale, static_cast<float>(i) + 0.5F, -0.5F), 0.0F);
   const std::size_t first = (std::min)(static_cast<std::size_t>(source), in - 1);
   return {first, (std::min)(first + 1, in - 1), source - static_cast<float>(first)};
 }

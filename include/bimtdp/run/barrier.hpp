@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
+#include <mutex>
 
 #if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
 #include <emmintrin.h>
@@ -22,6 +24,39 @@ inline void pause() noexcept {
 #endif
 }
 
+/// Counts the phases of a barrier; threads can sleep until the next one.
+class Phase {
+ public:
+  [[nodiscard]] unsigned now() const noexcept { return count_.load(std::memory_order_acquire); }
+
+#if defined(__linux__)  // with a futex
+  void next() noexcept {
+    count_.fetch_add(1, std::memory_order_release);
+    count_.notify_all();
+  }
+  void sleep_in(unsigned phase) noexcept { count_.wait(phase, std::memory_order_acquire); }
+
+ private:
+#else  // atomics of GCC 12 lose wake-ups elsewhere
+  void next() noexcept {
+    {
+      const std::lock_guard lock(mutex_);
+      count_.fetch_add(1, std::memory_order_release);
+    }
+    changed_.notify_all();
+  }
+  void sleep_in(unsigned phase) noexcept {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return now() != phase; });
+  }
+
+ private:
+  std::mutex mutex_{};
+  std::condition_variable changed_{};
+#endif
+  std::atomic<unsigned> count_{0};
+};
+
 }  // namespace detail
 
 /// A short spin first, because stages last microseconds; then threads sleep, so that a machine with fewer free cores than threads
@@ -38,23 +73,22 @@ class Barrier {
 
   /// Returns when all threads have called it.
   void wait() noexcept {
-    const unsigned phase = phase_.load(std::memory_order_acquire);
+    const unsigned phase = phase_.now();
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size()) {
       arrived_.store(0, std::memory_order_relaxed);
-      phase_.store(phase + 1, std::memory_order_release);
-      phase_.notify_all();
+      phase_.next();
       return;
     }
     for (int spin = 0; spin < spins_; ++spin, detail::pause())
-      if (phase_.load(std::memory_order_acquire) != phase) return;
-    phase_.wait(phase, std::memory_order_acquire);
+      if (phase_.now() != phase) return;
+    phase_.sleep_in(phase);
   }
 
  private:
   std::atomic<std::size_t> size_;
   int spins_;  // of the order of twenty microseconds
   std::atomic<std::size_t> arrived_{0};
-  std::atomic<unsigned> phase_{0};
+  detail::Phase phase_{};
 };
 
 }  // namespace bimtdp

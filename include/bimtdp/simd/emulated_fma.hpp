@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fused multiply-add on four floats of an x86 CPU that has none, exact to the bit, subnormal results and infinities included.
+// Fused multiply-add where the C library or the CPU has none that rounds once, exact to the bit, subnormal results and infinities
+// included.
 //   The product of two floats is exact in double. s + e = product + c exactly (TwoSum); s is then rounded to odd: towards
 //   zero, last bit set where e is not 0. Rounding that to float is rounding the exact value once (Boldo and Melquiond,
 //   "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008).
 #pragma once
 
 #include <bimtdp/simd/target.hpp>
+
+#include <cmath>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -38,3 +41,18 @@ namespace bimtdp::simd::inline BIMTDP_ABI {
 }  // namespace bimtdp::simd::inline BIMTDP_ABI
 BIMTDP_EXACT_END
 #endif
+
+BIMTDP_EXACT_BEGIN
+namespace bimtdp::simd::inline BIMTDP_ABI {
+
+/// a*b + c with one rounding: the C library's, but MinGW-w64's rounds twice.
+[[nodiscard]] inline float exact_fma(float a, float b, float c) noexcept {
+#if defined(__MINGW32__) && defined(__SSE2__) && !defined(__FMA__)
+  return _mm_cvtss_f32(emulated_fma(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
+#else
+  return std::fma(a, b, c);
+#endif
+}
+
+}  // namespace bimtdp::simd::inline BIMTDP_ABI
+BIMTDP_EXACT_END

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The lane vocabulary (lane_set.hpp) on xsimd: vectors of the widest kind that the compiler's flags allow, on plain x86-64 SSE2
-// (four lanes, sixteen registers), on 64-bit Arm NEON (four lanes, 32 registers).
+// (four lanes, sixteen registers), on 64-bit Arm NEON (four lanes, 32 registers); where xsimd knows none, on PlainBatch.
 //
 // What makes it what it is on SSE2: there is neither a fused multiply-add nor a popcount nor a shuffle by a table.
 //   fma       is emulated in double (emulated_fma.hpp, some forty operations), which needs most of the registers: tiles of
@@ -12,13 +12,13 @@
 
 #include <bimtdp/simd/lane_set.hpp>
 #include <bimtdp/simd/one_long.hpp>
+#include <bimtdp/simd/plain_batch.hpp>
 #include <bimtdp/simd/registers.hpp>
 #include <bimtdp/simd/target.hpp>
 
 #include <xsimd/xsimd.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -26,10 +26,16 @@
 BIMTDP_EXACT_BEGIN
 namespace bimtdp::simd::inline BIMTDP_ABI::baseline {
 
-using Arch = xsimd::default_arch;
-using FloatBatch = xsimd::batch<float, Arch>;
-using IntBatch = xsimd::batch<std::int32_t, Arch>;
-using WordBatch = xsimd::batch<std::uint32_t, Arch>;
+#if defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
+template <class T>
+using Batch = PlainBatch<T>;
+#else
+template <class T>
+using Batch = xsimd::batch<T, xsimd::default_arch>;
+#endif
+using FloatBatch = Batch<float>;
+using IntBatch = Batch<std::int32_t>;
+using WordBatch = Batch<std::uint32_t>;
 
 struct Whole {};
 struct Part {
@@ -92,10 +98,10 @@ struct Ints {
 };
 
 struct Mask {
-  xsimd::batch_bool<float, Arch> r;
+  FloatBatch::batch_bool_type r;
 };
 struct IntMask {
-  xsimd::batch_bool<std::int32_t, Arch> r;
+  IntBatch::batch_bool_type r;
 };
 
 inline void transpose4(Floats (&x)[4]) noexcept {
@@ -121,9 +127,9 @@ inline void transpose4(Floats (&x)[4]) noexcept {
 [[nodiscard]] inline Mask greater(Floats a, Floats b) noexcept { return {a.r > b.r}; }
 [[nodiscard]] inline Mask at_least(Floats a, Floats b) noexcept { return {a.r >= b.r}; }
 // Not a != a: xsimd 8.1 makes that an ordered comparison on AVX and AVX-512.
-[[nodiscard]] inline Mask is_nan(Floats a) noexcept { return {xsimd::isnan(a.r)}; }
+[[nodiscard]] inline Mask is_nan(Floats a) noexcept { return {isnan(a.r)}; }
 [[nodiscard]] inline Mask operator|(Mask a, Mask b) noexcept { return {a.r | b.r}; }
-[[nodiscard]] inline Floats select(Mask m, Floats yes, Floats no) noexcept { return {xsimd::select(m.r, yes.r, no.r)}; }
+[[nodiscard]] inline Floats select(Mask m, Floats yes, Floats no) noexcept { return {select(m.r, yes.r, no.r)}; }
 
 [[nodiscard]] inline Ints operator+(Ints a, Ints b) noexcept { return {a.r + b.r}; }
 [[nodiscard]] inline Ints operator-(Ints a, Ints b) noexcept { return {a.r - b.r}; }
@@ -138,7 +144,7 @@ template <int n>
 [[nodiscard]] inline Ints shift_right(Ints a) noexcept {
   return {a.r >> n};
 }
-[[nodiscard]] inline Floats to_float(Ints a) noexcept { return {xsimd::to_float(a.r)}; }
+[[nodiscard]] inline Floats to_float(Ints a) noexcept { return {to_float(a.r)}; }
 
 // xsimd spells the bit cast of a batch differently in each major version; that of a register is plain C++.
 [[nodiscard]] inline Ints as_ints(Floats a) noexcept {
@@ -163,7 +169,7 @@ template <int n>
 #else
   alignas(64) float x[Floats::width], y[Floats::width], z[Floats::width];
   a.store(x), b.store(y), c.store(z);
-  for (std::size_t i = 0; i < Floats::width; ++i) x[i] = std::fma(x[i], y[i], z[i]);
+  for (std::size_t i = 0; i < Floats::width; ++i) x[i] = exact_fma(x[i], y[i], z[i]);
   return Floats::load(x);
 #endif
 }
@@ -174,21 +180,18 @@ static_assert(Floats::width <= 16);
 alignas(64) inline constexpr std::int32_t lane_bits[16] = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
                                                            1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
 
+template <class M>
+[[nodiscard]] inline std::uint32_t lanes_of(const M& m) noexcept {
 #if defined(__SSE2__) || defined(__aarch64__)
-template <class T>
-[[nodiscard]] inline std::uint32_t lanes_of(xsimd::batch_bool<T, Arch> m) noexcept {
-  return bits_of(static_cast<typename xsimd::batch_bool<T, Arch>::register_type>(m));
-}
+  return bits_of(static_cast<typename M::register_type>(m));
 #else
-template <class T>
-[[nodiscard]] inline std::uint32_t lanes_of(xsimd::batch_bool<T, Arch> m) noexcept {
   bool lanes[Floats::width];
   m.store_unaligned(lanes);
   std::uint32_t bits = 0;
   for (std::size_t i = 0; i < Floats::width; ++i) bits |= static_cast<std::uint32_t>(lanes[i]) << i;
   return bits;
-}
 #endif
+}
 
 [[nodiscard]] inline std::uint32_t to_bits(Mask m, Whole = {}) noexcept { return lanes_of(m.r); }
 [[nodiscard]] inline std::uint32_t to_bits(IntMask m, Whole = {}) noexcept { return lanes_of(m.r); }
@@ -200,7 +203,7 @@ template <class M>
 /// Compared as floats, where xsimd's two versions agree on the type of the mask; a lane's bit is exact in float.
 [[nodiscard]] inline Mask mask_of(std::uint32_t bits) noexcept {
   const IntBatch picked = IntBatch(static_cast<std::int32_t>(bits)) & IntBatch::load_aligned(lane_bits);
-  return {xsimd::to_float(picked) != FloatBatch(0.0f)};
+  return {to_float(picked) != FloatBatch(0.0f)};
 }
 
 // -- binary words ------------------------------------------------------------------------------------------------------

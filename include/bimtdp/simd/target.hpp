@@ -16,8 +16,13 @@
 #define BIMTDP_TARGET_BEGIN(tier) BIMTDP_FEATURES_BEGIN(BIMTDP_FEATURES_##tier(BIMTDP_FEATURE, ","))
 
 #if defined(__clang__)
+#if defined(__x86_64__) || defined(__i386__)
 #define BIMTDP_EXACT_BEGIN BIMTDP_PRAGMA(float_control(push)) BIMTDP_PRAGMA(clang fp contract(off))
 #define BIMTDP_EXACT_END BIMTDP_PRAGMA(float_control(pop))
+#else  // where clang cannot push, what the command line says comes back: so regions do not nest
+#define BIMTDP_EXACT_BEGIN BIMTDP_PRAGMA(clang fp contract(off))
+#define BIMTDP_EXACT_END BIMTDP_PRAGMA(STDC FP_CONTRACT DEFAULT)
+#endif
 #define BIMTDP_FEATURES_BEGIN(features) \
   BIMTDP_EXACT_BEGIN BIMTDP_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define BIMTDP_TARGET_END BIMTDP_PRAGMA(clang attribute pop) BIMTDP_EXACT_END
@@ -58,6 +63,10 @@
 #define BIMTDP_ABI flags_sve
 #else
 #define BIMTDP_ABI flags_base
+#endif
+
+#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2)
+#error "bimtdp needs floats that are rounded to their type: on 32-bit x86 compile with -msse2 -mfpmath=sse"
 #endif
 
 #if defined(__FAST_MATH__)

@@ -53,9 +53,16 @@ def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: M
 
 
 # A model's name becomes that of a folder, a task's that of a file; nodes and tensors are named like tasks, with dots anywhere.
+_DEVICE = r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?![^.])"  # of Windows, whatever stands behind a dot
 _NAMES = {
-    "name": (r"(?![.-])[A-Za-z0-9_.-]{1,128}(?<![.-])", "1 to 128 of A-Z a-z 0-9 _ . -, with none of . - at the ends"),
-    "task": (r"(?![.])[A-Za-z0-9_.]{1,128}(?<![.])", "1 to 128 of A-Z a-z 0-9 _ ., with no dot at the ends"),
+    "name": (
+        rf"(?![.-]|{_DEVICE})[A-Za-z0-9_.-]{{1,128}}(?<![.-])",
+        "1 to 128 of A-Z a-z 0-9 _ . -, with none of . - at the ends, and no device of Windows",
+    ),
+    "task": (
+        rf"(?![.]|{_DEVICE})[A-Za-z0-9_.]{{1,128}}(?<![.])",
+        "1 to 128 of A-Z a-z 0-9 _ ., with no dot at the ends, and no device of Windows",
+    ),
     "node": (r"[A-Za-z0-9_.]{1,128}", "1 to 128 of A-Z a-z 0-9 _ ."),
 }
 

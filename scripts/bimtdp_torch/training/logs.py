@@ -101,7 +101,7 @@ def _summary_writer(folder: Path, first: int) -> Optional[Any]:
 
 
 class RunLog:
-    """Writes to the files of one run, from ``start`` on. ValueError: the folder cannot be made or written."""
+    """Writes to the files of one run, from ``start`` on. OSError: the folder cannot be made or written."""
 
     def __init__(self, output: Path):
         check_output(output)
