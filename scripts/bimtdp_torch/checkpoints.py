@@ -71,8 +71,8 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
 def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:
     """Writes a checkpoint whole or not at all; its folder is made."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as temporary:
-        torch.save(dict(content), temporary)
+    with whole_file(path) as temporary, open(temporary, "wb") as file:  # given a path, older PyTorch says nothing of a full disk
+        torch.save(dict(content), file)
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path) -> None:

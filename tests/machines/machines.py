@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the library for every machine, compiler and option in reach, runs it and holds the results to the same digests.
 
-    tests/machines/machines.py [--list] [--xsimd DIR] [--only TEXT ...]
+    tests/machines/machines.py [--list] [--xsimd DIR] [--only TEXT ...] [--tests]
 
 Every way compiles digests.cpp, runs it, under an emulator where the machine is another one, and compares random networks of all
 operations and the shipped models, on every tier there, with digests.txt. A way whose compiler or emulator is missing is left
@@ -33,7 +33,7 @@ PACKAGES = """clang clang-19 libc++-19-dev libc++abi-19-dev qemu-user wine64 g++
 g++-riscv64-linux-gnu g++-i686-linux-gnu g++-s390x-linux-gnu g++-mingw-w64-x86-64-posix""".split()
 
 
-HEADER_ONLY = "-DHEADER_ONLY"  # for this script alone: the library is not compiled apart
+UNITY = "-DUNITY"  # for this script alone: one file with everything, the library header-only
 
 
 class Way(NamedTuple):
@@ -52,10 +52,11 @@ class Way(NamedTuple):
 def ways(xsimd: Optional[Path]) -> List[Way]:
     """All of them; the first one, header-only, is what users of one file have."""
     here = f"{platform.machine()}, this CPU"
-    native = [Way(here, "g++", flags) for flags in (f"{HEADER_ONLY} -O2", "-O0", "-Og", "-O2", "-O3", "-O3 -march=native")]
+    native = [Way(here, "g++", flags) for flags in (f"{UNITY} -O2", "-O0", "-Og", "-O2", "-O3", "-O3 -march=native")]
     native += [Way(here, "g++", flags) for flags in ("-O3 -flto=auto", "-O2 -std=c++23")]
     native += [Way(here, "clang++", flags) for flags in ("-O0", "-O3")]
     native += [Way(here, "clang++-19", flags) for flags in ("-O2", "-O3 -march=native", "-O2 -std=c++23 -stdlib=libc++")]
+    native.append(Way(here, "g++", "-O2 -fno-exceptions", refusal="bimtdp reports errors by exceptions"))
     if xsimd:
         native.append(Way(here + ", newest xsimd", "g++", f"-O2 -isystem {xsimd}"))
     cpus = [Way(cpu, "g++", "-O2 -static", f"qemu-x86_64 -cpu {cpu}") for cpu in ("Nehalem", "Denverton", "Haswell", "EPYC")]
@@ -84,21 +85,23 @@ def run(command: List[str], log: Path) -> bool:
         return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment).returncode == 0
 
 
-def sources() -> List[Path]:
-    """The program, what it shares with the tests, and the library compiled once."""
+def sources(unity: bool) -> List[Path]:
+    """The program, what it shares with the tests, and the library compiled once; or all of it as one file."""
+    own = [HERE / "digests.cpp", HERE.parent / "random_network.cpp", HERE.parent / "reference_run.cpp"]
+    contents = {f"{part.replace('/', '_')}.cpp": f"#include <bimtdp/{part}.hpp>\n" for part in ("definitions", "kernels/tiers")}
+    if unity:
+        own, contents = [], {"unity.cpp": "".join(f'#include "{file}"\n' for file in own)}
     BUILD.mkdir(parents=True, exist_ok=True)
-    library = []
-    for part in ("definitions", "kernels/tiers"):
-        library.append(BUILD / f"{part.replace('/', '_')}.cpp")
-        library[-1].write_text(f"#include <bimtdp/{part}.hpp>\n")
-    return [HERE / "digests.cpp", HERE.parent / "random_network.cpp", HERE.parent / "reference_run.cpp", *library]
+    for name, text in contents.items():
+        (BUILD / name).write_text(text)
+    return own + [BUILD / name for name in contents]
 
 
 def third_parties() -> Path:
     """Headers that stand among those of this machine, of which another machine's compiler must see no more."""
     folder = BUILD / "include"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("xsimd", "nlohmann", "xxhash.h"):
+    for name in ("xsimd", "nlohmann", "xxhash.h", "catch2", "stb"):
         if not (folder / name).exists():
             (folder / name).symlink_to(f"/usr/include/{name}")
     return folder
@@ -107,11 +110,11 @@ def third_parties() -> Path:
 def compile_way(way: Way, folder: Path, log: Path) -> bool:
     """Compiles all files side by side and links them."""
     command = [way.compiler, "-std=c++20", *way.flags.split()]
-    options = ["-Wall", "-Wextra", "-Werror", f"-I{REPOSITORY}/include", f"-I{HERE.parent}"]
+    options = ["-Wall", "-Wextra", "-Werror", "-Wfatal-errors", f"-I{REPOSITORY}/include", f"-I{HERE.parent}"]
     # False alarms: of g++ 12, and of newer clangs in its library.
     options.append("-Wno-deprecated-declarations" if "clang" in way.compiler else "-Wno-restrict")
-    options += ["-isystem", str(third_parties())] + ([] if HEADER_ONLY in command else ["-DBIMTDP_COMPILED"])
-    files = sources()[: 3 if HEADER_ONLY in command else None]
+    options += ["-isystem", str(third_parties())] + ([] if UNITY in command else ["-DBIMTDP_COMPILED"])
+    files = sources(UNITY in command)
     objects = [folder / f"{file.stem}.o" for file in files]
 
     def compile_file(pair: Tuple[Path, Path]) -> bool:
@@ -150,6 +153,42 @@ def result_of(way: Way) -> str:
     return ", ".join(tiers) if ran and tiers else f"FAILED: see {log}"
 
 
+def test_results(way: Way) -> str:
+    """Which of the C++ test programs do not pass there, Catch2 2 in hand."""
+    folder, compiled = built(way._replace(machine="", runner="", refusal=""))
+    if not compiled:
+        return f"FAILED: does not compile, see {folder / 'log'}"
+    log = folder / "tests.log"
+    log.unlink(missing_ok=True)
+    flags = ["-O1" if flag.startswith("-O") else flag for flag in way.flags.split()]
+    defines = [f'-DBIMTDP_TEST_DATA="{HERE.parent}/data"', f'-DBIMTDP_SOURCE_DIR="{REPOSITORY}"', "-DBIMTDP_COMPILED"]
+    command = [way.compiler, "-std=c++20", *flags, *defines]
+    command += [f"-I{REPOSITORY}/include", f"-I{HERE.parent}", "-isystem", str(third_parties())]
+    shared = [HERE.parent / f"{name}.cpp" for name in ("main", "graphs", "model_file", "random_network", "reference_run")]
+    library = [folder / "definitions.o", folder / "kernels_tiers.o"]
+    tests = sorted(HERE.parent.glob("test_*.cpp"))
+    runner = [str(program(way.runner.split()[0])), *way.runner.split()[1:]] if way.runner else []
+
+    def object_of(source: Path) -> Path:
+        return folder / f"tests_{source.stem}.o"
+
+    def compile_file(source: Path) -> bool:
+        return run([*command, "-c", str(source), "-o", str(object_of(source))], log)
+
+    def passes(test: Path) -> bool:
+        exe = folder / f"{test.stem}.exe"
+        objects = [object_of(test), *map(object_of, shared), *library]
+        linked = compile_file(test) and run([*command, *map(str, objects), "-pthread", "-o", str(exe)], log)
+        return linked and run([*runner, str(exe)], log)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        if not all(list(pool.map(compile_file, shared))):
+            return f"FAILED: does not compile, see {log}"
+        passed = list(pool.map(passes, tests))
+    failed = [test.stem for test, ok in zip(tests, passed) if not ok]
+    return f"{sum(passed)} of {len(tests)} test programs pass" + (f"; not {', '.join(failed)}, see {log}" if failed else "")
+
+
 def version(compiler: str) -> str:
     """A compiler's own words for what it is, without its vendor's."""
     text = subprocess.run(
@@ -183,7 +222,10 @@ def main() -> int:
     parser.add_argument("--packages", action="store_true", help="print the Debian packages that all ways need")
     parser.add_argument("--xsimd", type=Path, help="include folder of a newer xsimd, for one more way")
     parser.add_argument("--only", nargs="+", default=[], metavar="TEXT", help="the ways that hold one of these texts")
+    parser.add_argument("--tests", action="store_true", help="run the C++ test programs, too (with --only)")
     arguments = parser.parse_args()
+    if arguments.tests and not arguments.only:
+        parser.error("--tests takes minutes a way: name some with --only")
     chosen = [way for way in ways(arguments.xsimd) if not arguments.only or any(text in str(way) for text in arguments.only)]
     if arguments.list or arguments.packages:
         print(" ".join(PACKAGES) if arguments.packages else "\n".join(map(str, chosen)))
@@ -197,6 +239,8 @@ def main() -> int:
         started = time.monotonic()
         results[way] = result_of(way)
         print(f"{index}/{len(chosen)} {way}: {results[way]} ({time.monotonic() - started:.0f} s)", flush=True)
+        if arguments.tests:
+            print(f"    {test_results(way)}", flush=True)
     if not arguments.only:
         write_table(results)
     return 1 if any(result.startswith("FAILED") for result in results.values()) else 0

@@ -8,6 +8,13 @@
 #include <stdexcept>
 #include <string_view>
 
+#if !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
+#error "bimtdp reports errors by exceptions: compile without -fno-exceptions"
+#endif
+#if defined(__CUDACC__)
+#error "bimtdp is compiled by host compilers: include it in a .cpp file, not in one for nvcc"
+#endif
+
 namespace bimtdp {
 
 /// Thrown for every invalid input: a bad file, shape, graph or argument.
