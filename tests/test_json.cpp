@@ -82,6 +82,9 @@ TEST_CASE("numbers keep their kind") {
   CHECK(parse_json("-1", "").number() == -1.0);
   CHECK(JsonValue(std::numeric_limits<double>::infinity()).to_text() == "null");
   CHECK(JsonValue(true).to_text() == "true");
+  CHECK(JsonValue(false).to_text() == "false");
+  CHECK(JsonValue(-7).to_text() == "-7");
+  CHECK(JsonValue(7).is_unsigned());
   CHECK(JsonValue("true").to_text() == "\"true\"");
   CHECK_THROWS_AS((void)JsonValue(1.0).integer(), std::bad_variant_access);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Model files: written, read back, verified on every table; each kind of damage has its own message.
 #include <bimtdp/bimtdp.hpp>
+#include <bimtdp/io/digest.hpp>
 #include <bimtdp/io/replay.hpp>
 
 #include <nlohmann/json.hpp>
@@ -225,6 +226,18 @@ TEST_CASE("weights that cannot be right are refused") {
   test::ModelFile rehashed = file;
   rehashed.text.tensors_hash = digest(data);
   CHECK(holds(load_error(test::raw_file(rehashed.header(to_json(rehashed.text)), data)), {stem, "not finite"}));
+}
+
+TEST_CASE("a runner meets more sizes than it keeps plans") {
+  const Model model(test::small_network());
+  Runner runner(model, {.threads = 2});
+  CHECK(runner.threads() == 2);
+  const auto depth_at = [&](std::size_t height) {
+    return digest(std::as_bytes(runner.run(test::noise_photo(height, 48)).begin()->map.span()));
+  };
+  const std::string first = depth_at(32);
+  for (std::size_t i = 1; i <= Runner::max_plans; ++i) (void)depth_at(32 + 16 * i);
+  CHECK(depth_at(32) == first);
 }
 
 TEST_CASE("threads share one model") {

@@ -57,6 +57,8 @@ TEST_CASE("profiling changes no map") {
     CHECK(digest(map.bytes()) == digest(std::as_bytes(task.map.span())));
   }
   CHECK(holds(test::error_of([&] { (void)profiled.profile(photo, 0); }), {"repeats", "got 0"}));
+  const Tensor<float> input({32, 48, 3});
+  CHECK(profiled.profile(input, 1, Rates{}).nodes.size() == profiled.profile(photo, 1, Rates{}).nodes.size());
 }
 
 TEST_CASE("the trace is JSON that viewers read") {

@@ -48,6 +48,16 @@ TEST_CASE("rows of packed bytes are filled up to words") {
         std::vector<std::uint64_t>{0x0807060504030201, 0x0A09, 0x1211100F0E0D0C0B, 0x1413});
 }
 
+TEST_CASE("signs of a single number and of none are words") {
+  const SafeTensors file = SafeTensors::parse(
+      raw_file(R"({"s":{"dtype":"U64","shape":[],"data_offsets":[0,8]},"z":{"dtype":"U8","shape":[2,0],"data_offsets":[8,8]}})",
+               test::Bytes(8)));
+  CHECK(shape_in_words(file.at("s")).empty());
+  CHECK(to_words(file.at("s"), "t").size() == 1);
+  CHECK(shape_in_words(file.at("z")) == std::vector<std::size_t>{2, 0});
+  CHECK(to_words(file.at("z"), "t").empty());
+}
+
 TEST_CASE("legal files are read") {
   test::Bytes data(26);
   const float values[2] = {1.5f, -2.0f};

@@ -49,9 +49,14 @@ class Way(NamedTuple):
         return f"{self.machine}: {self.compiler} {self.flags}"
 
 
+def cpu_name() -> str:
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found[1] if found else "this CPU"
+
+
 def ways(xsimd: Optional[Path]) -> List[Way]:
     """All of them; the first one, header-only, is what users of one file have."""
-    here = f"{platform.machine()}, this CPU"
+    here = f"{platform.machine()}, {cpu_name()}"
     native = [Way(here, "g++", flags) for flags in (f"{UNITY} -O2", "-O0", "-Og", "-O2", "-O3", "-O3 -march=native")]
     native += [Way(here, "g++", flags) for flags in ("-O3 -flto=auto", "-O2 -std=c++23")]
     native += [Way(here, "clang++", flags) for flags in ("-O0", "-O3")]
@@ -203,7 +208,7 @@ def table(results: Dict[Way, str]) -> str:
     """The results in Markdown."""
     lines = ["| machine | compiler | options | runs on | same bits on the tiers |", "|---|---|---|---|---|"]
     for way, result in results.items():
-        flags = " ".join(flag for flag in way.flags.split() if not flag.startswith("/"))
+        flags = " ".join(flag for flag in way.flags.split() if flag != "-isystem" and not flag.startswith("/"))
         lines.append(f"| {way.machine} | {version(way.compiler)} | `{flags}` | {way.runner or 'itself'} | {result} |")
     return "\n".join(lines)
 
@@ -211,9 +216,9 @@ def table(results: Dict[Way, str]) -> str:
 def write_table(results: Dict[Way, str]) -> None:
     """Puts the table between the markers of README.md."""
     readme = HERE / "README.md"
-    begin, end = "<!-- machines -->\n", "\n<!-- /machines -->"
+    begin, end = "<!-- machines -->\n", "<!-- /machines -->"
     before, rest = readme.read_text().split(begin)
-    readme.write_text(before + begin + table(results) + end + rest.split(end)[1])
+    readme.write_text(before + begin + table(results) + "\n" + end + rest.split(end)[1])
 
 
 def main() -> int:
@@ -241,8 +246,8 @@ def main() -> int:
         print(f"{index}/{len(chosen)} {way}: {results[way]} ({time.monotonic() - started:.0f} s)", flush=True)
         if arguments.tests:
             print(f"    {test_results(way)}", flush=True)
-    if not arguments.only:
-        write_table(results)
+        if not arguments.only:
+            write_table(results)
     return 1 if any(result.startswith("FAILED") for result in results.values()) else 0
 
 
