@@ -404,8 +404,8 @@ def test_a_pretraining_that_diverges_ends(tmp_path):
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
-    def fail(content, path):
-        path.write_bytes(b"half")
+    def fail(content, file):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     checkpoints.save_checkpoint({"step": 1}, tmp_path / "last.pt")
