@@ -209,9 +209,8 @@ def table(results: Dict[Way, str]) -> str:
     lines = ["| machine | compiler | options | runs on | same bits on the tiers |", "|---|---|---|---|---|"]
     for way, result in results.items():
         flags = " ".join(flag for flag in way.flags.split() if flag != "-isystem" and not flag.startswith("/"))
-        lines.append(
-            f"| {way.machine} | {version(way.compiler)} | `{flags}` | {way.runner or ('-' if way.refusal else 'itself')} | {result} |"
-        )
+        runs_on = "-" if way.refusal else way.runner or "itself"
+        lines.append(f"| {way.machine} | {version(way.compiler)} | `{flags}` | {runs_on} | {result} |")
     return "\n".join(lines)
 
 
