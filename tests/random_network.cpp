@@ -394,4 +394,11 @@ class Generator {
 
 RandomNetwork random_network(Choices& choices, std::uint64_t max_work) { return Generator(choices, max_work).make(); }
 
+RandomNetwork random_network(std::uint64_t seed) {
+  std::vector<std::uint8_t> bytes(64);
+  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(splitmix64(seed));
+  Choices choices(bytes);
+  return random_network(choices);
+}
+
 }  // namespace test

@@ -39,4 +39,7 @@ struct RandomNetwork {
 /// A network that is valid, and an input that it takes. No node has more than `max_work` multiply-accumulates or the like.
 RandomNetwork random_network(Choices& choices, std::uint64_t max_work = std::uint64_t{1} << 26);
 
+/// The network of 64 bytes that follow from a seed.
+RandomNetwork random_network(std::uint64_t seed);
+
 }  // namespace test

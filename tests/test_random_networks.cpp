@@ -2,7 +2,6 @@
 // Random networks of all operations give the same bits on every table, thread count and band, and come back from a file as they
 // were. tests/fuzz/networks.cpp looks at many more.
 #include <bimtdp/bimtdp.hpp>
-#include <bimtdp/io/replay.hpp>
 
 #include "catch.hpp"
 #include "model_file.hpp"
@@ -18,22 +17,10 @@
 
 using namespace bimtdp;
 
-namespace {
-
-test::RandomNetwork network_of(std::uint32_t seed) {
-  std::vector<std::uint8_t> bytes(64);
-  std::uint64_t state = seed;
-  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(splitmix64(state));
-  test::Choices choices(bytes);
-  return test::random_network(choices);
-}
-
-}  // namespace
-
 TEST_CASE("random networks run alike everywhere") {
   std::set<std::string_view> ops;
-  for (std::uint32_t seed = 0; seed < 150; ++seed) {
-    const test::RandomNetwork network = network_of(seed);
+  for (std::uint64_t seed = 0; seed < 150; ++seed) {
+    const test::RandomNetwork network = test::random_network(seed);
     for (const Node& node : network.graph.nodes()) ops.insert(op_name(node.op));
     INFO("seed " << seed);
     CHECK(test::first_difference(network).value_or("") == "");
@@ -43,9 +30,9 @@ TEST_CASE("random networks run alike everywhere") {
 
 TEST_CASE("random networks come back from a file as they were") {
   int seen = 0;
-  for (std::uint32_t seed = 0; seed < 150; ++seed) {
+  for (std::uint64_t seed = 0; seed < 150; ++seed) {
     INFO("seed " << seed);
-    const test::RandomNetwork network = network_of(seed);
+    const test::RandomNetwork network = test::random_network(seed);
     try {  // the self-test's photo has three channels and a size of its own, which not every network takes
       if (network.graph.values()[0].channels != 3) continue;
       (void)make_dataflow(network.graph, 8, 12);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the library for every machine, compiler and option in reach, runs it and holds the results to the same digests.
 
-    tests/machines/machines.py [--list] [--xsimd DIR] [--only TEXT ...] [--tests]
+    tests/machines/machines.py [--list] [--xsimd DIR] [--only TEXT ...]
 
 Every way compiles digests.cpp, runs it, under an emulator where the machine is another one, and compares random networks of all
 operations and the shipped models, on every tier there, with digests.txt. A way whose compiler or emulator is missing is left
@@ -31,7 +31,6 @@ BUILD = REPOSITORY / "build" / "machines"
 MODELS = sorted((REPOSITORY / "examples" / "models").glob("*.safetensors"))
 PACKAGES = """clang clang-19 libc++-19-dev libc++abi-19-dev qemu-user wine64 g++-aarch64-linux-gnu g++-arm-linux-gnueabihf
 g++-riscv64-linux-gnu g++-i686-linux-gnu g++-s390x-linux-gnu g++-mingw-w64-x86-64-posix""".split()
-
 
 UNITY = "-DUNITY"  # for this script alone: one file with everything, the library header-only
 
@@ -106,7 +105,7 @@ def third_parties() -> Path:
     """Headers that stand among those of this machine, of which another machine's compiler must see no more."""
     folder = BUILD / "include"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("xsimd", "nlohmann", "xxhash.h", "catch2", "stb"):
+    for name in ("xsimd", "nlohmann", "xxhash.h"):
         if not (folder / name).exists():
             (folder / name).symlink_to(f"/usr/include/{name}")
     return folder
@@ -158,42 +157,6 @@ def result_of(way: Way) -> str:
     return ", ".join(tiers) if ran and tiers else f"FAILED: see {log}"
 
 
-def test_results(way: Way) -> str:
-    """Which of the C++ test programs do not pass there, Catch2 2 in hand."""
-    folder, compiled = built(way._replace(machine="", runner="", refusal=""))
-    if not compiled:
-        return f"FAILED: does not compile, see {folder / 'log'}"
-    log = folder / "tests.log"
-    log.unlink(missing_ok=True)
-    flags = ["-O1" if flag.startswith("-O") else flag for flag in way.flags.split()]
-    defines = [f'-DBIMTDP_TEST_DATA="{HERE.parent}/data"', f'-DBIMTDP_SOURCE_DIR="{REPOSITORY}"', "-DBIMTDP_COMPILED"]
-    command = [way.compiler, "-std=c++20", *flags, *defines]
-    command += [f"-I{REPOSITORY}/include", f"-I{HERE.parent}", "-isystem", str(third_parties())]
-    shared = [HERE.parent / f"{name}.cpp" for name in ("main", "graphs", "model_file", "random_network", "reference_run")]
-    library = [folder / "definitions.o", folder / "kernels_tiers.o"]
-    tests = sorted(HERE.parent.glob("test_*.cpp"))
-    runner = [str(program(way.runner.split()[0])), *way.runner.split()[1:]] if way.runner else []
-
-    def object_of(source: Path) -> Path:
-        return folder / f"tests_{source.stem}.o"
-
-    def compile_file(source: Path) -> bool:
-        return run([*command, "-c", str(source), "-o", str(object_of(source))], log)
-
-    def passes(test: Path) -> bool:
-        exe = folder / f"{test.stem}.exe"
-        objects = [object_of(test), *map(object_of, shared), *library]
-        linked = compile_file(test) and run([*command, *map(str, objects), "-pthread", "-o", str(exe)], log)
-        return linked and run([*runner, str(exe)], log)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        if not all(list(pool.map(compile_file, shared))):
-            return f"FAILED: does not compile, see {log}"
-        passed = list(pool.map(passes, tests))
-    failed = [test.stem for test, ok in zip(tests, passed) if not ok]
-    return f"{sum(passed)} of {len(tests)} test programs pass" + (f"; not {', '.join(failed)}, see {log}" if failed else "")
-
-
 def version(compiler: str) -> str:
     """A compiler's own words for what it is, without its vendor's."""
     text = subprocess.run(
@@ -228,10 +191,7 @@ def main() -> int:
     parser.add_argument("--packages", action="store_true", help="print the Debian packages that all ways need")
     parser.add_argument("--xsimd", type=Path, help="include folder of a newer xsimd, for one more way")
     parser.add_argument("--only", nargs="+", default=[], metavar="TEXT", help="the ways that hold one of these texts")
-    parser.add_argument("--tests", action="store_true", help="run the C++ test programs, too (with --only)")
     arguments = parser.parse_args()
-    if arguments.tests and not arguments.only:
-        parser.error("--tests takes minutes a way: name some with --only")
     chosen = [way for way in ways(arguments.xsimd) if not arguments.only or any(text in str(way) for text in arguments.only)]
     if arguments.list or arguments.packages:
         print(" ".join(PACKAGES) if arguments.packages else "\n".join(map(str, chosen)))
@@ -245,8 +205,6 @@ def main() -> int:
         started = time.monotonic()
         results[way] = result_of(way)
         print(f"{index}/{len(chosen)} {way}: {results[way]} ({time.monotonic() - started:.0f} s)", flush=True)
-        if arguments.tests:
-            print(f"    {test_results(way)}", flush=True)
         if not arguments.only:
             write_table(results)
     return 1 if any(result.startswith("FAILED") for result in results.values()) else 0
